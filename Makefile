@@ -1,0 +1,105 @@
+# `make check` is the one command before a change goes in. Everything here is for development; running needs python3 alone.
+
+PYTHON ?= python3
+PYTHONS ?= 3.10 3.11 3.12 3.13 3.14
+PYTEST_ARGS ?=
+ARGS ?=
+
+VENV := .venv
+NODE := tests/sdk/node
+CODE := ipin_proxy server.py
+TEXT := $(CODE) tests
+
+# The development tools when they are there, else what the system has.
+py = $(if $(wildcard $(VENV)/.tools),$(VENV)/bin/python,$(PYTHON))
+
+.PHONY: help run test check lint fix sdk bench pythons tools node clean
+
+help:
+	@echo "make run      start the server (ARGS='--port 8080')"
+	@echo "make test     every test; makes .venv by itself (PYTEST_ARGS='-k stream')"
+	@echo "make check    format, lint, types and every test: what has to pass"
+	@echo "make fix      format, and mend what can be mended"
+	@echo "make sdk      the official clients against the server"
+	@echo "make bench    speed and memory, as ratios to a direct call"
+	@echo "make pythons  the tests that need nothing installed, on every Python from 3.10 on that is here"
+
+run:
+	@$(PYTHON) server.py $(ARGS)
+
+# The tools are wanted, not needed: without them the tests that use them are skipped, and say so.
+test: tools node
+	@$(MAKE) -s --no-print-directory pytest
+
+.PHONY: pytest
+pytest:
+	@$(py) -c 'import pytest' 2>/dev/null || { \
+	  echo "pytest is missing, and could not be installed (see .venv.log). Install it, or connect to a package index."; exit 1; }
+	@$(py) -m pytest $(PYTEST_ARGS)
+
+check: lint test
+
+lint: tools
+	@test -e $(VENV)/.tools || { echo "make check needs ruff and mypy, which could not be installed (see .venv.log)."; exit 1; }
+	$(VENV)/bin/ruff format --check $(TEXT)
+	$(VENV)/bin/ruff check $(TEXT)
+	$(VENV)/bin/mypy --strict $(CODE)
+
+fix: tools
+	$(VENV)/bin/ruff format $(TEXT)
+	$(VENV)/bin/ruff check --fix $(TEXT)
+
+sdk: tools node
+	@$(MAKE) -s --no-print-directory pytest PYTEST_ARGS='tests/sdk $(PYTEST_ARGS)'
+
+bench:
+	@$(PYTHON) tests/bench/run.py $(ARGS)
+
+# ---- what has to be installed; a stamp says that it was, and is older than the list when the list has changed ----------
+
+DEV := import ast, re, sys; \
+  sys.stdout.write("\n".join(ast.literal_eval(re.search(r"^dev = (\[.*?^\])", open("pyproject.toml").read(), re.M | re.S)[1])))
+
+tools:
+	@$(MAKE) -s --no-print-directory $(VENV)/.tools || \
+	  echo "The development tools could not be installed (see .venv.log); going on with what $(PYTHON) has."
+
+$(VENV)/.tools: pyproject.toml
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) > .venv.log 2>&1
+	@$(PYTHON) -c '$(DEV)' > $(VENV)/tools.txt
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --retries 2 -r $(VENV)/tools.txt >> .venv.log 2>&1
+	@touch $@
+
+node:
+	@if [ -f $(NODE)/package.json ] && command -v npm > /dev/null; then \
+	  $(MAKE) -s --no-print-directory $(NODE)/node_modules/.tools || \
+	    echo "The Node packages could not be installed (see .node.log); their tests are skipped."; \
+	fi
+
+$(NODE)/node_modules/.tools: $(NODE)/package.json
+	@echo "Installing the Node packages into $(NODE)/node_modules ..."
+	@cd $(NODE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error > "$(CURDIR)/.node.log" 2>&1
+	@mkdir -p $(NODE)/node_modules && touch $@
+
+# ---- the other Pythons ---------------------------------------------------------------------------------------------
+
+# The tests of the core, in an environment of its own for each version, with pytest as the only thing installed.
+pythons:
+	@ran=0; for version in $(PYTHONS); do \
+	  python=; for candidate in "$$HOME"/.pyenv/versions/$$version.*/bin/python "$$(command -v python$$version)"; do \
+	    if [ -x "$$candidate" ] && "$$candidate" -c '' 2>/dev/null; then python=$$candidate; fi; done; \
+	  if [ -z "$$python" ]; then echo "Python $$version: not here"; continue; fi; \
+	  if [ ! -e .pythons/$$version/.tools ]; then \
+	    { "$$python" -m venv .pythons/$$version && \
+	      .pythons/$$version/bin/python -m pip install --disable-pip-version-check --retries 2 'pytest>=8.4' && \
+	      touch .pythons/$$version/.tools; } > .pythons.log 2>&1 || \
+	    { echo "Python $$version: pytest could not be installed (see .pythons.log)"; exit 1; }; fi; \
+	  echo "Python $$version:"; \
+	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider --ignore tests/sdk $(PYTEST_ARGS) || exit 1; \
+	  ran=$$((ran + 1)); \
+	done; [ $$ran -gt 0 ] || { echo "No Python was found."; exit 1; }
+
+clean:
+	rm -rf $(VENV) .pythons $(NODE)/node_modules .venv.log .node.log .pythons.log .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

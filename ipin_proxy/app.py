@@ -1,0 +1,124 @@
+"""App: every part of the house, wired once. Visit: who came, asking what, in which dialect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .call import Bill, Caller
+from .config import Config
+from .deployments import Catalog, Cooldowns
+from .dialects import demo
+from .logs import Log
+from .offers import offered
+from .records import key_digest
+from .signin import Sessions
+from .store import Snapshot, Store
+from .upstream import Upstreams
+from .web.request import Request
+from .web.response import CallerGone
+from .web.router import Route
+
+if TYPE_CHECKING:
+    from .web.server import Server
+
+# Who may take a route.
+PUBLIC, KEY, USER, ADMIN = "public", "key", "user", "admin"
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request on its way through the house."""
+
+    id: str
+    request: Request
+    dialect: str
+    address: str
+    params: dict[str, str] = field(default_factory=dict)
+    pin: str | None = None
+    route: Route | None = None
+    allowed: tuple[str, ...] = ()  # the methods of a path that has no route for this one
+    caller: Caller = Caller("nobody")
+    arrived_at: float = field(default_factory=time.monotonic)
+
+
+class App:
+    """The parts. Made once at the start; settings and secrets may change with a reload, the parts stay."""
+
+    def __init__(self, config: Config, store: Store, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+        self.config = config
+        self.store = store
+        self.log = log
+        self.upstreams = Upstreams({"demo": demo.serve}, clock)
+        self.cooldowns = Cooldowns()
+        self.sessions = Sessions()
+        self.last_used: dict[str, int] = {}  # key id → ms; kept in memory, written with the next change and at the end
+        self.no_usage_asked: set[str] = set()  # providers that refused stream_options once
+        self.master_digest = ""
+        self.server: Server | None = None
+        self._catalog: tuple[Snapshot, Config, Catalog] | None = None
+        self.set_master()
+
+    def set_master(self) -> None:
+        """The master key's digest: of the key that was given, or of the one generated at the first start."""
+        given = self.config.settings.master_api_key
+        stored = self.store.snapshot().settings.get("masterKeyHash")
+        self.master_digest = key_digest(given) if given else str(stored or "")
+
+    def catalog(self) -> Catalog:
+        """What can be asked for now; made anew only when the store or the configuration has changed."""
+        snapshot, config, known = self.store.snapshot(), self.config, self._catalog
+        if known is None or known[0] is not snapshot or known[1] is not config:
+            catalog = Catalog(snapshot.providers, snapshot.models, offered(config.environ))
+            self._catalog = known = (snapshot, config, catalog)
+        return known[2]
+
+    @property
+    def is_draining(self) -> bool:
+        return self.server is not None and self.server.draining
+
+    def settle(self, bill: Bill) -> None:
+        """Close a call's account: once, whoever ends the call."""
+        if bill.settled:
+            return
+        bill.settled = True
+        self.log.info("call", **entry_of(bill))
+
+
+def entry_of(bill: Bill) -> dict[str, Any]:
+    """What is remembered of a call: numbers and names, never what was said."""
+    call, usage, deployment = bill.call, bill.usage, bill.deployment
+    entry: dict[str, Any] = {
+        "request_id": call.id,
+        "caller": call.caller.name,
+        "operation": call.operation.name,
+        "model": call.model,
+        "stream": call.wants_stream,
+        "status": 499 if isinstance(bill.error, CallerGone) else bill.status,
+        "ms": round((time.monotonic() - call.started_at) * 1000, 1),
+        "upstream_ms": bill.upstream_ms,
+    }
+    if deployment is not None:
+        entry["provider"] = deployment.provider.id
+        entry["upstream_model"] = deployment.upstream_model
+    if bill.first_chunk_ms is not None:
+        entry["first_chunk_ms"] = bill.first_chunk_ms
+    if usage is not None:
+        entry["input_tokens"] = usage.input_tokens
+        entry["output_tokens"] = usage.output_tokens
+        if usage.cached_tokens:
+            entry["cached_tokens"] = usage.cached_tokens
+        if usage.reasoning_tokens:
+            entry["reasoning_tokens"] = usage.reasoning_tokens
+        if usage.cost is not None:
+            entry["cost_nano_usd"] = usage.cost
+    if bill.finish_reason:
+        entry["finish_reason"] = bill.finish_reason
+    if bill.error is not None:
+        entry["error"] = str(getattr(bill.error, "code", "") or type(bill.error).__name__)
+        entry["message"] = str(bill.error)
+    if len(bill.attempts) > 1:
+        entry["attempts"] = [f"{each.provider} {each.status or each.error} {each.ms} ms" for each in bill.attempts]
+    return entry

@@ -1,0 +1,43 @@
+"""JSON bodies of requests, and answers that no cache may keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import BadRequest, UnsupportedMediaType
+from .web import members
+from .web.request import Request
+from .web.response import Response
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+# Callers forget the header, and curl sends the last one by itself; the body is JSON all the same.
+JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", FORM_TYPE})
+PRIVATE = {"cache-control": "no-store"}
+
+
+def json_members(request: Request) -> members.Members:
+    """A request's body, parsed. Raises UnsupportedMediaType, and BadRequest (`invalid_json`)."""
+    # curl calls everything after -d a form; it can only be JSON if it begins like it.
+    is_form = request.content_type == FORM_TYPE and not request.body.lstrip().startswith(b"{")
+    if request.content_type not in JSON_TYPES or is_form:
+        raise UnsupportedMediaType(
+            f"The body is '{request.content_type}'; this route takes a JSON object (content-type: application/json)."
+        )
+    try:
+        return members.parse(request.body)
+    except members.BodyError as error:
+        raise BadRequest(error.message, code="invalid_json") from error
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """The members of a request's body as a dict of our own. Raises as `json_members`."""
+    try:
+        return dict(json_members(request).full())
+    except members.BodyError as error:
+        raise BadRequest(error.message, code="invalid_json") from error
+
+
+def private_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer for this caller's eyes alone."""
+    return Response.json(value, status, {**PRIVATE, **(headers or {})})

@@ -1,0 +1,172 @@
+"""The values that travel with one AI call: what was asked, by whom, where it goes, what it used.
+
+All are frozen but the Bill, the one account that is written to while the call runs. Money and tokens are integers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .records import Model, Provider, User, VirtualKey
+from .web.members import Members
+from .web.multipart import Form
+from .web.request import Request
+
+Json = dict[str, Any]
+
+NAME_CHARS = 200
+NANO = 1_000_000_000  # nano-dollars in a dollar
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A kind of AI call. `path` is behind `/v1`; `required` maps members to the code told when they are missing."""
+
+    name: str
+    path: str
+    scope: str
+    model_types: frozenset[str]
+    required: Mapping[str, str] = field(default_factory=dict)
+    may_stream: bool = False
+
+
+CHAT = Operation(
+    "chat", "/chat/completions", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"}, may_stream=True
+)
+COMPLETION = Operation(
+    "completion", "/completions", "chat", frozenset({"chat"}), {"prompt": "missing_prompt"}, may_stream=True
+)
+RESPONSE = Operation("response", "/responses", "chat", frozenset({"chat", "ocr"}), may_stream=True)
+EMBEDDING = Operation("embedding", "/embeddings", "embeddings", frozenset({"embedding"}), {"input": "missing_input"})
+RERANK = Operation(
+    "rerank",
+    "/rerank",
+    "rerank",
+    frozenset({"reranking"}),
+    {"query": "missing_query", "documents": "missing_documents"},
+)
+MODERATION = Operation("moderation", "/moderations", "chat", frozenset({"moderation"}), {"input": "missing_input"})
+IMAGE = Operation(
+    "image", "/images/generations", "images", frozenset({"image"}), {"prompt": "missing_prompt"}, may_stream=True
+)
+IMAGE_EDIT = Operation(
+    "image_edit", "/images/edits", "images", frozenset({"image"}), {"prompt": "missing_prompt"}, may_stream=True
+)
+SPEECH = Operation(
+    "speech", "/audio/speech", "audio", frozenset({"speech"}), {"input": "missing_input"}, may_stream=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the master key, a virtual key, or a person signed in (with the key linked to them, if any)."""
+
+    name: str
+    key: VirtualKey | None = None
+    user: User | None = None
+    is_admin: bool = False
+    session: str | None = None
+
+    def may_use(self, model: str) -> bool:
+        return self.key is None or not self.key.allowed_models or model in self.key.allowed_models
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One AI request in flight. Its body is a JSON object (`members`) or an upload (`form`)."""
+
+    id: str
+    caller: Caller
+    operation: Operation
+    model: str
+    wants_stream: bool
+    request: Request
+    members: Members | None = None
+    form: Form | None = None
+    pin: str | None = None
+    started_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def shown_model(self) -> str:
+        """The model's name, short enough for a message."""
+        return self.model if len(self.model) <= NAME_CHARS else f"{self.model[:NAME_CHARS]}…"
+
+    def member(self, name: str) -> Any:
+        """A top-level member of a JSON body; None in an upload, or when it is not there."""
+        return self.members.values.get(name) if self.members is not None else None
+
+    @property
+    def asks_usage(self) -> bool:
+        """Whether the caller wants the extra chunk that tells a stream's usage."""
+        options = self.member("stream_options")
+        return isinstance(options, dict) and options.get("include_usage") is True
+
+    @property
+    def asks_base64(self) -> bool:
+        return bool(self.member("encoding_format") == "base64")
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A model served by a provider under a particular upstream name."""
+
+    model: Model
+    provider: Provider
+    upstream_model: str
+    secret: str | None
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call used, as its provider told. `input_tokens` includes the cached and the newly cached ones;
+    `output_tokens` includes the reasoning. `cost` is in nano-dollars where the provider named one."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    seconds: float = 0.0
+    cost: int | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One deployment that was tried, and how it ended (`status` 0: no answer)."""
+
+    provider: str
+    status: int
+    ms: int
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Bill:
+    """A call's running account. Settled once, whoever ends the call; then it is a line in the log."""
+
+    call: Call
+    usage: Usage | None = None
+    deployment: Deployment | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    upstream_ms: int = 0
+    first_chunk_ms: int | None = None
+    bytes_out: int = 0
+    status: int = 200
+    error: Exception | None = None
+    finish_reason: str = ""
+    settled: bool = False
+
+    def used(self, usage: Usage | None) -> None:
+        """The provider's latest word on usage; providers that tell it on every chunk count up, so the last one holds."""
+        if usage is not None:
+            self.usage = usage if self.usage is None else replace(usage, cost=usage.cost or self.usage.cost)

@@ -1,0 +1,138 @@
+"""A model's name → the deployments that serve it, in order of preference.
+
+A `Catalog` is what one snapshot of the store offers: providers (stored and offered from the environment), models, and the
+demo as long as there is nothing else. It decides nothing about callers; a deployment that failed a moment ago goes last.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+
+from .call import Call, Deployment, Operation
+from .errors import BadRequest, ModelNotFound, NotConfigured
+from .records import DeploymentRow, Model, Provider
+
+COOLDOWN_S = 30.0
+DEMO_PROVIDER = Provider(id="demo", name="Demo (built in)", type="demo", auth="none")
+DEMO_MODEL = Model(id="demo", name="Demo (built in): repeats what you say", provider_id="demo", type="chat")
+NAMES_IN_MESSAGES = 12
+
+
+class Catalog:
+    """What can be asked for. Built anew for every snapshot; reading it costs nothing."""
+
+    def __init__(self, providers: Mapping[str, Provider], models: Mapping[str, Model], offers: Mapping[str, Provider]):
+        self.providers: dict[str, Provider] = {DEMO_PROVIDER.id: DEMO_PROVIDER, **offers, **providers}
+        self.offered = frozenset(offers) - frozenset(providers)
+        self.models: dict[str, Model] = {model.id: model for model in models.values() if self._is_served(model)}
+        self._curated = {model.provider_id for model in models.values()}
+        if all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
+            self.models = {DEMO_MODEL.id: DEMO_MODEL, **self.models}
+        self._by_upstream_name = {(model.provider_id, model.upstream_model): model for model in self.models.values()}
+
+    def _is_served(self, model: Model) -> bool:
+        rows = (model.provider_id, *(row.provider_id for row in model.deployments))
+        return model.enabled and any(id_ in self.providers and self.providers[id_].enabled for id_ in rows)
+
+    def find(self, name: str, pin: str | None) -> Model | None:
+        """The model a caller means by `name`. Pinned to a provider, its own name for a model counts too; a provider
+        offered from the environment takes any name until it has models of its own."""
+        model = self.models.get(name)
+        if pin is None:
+            if model is None and "/" in name:
+                first, _, rest = name.partition("/")
+                return self._passed_on(rest, first, id_=name)
+            return model
+        if model is not None and pin in self._providers_of(model):
+            return model
+        return self._by_upstream_name.get((pin, name)) or self._passed_on(name, pin, id_=name)
+
+    def _passed_on(self, upstream_name: str, provider_id: str, id_: str) -> Model | None:
+        if provider_id not in self.offered or provider_id in self._curated:
+            return None
+        # Its type is not known, so none is held against it: every operation may try.
+        return Model(id=id_, name=id_, provider_id=provider_id, type="chat", upstream_model=upstream_name)
+
+    def is_curated(self, model: Model) -> bool:
+        return self.models.get(model.id) is model
+
+    def _providers_of(self, model: Model) -> set[str]:
+        return {model.provider_id, *(row.provider_id for row in model.deployments)}
+
+    def rows(self, model: Model, pin: str | None) -> list[tuple[Model, DeploymentRow]]:
+        """Every place that serves a model or, after it, one of its fallbacks."""
+        found: list[tuple[Model, DeploymentRow]] = []
+        for each in (model, *self._fallbacks(model)):
+            first = DeploymentRow(provider_id=each.provider_id, upstream_model=each.upstream_model)
+            choices = weighted([first, *each.deployments]) if each.deployments else [first]
+            found += [(each, row) for row in choices if pin is None or row.provider_id == pin]
+        return found
+
+    def _fallbacks(self, model: Model) -> Iterator[Model]:
+        for name in model.fallbacks:
+            fallback = self.models.get(name)
+            if fallback is not None and fallback is not model and fallback.type == model.type:
+                yield fallback
+
+
+def weighted(rows: list[DeploymentRow]) -> list[DeploymentRow]:
+    """A random order in which a row comes first as often as its weight says (Efraimidis and Spirakis, 2006)."""
+    return sorted(rows, key=lambda row: random.random() ** (1 / row.weight) if row.weight > 0 else -1.0, reverse=True)
+
+
+class Cooldowns:
+    """Which deployments failed a moment ago. They are tried last, never refused."""
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], float] = {}
+
+    def failed(self, deployment: Deployment) -> None:
+        self._until[deployment.provider.id, deployment.upstream_model] = time.monotonic() + COOLDOWN_S
+
+    def answered(self, deployment: Deployment) -> None:
+        if self._until:
+            self._until.pop((deployment.provider.id, deployment.upstream_model), None)
+
+    def last(self, deployments: list[Deployment]) -> list[Deployment]:
+        if not self._until or len(deployments) == 1:
+            return deployments
+        now = time.monotonic()
+        return sorted(deployments, key=lambda each: self._until.get((each.provider.id, each.upstream_model), 0.0) > now)
+
+
+def check_model(catalog: Catalog, call: Call) -> Model:
+    """The model of a call, after the checks a caller can do something about. Raises ModelNotFound, BadRequest."""
+    model = catalog.find(call.model, call.pin)
+    if model is None:
+        where = f" at provider '{call.pin}'" if call.pin else ""
+        raise ModelNotFound(
+            f"The model '{call.shown_model}' does not exist{where}. {names_for(catalog, call)}", param="model"
+        )
+    if catalog.is_curated(model) and model.type not in call.operation.model_types:
+        raise BadRequest(
+            f"The model '{call.shown_model}' is of type {model.type}; {wanted(call.operation)}",
+            code="invalid_model_type",
+            param="model",
+        )
+    return model
+
+
+def names_for(catalog: Catalog, call: Call) -> str:
+    """At most the models this caller may use, so that a message tells nobody more than /v1/models would."""
+    names = [name for name in catalog.models if call.caller.may_use(name)]
+    shown = ", ".join(names[:NAMES_IN_MESSAGES])
+    return (
+        f"Known models: {shown}{', …' if len(names) > NAMES_IN_MESSAGES else ''}." if names else "No model is set up."
+    )
+
+
+def wanted(operation: Operation) -> str:
+    return f"/v1{operation.path} takes models of type {' or '.join(sorted(operation.model_types))}."
+
+
+def no_deployment(model: Model) -> NotConfigured:
+    return NotConfigured(
+        f"No provider that serves '{model.id}' is enabled and has its key. An administrator can set it up."
+    )

@@ -1,0 +1,250 @@
+"""OpenAI's wire format: the hub, and on both ends the common case, where bytes pass through as they came.
+
+Upstream side: URL, headers and body of a request; errors in the many shapes that providers write them; streams looked at
+in passing (usage, finish, errors) and otherwise left alone. Client side: the one error shape that OpenAI's SDKs read.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import __version__
+from ..call import CHAT, COMPLETION, EMBEDDING, RESPONSE, Bill, Call, Deployment
+from ..errors import DO_NOT_RETRY, ProxyError, UpstreamError, UpstreamRefused
+from ..meter import usage_of
+from ..records import Provider
+from ..upstream import FileRange, Origin, Outbound, Piece, Reply
+from ..web import members
+from ..web.response import Pipe
+from . import embeddings
+from .openai_stream import StreamTap, events_of_completion, events_of_response
+
+# What of a caller's headers a provider may need to see.
+FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title", "x-openrouter-title")
+# What of an upstream's error headers tells the caller when to come back.
+RETRY_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
+STATUS_TYPES = {402: "insufficient_quota", 408: "timeout", 429: "rate_limit_error"}
+MESSAGE_CHARS = 2000
+
+VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
+ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|models)/?$")
+# Hosts whose paths carry no version although they have a path; everywhere else a missing /v1 is added.
+UNVERSIONED = re.compile(r"/(?:inference|deployments/[^/]+)$")
+
+
+class Client:
+    """What OpenAI clients read."""
+
+    def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]:
+        return {"error": error_object(error)}
+
+
+class Upstream:
+    """What OpenAI-compatible providers are told and answer."""
+
+    def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound:
+        provider = deployment.provider
+        origin, path = endpoint(provider, call.operation.path)
+        headers = credentials(provider, deployment.secret)
+        for name in FORWARDED_HEADERS:
+            value = call.request.headers.get(name)
+            if value is not None:
+                headers.setdefault(name, value)
+        headers["content-type"] = call.request.headers.get("content-type") or "application/json"
+        headers["accept"] = "text/event-stream" if call.wants_stream else "*/*"
+        changes: dict[str, Any] = {}
+        if call.model != deployment.upstream_model:
+            changes["model"] = deployment.upstream_model
+        if ask_usage:
+            changes["stream_options"] = {**(call.member("stream_options") or {}), "include_usage": True}
+        body = body_of(call, changes)
+        return Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
+
+    def decode_error(self, reply: Reply, body: bytes, deployment: Deployment) -> ProxyError:
+        """The provider's refusal in our words where it concerns our key, else in its own."""
+        provider = deployment.provider
+        if reply.status in (401, 403):
+            return UpstreamError(
+                f"Provider '{provider.id}' did not accept its API key (status {reply.status}). "
+                "An administrator has to correct the key of this provider.",
+                code="upstream_auth_failed",
+                headers=DO_NOT_RETRY,
+            )
+        if not 400 <= reply.status <= 599:
+            what = "a redirect, which is not followed" if reply.status < 400 else f"status {reply.status}"
+            return UpstreamError(f"Provider '{provider.id}' answered with {what}; its base URL may be wrong.")
+        told = error_told(body, reply.media_type)
+        headers = {name: value for name in RETRY_HEADERS if (value := reply.headers.get(name)) is not None}
+        headers.update((name, value) for name, value in reply.headers if name.startswith("x-ratelimit-"))
+        message = clean_message(told.get("message"), deployment)
+        return UpstreamRefused(
+            message or f"Provider '{provider.id}' answered with status {reply.status} and no message.",
+            status=reply.status,
+            type=text_or_none(told.get("type")) or STATUS_TYPES.get(reply.status) or default_type(reply.status),
+            code=text_or_none(told.get("code")) or "",
+            param=text_or_none(told.get("param")),
+            headers=headers,
+        )
+
+    def decode_body(self, body: bytes, bill: Bill, deployment: Deployment) -> bytes:
+        """A whole JSON reply: usage is read, an error in a 200 is raised, and the caller gets the form asked for:
+        embeddings as base64, a stream's worth of events."""
+        call = bill.call
+        try:
+            reply = members.parse(body)
+        except members.BodyError as error:
+            raise UpstreamError(
+                f"Provider '{deployment.provider.id}' answered with a body that is not a JSON object."
+            ) from error
+        raise_if_error(reply.values, deployment)
+        bill.used(usage_of(reply.values))
+        bill.finish_reason = first_finish_reason(reply.values)
+        if call.operation is EMBEDDING and call.asks_base64:
+            return embeddings.as_base64(body, reply.full())
+        if call.wants_stream and call.operation in (CHAT, COMPLETION):
+            return events_of_completion(reply.full())
+        if call.wants_stream and call.operation is RESPONSE:
+            return events_of_response(reply.full())
+        return body
+
+    def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
+        return StreamTap(bill, deployment, raise_if_error)
+
+
+def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:
+    """The caller's body byte for byte, with nothing but `changes` changed."""
+    if call.members is not None:
+        return call.members.pieces(changes)
+    assert call.form is not None
+    segments = call.form.segments({name: str(value) for name, value in changes.items()})
+    return [each if isinstance(each, bytes) else FileRange(call.form.source, *each) for each in segments]
+
+
+def raise_if_error(body: Any, deployment: Deployment) -> None:
+    """OpenRouter and others answer 200 with an error inside; SDKs would take it for a completion without choices."""
+    if not isinstance(body, dict) or not (body.get("error") or (body.get("detail") and len(body) == 1)):
+        return
+    if body.get("object") == "response" and body.get("status") != "failed":
+        return
+    message = clean_message(error_of(body).get("message"), deployment)
+    raise UpstreamError(message or f"Provider '{deployment.provider.id}' answered with an error and no message.")
+
+
+def first_finish_reason(reply: dict[str, Any]) -> str:
+    choices = reply.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return str(first.get("finish_reason") or "") if isinstance(first, dict) else ""
+
+
+# -- where ----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def split_base(base_url: str) -> tuple[str, str, int, str, str]:
+    """A base URL as (scheme, host, port, path with a version, query). With or without slash, `/v1` or an endpoint."""
+    parts = urlsplit(base_url.strip())
+    scheme = parts.scheme.lower()
+    path = ENDPOINT.sub("", parts.path.rstrip("/")).rstrip("/")
+    if not any(VERSION_SEGMENT.fullmatch(segment) for segment in path.split("/")) and not UNVERSIONED.search(path):
+        path += "/v1"
+    return scheme, parts.hostname or "", parts.port or (443 if scheme == "https" else 80), path, parts.query
+
+
+def endpoint(provider: Provider, path: str) -> tuple[Origin, str]:
+    """Where a provider's `path` (behind `/v1`) is: the origin, and the path with the base URL's query."""
+    scheme, host, port, base, query = split_base(provider.base_url)
+    origin = Origin(scheme, host, port, provider.ca_file or "", provider.verify)
+    return origin, f"{base}{path}?{query}" if query else base + path
+
+
+def credentials(provider: Provider, secret: str | None) -> dict[str, str]:
+    """The headers every request to a provider carries. What the administrator wrote wins over what we would send."""
+    headers = {"user-agent": f"ipin-proxy/{__version__}", "accept-encoding": "identity"}
+    if secret and provider.auth == "bearer":
+        headers["authorization"] = f"Bearer {secret}"
+    elif secret and provider.auth == "basic":
+        headers["authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
+    elif secret and provider.auth.startswith("header:"):
+        headers[provider.auth[7:].lower()] = secret
+    headers.update((name.lower(), value) for name, value in provider.headers.items())
+    return headers
+
+
+# -- errors ---------------------------------------------------------------------------------------------------------
+
+
+def error_object(error: ProxyError) -> dict[str, Any]:
+    """All four members are always there; SDKs read nothing else (`details` are ours, for those who look)."""
+    found = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
+    return {**found, **error.details}
+
+
+def error_told(body: bytes, media_type: str) -> dict[str, Any]:
+    """The error in a refusal's body, whatever shape it has; {} for HTML and other pages, which are never passed on."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        text = body[:MESSAGE_CHARS].decode("utf-8", "replace").strip()
+        return {"message": text} if media_type == "text/plain" and not text.startswith("<") else {}
+    return error_of(value)
+
+
+def error_of(value: Any) -> dict[str, Any]:
+    """message, type, param and code out of OpenAI's, vLLM's flat, Gemini's array, FastAPI's, Ollama's, Anthropic's."""
+    if isinstance(value, list):
+        value = value[0] if value else {}
+    if isinstance(value, str):
+        return {"message": value}
+    if not isinstance(value, dict):
+        return {}
+    error = value.get("error")
+    if isinstance(error, dict):
+        metadata = error.get("metadata")
+        raw = metadata.get("raw") if isinstance(metadata, dict) else None
+        message = error.get("message")
+        if message == "Provider returned error" and isinstance(raw, str):
+            message = f"{message}: {raw}"  # OpenRouter; what was meant stands behind it
+        return {**error, "message": message, "type": error.get("type") or error.get("status")}
+    if isinstance(error, str):
+        return {**value, "message": value.get("message") or error}
+    if "detail" in value:
+        return {"message": detail_text(value["detail"])}
+    return value
+
+
+def detail_text(detail: Any) -> str:
+    """FastAPI's `detail`: a text, an object with a message, or a list of validation errors with their place."""
+    if isinstance(detail, dict):
+        message = detail.get("message")
+        return str(message or json.dumps(detail))
+    if isinstance(detail, list):
+        rows = [row for row in detail if isinstance(row, dict)]
+        return "; ".join(f"{'.'.join(map(str, row.get('loc') or []))}: {row.get('msg')}" for row in rows)
+    return str(detail)
+
+
+def clean_message(told: Any, deployment: Deployment) -> str:
+    """An upstream's message without our credentials and its host, and no longer than a message should be."""
+    message = told if isinstance(told, str) else ""
+    if deployment.secret:
+        message = message.replace(deployment.secret, "[key]")
+    host = urlsplit(deployment.provider.base_url).hostname
+    if host:
+        message = re.sub(rf"(?:https?://)?{re.escape(host)}(?::\d+)?", "[provider]", message, flags=re.IGNORECASE)
+    return message[:MESSAGE_CHARS]
+
+
+def default_type(status: int) -> str:
+    return "invalid_request_error" if status < 500 else "upstream_error"
+
+
+def text_or_none(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

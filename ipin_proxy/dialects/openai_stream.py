@@ -1,0 +1,189 @@
+"""OpenAI streams in passing: frames go out as they came, and what the house must know is read on the way.
+
+Only frames with something to know in them are opened: usage, a finish reason, an error, the end. A frame is held until
+it is whole, because the usage chunk that nobody asked for has to be taken out again. Pure: bytes in, bytes out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..call import CHAT, COMPLETION, RESPONSE, Bill, Deployment
+from ..errors import ProxyError, Unavailable, UpstreamError, UpstreamTimeout
+from ..meter import usage_of
+from ..web.sse import FrameSplitter, comment, frame, parse_event
+
+Json = dict[str, Any]
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = comment("keep-alive")  # a comment: an event named ping would reach the SDK's user as a broken chunk
+
+# What makes a frame worth opening. Escaped quotes in a model's text (\"error\") do not match.
+WORTH_A_LOOK = re.compile(
+    rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"|\[DONE\]|"detail"|"response\.(?:completed|incomplete|failed)"'
+)
+BARE_LINE = re.compile(rb"^\s*\{.*\}\s*$", re.MULTILINE)
+TERMINAL_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+
+
+class StreamTap:
+    """The pipe of a stream that stays in OpenAI's dialect."""
+
+    def __init__(self, bill: Bill, deployment: Deployment, raise_if_error: Callable[[Any, Deployment], None]) -> None:
+        self._bill = bill
+        self._deployment = deployment
+        self._raise_if_error = raise_if_error
+        self._operation = bill.call.operation
+        self._drops_usage = self._operation in (CHAT, COMPLETION) and not bill.call.asks_usage
+        self._splitter = FrameSplitter()
+        self._has_begun = False  # something was sent: from now on an error is an event and no status
+        self._is_complete = False  # the answer is whole, whatever the connection does now
+        self._is_done = False
+
+    def feed(self, data: bytes) -> bytes:
+        frames = self._splitter.feed(data)
+        if not frames:
+            return b""
+        if len(frames) == 1:
+            out = frames[0] if WORTH_A_LOOK.search(frames[0]) is None else self._look(frames[0])
+        else:
+            out = b"".join([each if WORTH_A_LOOK.search(each) is None else self._look(each) for each in frames])
+        if out and not self._has_begun:
+            self._begin()
+        return out
+
+    def finish(self) -> bytes:
+        """The upstream ended properly; so must the answer in it, or it was cut."""
+        rest = self._splitter.rest
+        out = self._look(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
+        if self._operation in (CHAT, COMPLETION):
+            if not self._is_complete:
+                raise self._cut()
+            return out if self._is_done else out + DONE
+        if self._operation is RESPONSE and not self._is_complete:
+            raise self._cut()
+        return out
+
+    def fail(self, error: Exception) -> bytes | None:
+        if self._is_complete:  # the connection broke after the last word
+            return b"" if self._is_done or self._operation is RESPONSE else DONE
+        return self._error_frame(stream_error(error, self._deployment.provider.id))
+
+    def idle(self) -> bytes:
+        return KEEP_ALIVE
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
+
+    def _cut(self) -> ProxyError:
+        return stream_error(EOFError(), self._deployment.provider.id)
+
+    def _look(self, raw: bytes) -> bytes:
+        """Open one frame: the frame as it came, changed, or b"" when it is not for the caller."""
+        event = parse_event(raw)
+        if event.data is None:
+            return self._bare_error(raw)
+        if event.data.strip() == b"[DONE]":
+            self._is_done = self._is_complete = True
+            return raw
+        try:
+            body = json.loads(event.data)
+        except (ValueError, RecursionError):
+            return raw  # a broken frame is the provider's; those after it still arrive
+        if not isinstance(body, dict):
+            return raw
+        if self._operation is RESPONSE and body.get("type") in TERMINAL_EVENTS:
+            self._is_complete = True
+        elif body.get("error"):
+            return self._error(body)
+        self._bill.used(usage_of(body))
+        choices = body.get("choices")
+        if choices:
+            reasons = [each.get("finish_reason") for each in choices if isinstance(each, dict)]
+            if any(reasons):
+                self._is_complete = True
+                self._bill.finish_reason = str(next(filter(None, reasons)))
+        elif self._drops_usage and choices == [] and isinstance(body.get("usage"), dict):
+            return b""
+        return raw
+
+    def _bare_error(self, raw: bytes) -> bytes:
+        """A JSON line without `data:` (Chutes, in the middle of a stream): SDKs would not see it at all."""
+        for line in BARE_LINE.findall(raw):
+            try:
+                body = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(body, dict) and (body.get("error") or body.get("detail")):
+                return self._error(body)
+        return raw
+
+    def _error(self, body: Json) -> bytes:
+        """An error inside the stream: before anything was sent an honest status, afterwards an event."""
+        self._is_complete = self._is_done = True  # nothing more is owed, least of all a proper end
+        try:
+            self._raise_if_error(body, self._deployment)
+        except ProxyError as error:
+            if not self._has_begun:
+                raise
+            self._bill.error = error
+            return self._error_frame(error)
+        return b""
+
+    def _error_frame(self, error: ProxyError) -> bytes:
+        told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
+        if self._operation is RESPONSE:
+            flat = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
+            return frame(json.dumps({**flat, "sequence_number": 0}), "error")
+        return frame(json.dumps({"error": told}))
+
+
+def stream_error(error: Exception, provider: str) -> ProxyError:
+    """What ended a stream early, as an error a caller can be told."""
+    if isinstance(error, TimeoutError):
+        return UpstreamTimeout(f"Provider '{provider}' went silent in the middle of its answer.")
+    if isinstance(error, InterruptedError):
+        return Unavailable("The server is shutting down; please ask again in a moment.")
+    if isinstance(error, ProxyError) and error.code != "upstream_stream_interrupted":
+        return error
+    return UpstreamError(
+        f"Provider '{provider}' broke off its answer before the end.", code="upstream_stream_interrupted"
+    )
+
+
+def events_of_completion(completion: Json) -> bytes:
+    """A whole completion as the stream that was asked for; SDKs read plain JSON as a stream without a single event."""
+    common = {name: value for name, value in completion.items() if name not in ("choices", "usage", "object")}
+    is_chat = completion.get("object") != "text_completion"
+    common["object"] = "chat.completion.chunk" if is_chat else "text_completion"
+    frames = []
+    for choice in completion.get("choices") or []:
+        message = choice.pop("message", None) if isinstance(choice, dict) else None
+        if isinstance(message, dict):
+            calls = message.get("tool_calls")
+            if isinstance(calls, list):
+                message["tool_calls"] = [{"index": at, **each} for at, each in enumerate(calls)]
+            choice["delta"] = message
+        frames.append(frame(json.dumps({**common, "choices": [choice]})))
+    if completion.get("usage"):
+        frames.append(frame(json.dumps({**common, "choices": [], "usage": completion["usage"]})))
+    return b"".join(frames) + DONE
+
+
+def events_of_response(response: Json) -> bytes:
+    """A whole Responses object as its shortest valid stream: created, each item, and the end."""
+    events: list[Json] = [{"type": "response.created", "response": {**response, "status": "in_progress", "output": []}}]
+    for at, item in enumerate(response.get("output") or []):
+        events.append({"type": "response.output_item.added", "output_index": at, "item": item})
+        events.append({"type": "response.output_item.done", "output_index": at, "item": item})
+    ending = response.get("status")
+    ending = ending if ending in ("incomplete", "failed") else "completed"
+    events.append({"type": f"response.{ending}", "response": response})
+    return b"".join(
+        frame(json.dumps({**event, "sequence_number": number}), event["type"]) for number, event in enumerate(events)
+    )

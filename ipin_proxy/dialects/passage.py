@@ -1,0 +1,19 @@
+"""Bodies that are in nobody's dialect: bytes through, whatever they are."""
+
+from __future__ import annotations
+
+
+class Passage:
+    """The pipe of a body that is not a stream of events, such as speech: bytes through, and a break stays a break."""
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+    def finish(self) -> bytes:
+        return b""
+
+    def fail(self, error: Exception) -> bytes | None:
+        return None
+
+    def idle(self) -> bytes:
+        return b""

@@ -1,0 +1,228 @@
+"""Request in, Response out: match, identify, call the handler. The one place where errors become answers.
+
+Routing, authentication and the handler look at the same parsed path. A path that no route has may be a prefix that pins a
+provider (`/openai/v1/models`), or a client's warm-up (`HEAD` of whatever it was given as base URL).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from inspect import isgeneratorfunction
+
+from . import keys, signin
+from .addresses import caller_address
+from .app import ADMIN, KEY, PUBLIC, App, Visit
+from .call import Caller
+from .dialects import CLIENTS, OPENAI
+from .errors import (
+    BadRequest,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    ProxyError,
+    RequestTimeout,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from .records import RESERVED_SEGMENTS
+from .routes import ROUTES
+from .web.connection import BodyTooLarge, SlowRequest
+from .web.framing import FramingError
+from .web.head import HeadError
+from .web.request import BadPath, Request
+from .web.response import CallerGone, Response
+from .web.router import Router
+from .web.task import THREAD, Steps
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+PINNED = re.compile(r"/([^/]+)(/v1/.+|/api/hello)")
+# What clients warm a connection up with: a base URL itself, at the root and behind any prefix.
+BASE_PATH = re.compile(r"/(?:[^/]+/?)?|/(?:[^/]+/)?v1/?|/v1/messages/[^/]+/?")
+PREFLIGHT_S = "600"
+SAME_ORIGIN_PATHS = ("/api/admin", "/api/user", "/api/logout")
+
+
+class Dispatcher:
+    """What the server asks (`web.server.Service`). None of its methods raises."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._router = Router(ROUTES)
+
+    def handle(self, request: Request) -> Steps:
+        visit = request.state if isinstance(request.state, Visit) else None
+        try:
+            if visit is None:
+                visit = self._begin(request)
+            route = visit.route
+            if route is None:
+                response = self._without_route(visit)
+            elif isgeneratorfunction(route.handler):
+                response = yield from route.handler(self._app, visit)
+            else:
+                yield THREAD  # plain handlers may take their time
+                response = route.handler(self._app, visit)
+        except Exception as error:  # noqa: BLE001 - the one error boundary
+            response = self._rendered(error, request, visit)
+        return self._finished(request, response, visit)
+
+    def screen(self, request: Request) -> Response | None:
+        """A body is still to come: say now what would be said anyway, before it is sent and read."""
+        try:
+            visit = self._begin(request)
+            if visit.route is None:
+                return self._finished(request, self._without_route(visit), visit)
+            request.state = visit
+        except Exception as error:  # noqa: BLE001 - the one error boundary
+            return self._finished(request, self._rendered(error, request, None), None)
+        return None
+
+    def refuse(self, error: Exception, request: Request | None) -> Response:
+        visit = request.state if request is not None and isinstance(request.state, Visit) else None
+        return self._finished(request, self._rendered(as_refusal(error, self._app), request, visit), visit)
+
+    def failed(self, error: BaseException) -> None:
+        self._app.log.error("server_failure", exc_info=error)
+
+    # -- the way in -----------------------------------------------------------------------------------------------
+
+    def _begin(self, request: Request) -> Visit:
+        """Find the route and who is asking. Raises ProxyError."""
+        visit = Visit(
+            request_id(request), request, OPENAI, caller_address(request, self._app.config.settings.trusted_proxies)
+        )
+        found = self._router.match(request.method, request.path)
+        if found.route is None and not found.allowed:
+            pinned = PINNED.fullmatch(request.path)
+            if pinned is not None and pinned[1] not in RESERVED_SEGMENTS:
+                found = self._router.match(request.method, pinned[2])
+                visit.pin = pinned[1]
+        visit.allowed = found.allowed
+        visit.route = route = found.route
+        if route is None:
+            return visit
+        visit.params = found.params
+        visit.dialect = route.dialect
+        check_encoding(request)
+        if route.access != PUBLIC:
+            visit.caller = identify(self._app, request, route.access)
+        return visit
+
+    def _without_route(self, visit: Visit) -> Response:
+        """OPTIONS, warm-ups, 405 and 404."""
+        request = visit.request
+        if request.method == "OPTIONS" and (visit.allowed or request.path == "*"):
+            return Response(204, {"allow": ", ".join(visit.allowed) or "GET, HEAD, OPTIONS, POST, PUT, DELETE"})
+        if request.method == "HEAD" and BASE_PATH.fullmatch(request.path):
+            return Response(200)
+        if visit.allowed:
+            raise MethodNotAllowed(
+                f"{request.method} is not possible here; {request.path} takes {', '.join(visit.allowed)}.",
+                headers={"allow": ", ".join(visit.allowed)},
+            )
+        raise NotFound(f"There is nothing at {request.method} {request.path}.")
+
+    # -- the way out ----------------------------------------------------------------------------------------------
+
+    def _rendered(self, error: Exception, request: Request | None, visit: Visit | None) -> Response:
+        """An error in the caller's own dialect. What nobody foresaw becomes a plain 500; the trace goes to the log."""
+        if isinstance(error, CallerGone):
+            return Response(499, close=True)
+        if not isinstance(error, ProxyError):
+            self._app.log.error("internal_error", request_id=visit.id if visit else "", exc_info=error)
+            error = ProxyError("Something went wrong on our side; the log has the details under this request's id.")
+        id_ = visit.id if visit is not None else request_id(request)
+        body = CLIENTS[visit.dialect if visit is not None else OPENAI].encode_error(error, id_)
+        if error.status >= 500 or error.status in (401, 403, 429):
+            self._app.log.info(
+                "refused",
+                request_id=id_,
+                address=visit.address if visit is not None else "",
+                method=request.method if request is not None else "",
+                path=request.path if request is not None else "",
+                status=error.status,
+                error=error.code,
+            )
+        response = Response.json(body, error.status, error.headers)
+        response.headers["x-request-id"] = id_
+        return response
+
+    def _finished(self, request: Request | None, response: Response, visit: Visit | None) -> Response:
+        headers = response.headers
+        if "x-request-id" not in headers:
+            headers["x-request-id"] = visit.id if visit is not None else request_id(request)
+        headers.setdefault("x-content-type-options", "nosniff")
+        if request is not None:
+            self._allow_origin(headers, request)
+        return response
+
+    def _allow_origin(self, headers: dict[str, str], request: Request) -> None:
+        """CORS for what is opened with a key. The pages' own API is for their own origin alone."""
+        allowed = self._app.config.settings.cors_origins
+        origin = request.headers.get("origin")
+        to_all = "*" in allowed
+        if (to_all and origin is None) or not allowed or request.path.startswith(SAME_ORIGIN_PATHS):
+            return
+        if not to_all:
+            headers["vary"] = "origin"
+        if origin is None or not (to_all or origin.lower() in allowed):
+            return
+        headers["access-control-allow-origin"] = "*" if to_all else origin
+        headers["access-control-expose-headers"] = "*"
+        if request.method == "OPTIONS":
+            headers["access-control-allow-methods"] = "GET, POST, PUT, DELETE, OPTIONS"
+            headers["access-control-allow-headers"] = (
+                request.headers.get("access-control-request-headers") or "authorization, content-type, x-api-key"
+            )
+            headers["access-control-max-age"] = PREFLIGHT_S
+
+
+def identify(app: App, request: Request, access: str) -> Caller:
+    """Who is asking, if they may come in here. Raises Unauthorized, Forbidden."""
+    if access == KEY:
+        caller = keys.caller_by_key(app, request) or signin.caller_by_cookie(app, request)
+        if caller is None:
+            raise keys.refused()
+        return caller
+    caller = signin.caller_by_session(app, request) or keys.master_by_key(app, request)
+    if caller is None:
+        raise Unauthorized("You are not signed in, or your session has ended. Sign in again.", code="not_signed_in")
+    if access == ADMIN and not caller.is_admin:
+        raise Forbidden("This is for administrators.")
+    return caller
+
+
+def request_id(request: Request | None) -> str:
+    """The caller's own id for this request if it is sane, else one of ours."""
+    given = request.headers.get("x-request-id") if request is not None else None
+    return given if given and SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+
+
+def check_encoding(request: Request) -> None:
+    """A compressed body is refused: nobody looks into it, so nobody could check what it asks for."""
+    encoding = (request.headers.get("content-encoding") or "identity").strip().lower()
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"Request bodies cannot be sent with content-encoding '{encoding[:40]}'.")
+
+
+def as_refusal(error: Exception, app: App) -> ProxyError:
+    """What the server could not make a request of, as an error to answer with."""
+    if isinstance(error, ProxyError):
+        return error
+    if isinstance(error, HeadError):
+        return BadRequest(error.message, status=error.status, code="bad_request")
+    if isinstance(error, BadPath):
+        return BadRequest(f"The path cannot be read: {error}.", code="bad_request")
+    if isinstance(error, FramingError):
+        return BadRequest(f"The request body cannot be read. {error.message}", code="bad_request")
+    if isinstance(error, BodyTooLarge):
+        limit = app.config.settings.max_body_mb
+        return PayloadTooLarge(f"The request body is larger than {limit} MB. Send less, or raise MAX_BODY_MB.")
+    if isinstance(error, SlowRequest):
+        return RequestTimeout(f"The request took too long: {error}.")
+    if isinstance(error, ConnectionError):
+        return Unavailable("The server has too many connections; please ask again in a moment.", code="overloaded")
+    return ProxyError("The request could not be taken in.")

@@ -1,0 +1,102 @@
+"""Signing in and out, and what people may see and change of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .. import signin
+from ..app import App, Visit
+from ..bodies import json_object, private_json
+from ..errors import BadRequest, Unauthorized
+from ..records import User
+from ..web.response import Response
+
+
+def admin_login(app: App, visit: Visit) -> Response:
+    """`POST /api/admin/login`: as user_login, for administrators; to others it says what it says to a wrong password."""
+    return sign_in(app, visit, only_admin=True)
+
+
+def user_login(app: App, visit: Visit) -> Response:
+    """`POST /api/user/login`: `{username, password}` → `{token, user}` and the cookie."""
+    return sign_in(app, visit, only_admin=False)
+
+
+def sign_in(app: App, visit: Visit, *, only_admin: bool) -> Response:
+    signin.check_same_origin(visit.request)  # no other site may sign a browser in, as whomever
+    given = json_object(visit.request)
+    username, password = text_of(given, "username"), text_of(given, "password")
+    user = signin.authenticate(app, username, password, visit.address, only_admin=only_admin)
+    app.log.info("signed_in", actor=user.username, address=visit.address, request_id=visit.id)
+    return with_session(app, visit, user, {"user": described(user)})
+
+
+def logout(app: App, visit: Visit) -> Response:
+    """`POST /api/logout`: the session is over, here and in the browser. Also when there was none."""
+    if any(True for _ in signin.cookies(visit.request)):
+        signin.check_same_origin(visit.request)
+    for token in signin.tokens(visit.request):
+        app.sessions.close(token)
+    return private_json({"success": True}, headers={"set-cookie": signin.cookie(app, visit.request, "")})
+
+
+def me(app: App, visit: Visit) -> Response:
+    """`GET /api/user/me`: `{user, apiKey (masked) or null, usage}`."""
+    user = signed_in(visit)
+    key = app.store.snapshot().keys.get(user.api_key_id or "")
+    shown = None
+    if key is not None:
+        public = key.public_json()
+        shown = {name: public[name] for name in ("id", "name", "key", "allowedModels", "enabled", "expiresAt")}
+    return private_json({"user": described(user), "apiKey": shown, "usage": {}})
+
+
+def change_password(app: App, visit: Visit) -> Response:
+    """`PUT /api/user/password`: `{currentPassword, newPassword}`. It ends every session of the user; the answer brings
+    the one that goes on. A wrong current password is 400, since pages take a 401 for the end of their session."""
+    user = signed_in(visit)
+    given = json_object(visit.request)
+    current = text_of(given, "currentPassword")
+    new = signin.check_password(given.get("newPassword"), "newPassword")
+    try:
+        user = signin.authenticate(app, user.username, current, visit.address)
+    except Unauthorized as error:
+        raise BadRequest("The current password is wrong.", code="wrong_password", param="currentPassword") from error
+    password_hash = signin.hash_password(new)
+    with app.store.edit() as draft:
+        stored = draft.users.get(user.id)
+        if stored is None or stored.password_hash != user.password_hash:
+            raise BadRequest("The password was changed a moment ago.", code="wrong_password", param="currentPassword")
+        draft.users[user.id] = changed = replace(stored, password_hash=password_hash)
+    app.sessions.close_all_of(user.id)
+    app.log.info("password_changed", actor=user.username, address=visit.address, request_id=visit.id)
+    return with_session(app, visit, changed, {"success": True})
+
+
+def with_session(app: App, visit: Visit, user: User, answer: dict[str, Any]) -> Response:
+    token = app.sessions.open(user)
+    return private_json({"token": token, **answer}, headers={"set-cookie": signin.cookie(app, visit.request, token)})
+
+
+def signed_in(visit: Visit) -> User:
+    """The person behind a visit; routes for USER let nobody else in."""
+    assert visit.caller.user is not None
+    return visit.caller.user
+
+
+def described(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "role": user.role,
+        "apiKeyId": user.api_key_id,
+    }
+
+
+def text_of(given: dict[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str) or not value:
+        raise BadRequest(f"The body has no '{name}'; it must be a text.", param=name)
+    return value

@@ -1,0 +1,115 @@
+"""Authorization header → Caller. The one place where a credential of a request is looked at.
+
+A virtual key is known by its SHA-256 alone, found in one look-up, compared in constant time. Every refusal is the same
+sentence: nobody learns from it whether a key exists.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from .addresses import is_in
+from .call import NAME_CHARS, Caller
+from .errors import Forbidden, Unauthorized
+from .records import VirtualKey, key_digest
+from .web.request import Request
+
+if TYPE_CHECKING:
+    from .app import App
+    from .store import Draft
+
+REFUSAL = "The API key is missing, unknown, disabled or expired. Send a valid one as 'Authorization: Bearer KEY'."
+MOST_KEY_CHARS = 1024
+MASTER = Caller("master key", is_admin=True)
+
+
+def new_key() -> str:
+    """A key nobody can guess: 256 bits."""
+    return f"sk-{secrets.token_urlsafe(32)}"
+
+
+def presented(request: Request) -> list[str]:
+    """The credentials a request carries: bearer and x-api-key. A client that sends two different ones (Claude Code does)
+    is good if either is."""
+    found = []
+    scheme, _, credential = (request.headers.get("authorization") or "").partition(" ")
+    if scheme.lower() == "bearer" and credential.strip():
+        found.append(credential.strip())
+    key = request.headers.get("x-api-key")
+    if key and key.strip() not in found:
+        found.append(key.strip())
+    return [each for each in found if len(each) <= MOST_KEY_CHARS]
+
+
+def caller_by_key(app: App, request: Request) -> Caller | None:
+    """Who holds the presented key: the master, a virtual key that is enabled and not expired, or nobody."""
+    for credential in presented(request):
+        digest = key_digest(credential)
+        if is_master(app, digest):
+            return MASTER
+        key = app.store.snapshot().keys_by_hash.get(digest)
+        if key is not None and hmac.compare_digest(digest, key.key_hash) and is_valid(key):
+            app.last_used[key.id] = int(time.time() * 1000)
+            return Caller(key.name or key.id, key=key)
+    return None
+
+
+def master_by_key(app: App, request: Request) -> Caller | None:
+    """The holder of the master key, which opens the pages' own API too; nobody else's key does."""
+    return MASTER if any(is_master(app, key_digest(each)) for each in presented(request)) else None
+
+
+def is_master(app: App, digest: str) -> bool:
+    return bool(app.master_digest) and hmac.compare_digest(digest, app.master_digest)
+
+
+def note_use(app: App, draft: Draft) -> None:
+    """When keys were last used goes to disk with a change that is made anyway."""
+    for id_, used_at in list(app.last_used.items()):
+        key = draft.keys.get(id_)
+        if key is not None and used_at > (key.last_used_at or 0):
+            draft.keys[id_] = replace(key, last_used_at=used_at)
+
+
+def is_valid(key: VirtualKey) -> bool:
+    return key.enabled and (key.expires_at is None or key.expires_at > time.time() * 1000)
+
+
+def refused() -> Unauthorized:
+    return Unauthorized(REFUSAL)
+
+
+def check_use(caller: Caller, scope: str, address: str) -> None:
+    """Raises Forbidden when the caller's key is not for this kind of call, or not from this address."""
+    check_scope(caller, scope)
+    check_address(caller, address)
+
+
+def check_scope(caller: Caller, scope: str) -> None:
+    if caller.key is not None and caller.key.scopes and scope not in caller.key.scopes:
+        raise Forbidden(
+            f"This API key is not for '{scope}' calls, only for: {', '.join(caller.key.scopes)}.",
+            code="scope_not_allowed",
+        )
+
+
+def check_address(caller: Caller, address: str) -> None:
+    if caller.key is None or not caller.key.allowed_ips:
+        return
+    if not is_in(address, [ip_network(row, strict=False) for row in caller.key.allowed_ips]):
+        raise Forbidden("This API key may not be used from this address.", code="ip_not_allowed")
+
+
+def check_model(caller: Caller, model: str) -> None:
+    """Raises Forbidden for every name outside a key's list, existing or not, so that names cannot be probed."""
+    if not caller.may_use(model):
+        raise Forbidden(
+            f"This API key may not use the model '{model[:NAME_CHARS]}'. GET /v1/models lists those it may use.",
+            code="model_not_allowed",
+            param="model",
+        )

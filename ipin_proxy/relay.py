@@ -1,0 +1,234 @@
+"""The life of one AI call, top to bottom.
+
+`relay` reads as the order of events: who serves it, ask until one speaks, then either a whole answer or a stream that the
+loop carries on. It is a generator because it waits (`web/task.py`). Until the first useful bytes of an answer are in, failing over is possible and a failure is an honest
+status; only then does a 200 go out. Whoever ends the call, its bill is settled once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from . import keys
+from .call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, SPEECH, Attempt, Bill, Call, Deployment
+from .deployments import check_model, no_deployment
+from .dialects import UpstreamDialect, upstream_dialect
+from .dialects.passage import Passage
+from .errors import ProxyError, UpstreamError, UpstreamRefused
+from .records import resolve_secret
+from .upstream import Reply
+from .web.response import CallerGone, Pipe, Response, Stream
+from .web.task import THREAD, Next, Steps
+
+if TYPE_CHECKING:
+    from .app import App
+
+IDLE_S = 15.0  # a caller hears something at least so often
+FORWARDED = ("openai-processing-ms", "openai-version")
+LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
+EVENT_STREAM = "text/event-stream"
+# What stands for an event stream when a provider forgets to say so.
+VAGUE_TYPES = frozenset({EVENT_STREAM, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
+BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
+EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, InterruptedError)
+STREAM_HEADERS = {"content-type": EVENT_STREAM, "cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A deployment that speaks: a whole `body`, or a `pipe` with its first output and the rest still to come."""
+
+    deployment: Deployment
+    reply: Reply
+    media_type: str
+    body: bytes = b""
+    pipe: Pipe | None = None
+
+
+def relay(app: App, call: Call) -> Steps:
+    """Carry one call to an upstream and back. Read it top to bottom."""
+    bill = Bill(call)
+    with settled_on_error(app, bill):
+        keys.check_model(call.caller, call.model)
+        answer = yield from first_answer(app, call, bill)
+        bill.status = answer.reply.status
+        headers = headers_of(answer, bill)
+        if answer.pipe is None:
+            app.log.body(call.id, "reply", answer.body, answer.media_type)
+            app.settle(bill)
+            return Response(bill.status, headers, answer.body)
+        at_end = partial(end, app, bill)
+        timeout_s = answer.deployment.timeout_s
+        return Response(
+            bill.status, headers, stream=Stream(answer.reply, answer.pipe, at_end, answer.body, timeout_s, IDLE_S)
+        )
+
+
+def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answer]:
+    """Try the deployments in their order until one speaks. Raises the last one's error when none does."""
+    failure: ProxyError | None = None
+    for deployment in app.cooldowns.last(deployments_of(app, call)):
+        bill.deployment = deployment
+        started_at = time.monotonic()
+        try:
+            answer = yield from ask(app, call, bill, deployment)
+        except ProxyError as error:
+            failure = error
+            bill.attempts.append(attempt(deployment, started_at, error))
+            if not is_the_deployments_fault(error):
+                raise
+            app.cooldowns.failed(deployment)
+        else:
+            bill.attempts.append(attempt(deployment, started_at, None))
+            bill.upstream_ms = bill.attempts[-1].ms
+            app.cooldowns.answered(deployment)
+            return answer
+    assert failure is not None
+    raise failure
+
+
+def deployments_of(app: App, call: Call) -> list[Deployment]:
+    """Where this call may go. Raises ModelNotFound, BadRequest (wrong type of model), NotConfigured."""
+    catalog, settings = app.catalog(), app.config.settings
+    model = check_model(catalog, call)
+    default_s = settings.audio_timeout_s if call.operation.scope == "audio" else settings.request_timeout_s
+    found = []
+    for each, row in catalog.rows(model, call.pin):
+        provider = catalog.providers.get(row.provider_id)
+        if provider is None or not provider.enabled:
+            continue
+        secret = None
+        if provider.api_key is not None:
+            secret = resolve_secret(provider.api_key, app.config.environ, settings.secrets_dir)
+            if secret is None:
+                continue
+        upstream_model = row.upstream_model or each.upstream_model or each.id
+        found.append(Deployment(each, provider, upstream_model, secret, provider.timeout_seconds or default_s))
+    if not found:
+        raise no_deployment(model)
+    return found
+
+
+def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[Next, None, Answer]:
+    """Send the call to one deployment and wait until it speaks. Raises ProxyError."""
+    back = upstream_dialect(deployment.provider.type)
+    ask_usage = wants_usage(app, call, deployment)
+    reply = yield from app.upstreams.send(back.encode_request(call, deployment, ask_usage=ask_usage))
+    try:
+        if ask_usage and reply.status == 400:
+            reply = yield from without_usage(app, call, deployment, reply)
+        if not 200 <= reply.status < 300:
+            raise back.decode_error(reply, (yield from reply.read_all()), deployment)
+        if call.wants_stream and reply.media_type in VAGUE_TYPES:
+            return (yield from streamed(back.decode_stream(bill, deployment), deployment, reply))
+        if call.operation in BINARY_OPERATIONS and reply.media_type not in ("application/json", EVENT_STREAM):
+            media_type = reply.headers.get("content-type") or "application/octet-stream"
+            first = yield from reply.read_first(IDLE_S)
+            return Answer(deployment, reply, media_type, first or b"", Passage())
+        return (yield from whole(back, bill, deployment, reply))
+    except BaseException:
+        reply.close()
+        raise
+
+
+def whole(back: UpstreamDialect, bill: Bill, deployment: Deployment, reply: Reply) -> Generator[Next, None, Answer]:
+    if reply.media_type == EVENT_STREAM:
+        raise UpstreamError(f"Provider '{deployment.provider.id}' answered with a stream that was not asked for.")
+    told = yield from reply.read_all()
+    reply.close()
+    if len(told) > LONG_BODY_BYTES:
+        yield THREAD
+    body = back.decode_body(told, bill, deployment)
+    becomes_stream = bill.call.wants_stream and body.startswith((b"data:", b"event:"))
+    return Answer(deployment, reply, EVENT_STREAM if becomes_stream else "application/json", body)
+
+
+def streamed(pipe: Pipe, deployment: Deployment, reply: Reply) -> Generator[Next, None, Answer]:
+    """Wait for the first event that is of use; a provider that is silent after its 200 is given IDLE_S, then believed."""
+    until = time.monotonic() + IDLE_S
+    first = b""
+    while not first and (left_s := until - time.monotonic()) > 0:
+        data = yield from reply.read_first(left_s)
+        if data is None:
+            first = pipe.finish()
+            break
+        first = pipe.feed(data) if data else b""
+    return Answer(deployment, reply, EVENT_STREAM, first, pipe)
+
+
+def wants_usage(app: App, call: Call, deployment: Deployment) -> bool:
+    """Whether to ask for a stream's usage on the caller's behalf."""
+    if not call.wants_stream or call.operation not in (CHAT, COMPLETION) or call.asks_usage:
+        return False
+    allowed = deployment.provider.include_usage
+    return allowed if allowed is not None else deployment.provider.id not in app.no_usage_asked
+
+
+def without_usage(app: App, call: Call, deployment: Deployment, reply: Reply) -> Generator[Next, None, Reply]:
+    """Some older servers refuse `stream_options`, which the caller may not even have sent: once more without, and
+    remembered. Any other refusal stands."""
+    body = yield from reply.read_all()
+    if b"stream_options" not in body and b"include_usage" not in body:
+        raise upstream_dialect(deployment.provider.type).decode_error(reply, body, deployment)
+    reply.close()
+    app.no_usage_asked.add(deployment.provider.id)
+    outbound = upstream_dialect(deployment.provider.type).encode_request(call, deployment, ask_usage=False)
+    return (yield from app.upstreams.send(outbound))
+
+
+def is_the_deployments_fault(error: ProxyError) -> bool:
+    """Whether another deployment might do better: not when the request itself was refused."""
+    if isinstance(error, UpstreamRefused):
+        return error.status >= 500 or error.status in (402, 404, 408, 429)
+    return isinstance(error, UpstreamError)
+
+
+def attempt(deployment: Deployment, started_at: float, error: ProxyError | None) -> Attempt:
+    ms = int((time.monotonic() - started_at) * 1000)
+    if error is None:
+        return Attempt(deployment.provider.id, 200, ms)
+    return Attempt(deployment.provider.id, error.status, ms, error.code)
+
+
+def headers_of(answer: Answer, bill: Bill) -> dict[str, str]:
+    is_events = answer.pipe is not None and answer.media_type == EVENT_STREAM
+    headers = dict(STREAM_HEADERS) if is_events else {"content-type": answer.media_type}
+    for name in FORWARDED:
+        value = answer.reply.headers.get(name)
+        if value is not None:
+            headers[name] = value
+    headers["x-ipin-provider"] = answer.deployment.provider.id
+    headers["x-ipin-model"] = answer.deployment.model.id
+    overhead_ms = (time.monotonic() - bill.call.started_at) * 1000 - bill.upstream_ms
+    headers["x-ipin-overhead-ms"] = f"{max(0.0, overhead_ms):.1f}"
+    return headers
+
+
+def end(app: App, bill: Bill, error: Exception | None) -> None:
+    """A stream is over: completely (None), or by what ended it."""
+    if error is not None and bill.error is None:
+        bill.error = error
+    if error is not None and not isinstance(error, EXPECTED_ENDS):
+        app.log.error("internal_error", request_id=bill.call.id, exc_info=error)
+    app.settle(bill)
+
+
+@contextmanager
+def settled_on_error(app: App, bill: Bill) -> Iterator[None]:
+    try:
+        yield
+    except (ProxyError, CallerGone) as error:
+        bill.error = error
+        bill.status = getattr(error, "status", 499)
+        app.settle(bill)
+        raise
+    except Exception as error:
+        bill.error = error
+        bill.status = 500
+        app.settle(bill)
+        raise

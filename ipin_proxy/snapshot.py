@@ -1,0 +1,314 @@
+"""The database as a value: a Snapshot in memory, a Draft of the next one, a JSON document in bytes.
+
+`parse` reads what we wrote, what a person edited and what the original Node server left; it takes a document whole or
+says where it is broken. `render` writes one that people can read and edit. Members we do not know are carried along, at
+the top as in every record. No files, no locks: bytes in, values out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn
+
+from .errors import BadRequest, Conflict
+from .records import Alias, Json, Model, Provider, Record, User, VirtualKey
+
+VERSION = 1
+
+
+class Section(NamedTuple):
+    """One list of records: its member in the file, its attribute in a Snapshot, its kind."""
+
+    member: str
+    attribute: str
+    kind: type[Record]
+
+
+SECTIONS = (
+    Section("providers", "providers", Provider),
+    Section("models", "models", Model),
+    Section("apiKeys", "keys", VirtualKey),
+    Section("users", "users", User),
+    Section("aliases", "aliases", Alias),
+)
+
+
+class Broken(ValueError):
+    """A document that cannot be taken as it is; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything the database says at one moment. Mappings go by id in the order of the file, and never change.
+
+    `settings` and `extra` (unknown members at the top) hold plain JSON that nobody mutates. `keys_by_hash` goes by
+    SHA-256 in hex, `users_by_name` by the user name casefolded, `models_of_provider` by provider id.
+    """
+
+    providers: Mapping[str, Provider]
+    models: Mapping[str, Model]
+    keys: Mapping[str, VirtualKey]
+    users: Mapping[str, User]
+    aliases: Mapping[str, Alias]
+    settings: Mapping[str, Any]
+    extra: Mapping[str, Any]
+    keys_by_hash: Mapping[str, VirtualKey]
+    users_by_name: Mapping[str, User]
+    models_of_provider: Mapping[str, tuple[Model, ...]]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        providers: Mapping[str, Provider] = MappingProxyType({}),
+        models: Mapping[str, Model] = MappingProxyType({}),
+        keys: Mapping[str, VirtualKey] = MappingProxyType({}),
+        users: Mapping[str, User] = MappingProxyType({}),
+        aliases: Mapping[str, Alias] = MappingProxyType({}),
+        settings: Mapping[str, Any] = MappingProxyType({}),
+        extra: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Snapshot:
+        """A snapshot of these records, with its indices. Of two records with one secret or name the first is found."""
+        served: dict[str, list[Model]] = {}
+        for model in models.values():
+            for provider_id in dict.fromkeys([model.provider_id, *(row.provider_id for row in model.deployments)]):
+                served.setdefault(provider_id, []).append(model)
+        return cls(
+            providers=MappingProxyType(dict(providers)),
+            models=MappingProxyType(dict(models)),
+            keys=MappingProxyType(dict(keys)),
+            users=MappingProxyType(dict(users)),
+            aliases=MappingProxyType(dict(aliases)),
+            settings=MappingProxyType(dict(settings)),
+            extra=MappingProxyType(dict(extra)),
+            keys_by_hash=MappingProxyType({key.key_hash: key for key in reversed(list(keys.values()))}),
+            users_by_name=MappingProxyType({user.username.casefold(): user for user in reversed(list(users.values()))}),
+            models_of_provider=MappingProxyType({id_: tuple(found) for id_, found in served.items()}),
+        )
+
+
+@dataclass(slots=True)
+class Draft:
+    """A snapshot being changed: the same mappings as plain dicts by id. Put records in, take them out, replace them."""
+
+    providers: dict[str, Provider]
+    models: dict[str, Model]
+    keys: dict[str, VirtualKey]
+    users: dict[str, User]
+    aliases: dict[str, Alias]
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Draft:
+        return cls(
+            providers=dict(snapshot.providers),
+            models=dict(snapshot.models),
+            keys=dict(snapshot.keys),
+            users=dict(snapshot.users),
+            aliases=dict(snapshot.aliases),
+            settings=deepcopy(dict(snapshot.settings)),
+        )
+
+    def differs_from(self, before: Snapshot) -> bool:
+        """Whether there is anything to save. Settings are compared as written: to Python, true equals 1."""
+        for section in SECTIONS:
+            mine, theirs = getattr(self, section.attribute), getattr(before, section.attribute)
+            if len(mine) != len(theirs) or any(
+                one is not other for one, other in zip(mine.values(), theirs.values(), strict=True)
+            ):
+                return True
+        return repr(self.settings) != repr(dict(before.settings))
+
+    def frozen(self, before: Snapshot) -> Snapshot:
+        """The snapshot this draft describes. Raises Conflict for two records that claim one thing and did not before."""
+        for section in SECTIONS:
+            records: dict[str, Record] = getattr(self, section.attribute)
+            for id_, record in records.items():
+                if type(record) is not section.kind or getattr(record, "id", None) != id_:
+                    raise TypeError(f"{section.attribute}[{id_!r}] must be a {section.kind.__name__} with that id")
+        after = Snapshot.of(
+            providers=self.providers,
+            models=self.models,
+            keys=self.keys,
+            users=self.users,
+            aliases=self.aliases,
+            settings=self.settings,
+            extra=before.extra,
+        )
+        known = {claim for claim, _ in clashes(before)}
+        for claim, message in clashes(after):
+            if claim not in known:
+                raise Conflict(f"{message[0].upper()}{message[1:]}; choose another one.", param=claim[0])
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file held. `is_original`: it has no version, so the original Node server wrote it. `has_keys`: it held
+    keys in clear, which the snapshot only has as digests. `notices`: what was put right while reading."""
+
+    snapshot: Snapshot
+    is_original: bool
+    has_keys: bool
+    notices: tuple[str, ...]
+
+
+def parse(content: bytes) -> Document:
+    """The document in these bytes. Raises Broken."""
+    data = _json(content)
+    if not isinstance(data, dict):
+        raise Broken(
+            f"the document is a JSON {_json_type(data)}; it must be an object with providers, models, apiKeys …"
+        )
+    version = data.pop("version", None)
+    _check_version(version)
+    sections: dict[str, dict[str, Any]] = {}
+    notices: list[str] = []
+    has_keys = False
+    for section in SECTIONS:
+        rows = data.pop(section.member, None)
+        if rows is None:
+            rows = []
+        if not isinstance(rows, list):
+            raise Broken(f"{section.member} is a JSON {_json_type(rows)}; it must be a list")
+        has_keys = has_keys or any(
+            isinstance(row, dict) and row.get("key") for row in rows if section.kind is VirtualKey
+        )
+        sections[section.attribute] = _records(section, rows, version is None, notices)
+    settings = data.pop("settings", None)
+    if settings is not None and not isinstance(settings, dict):
+        raise Broken(f"settings is a JSON {_json_type(settings)}; it must be an object of names and values")
+    snapshot = Snapshot.of(**sections, settings=settings or {}, extra=data)
+    notices += [message for _, message in clashes(snapshot)]
+    return Document(snapshot, version is None, has_keys, tuple(notices))
+
+
+def render(snapshot: Snapshot) -> bytes:
+    """The document as it is saved: UTF-8, indented, the unknown members first, where a note to the reader belongs.
+
+    Raises ValueError for a value that JSON has no form for (a setting that is not a number, NaN).
+    """
+    document: Json = {"version": VERSION, **snapshot.extra}
+    for section in SECTIONS:
+        document[section.member] = [record.to_json() for record in getattr(snapshot, section.attribute).values()]
+    document["settings"] = dict(snapshot.settings)
+    try:
+        return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, somewhere in a member we do not know: UTF-8 has no form for it, an escape has.
+        return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def clashes(snapshot: Snapshot) -> list[tuple[tuple[str, str], str]]:
+    """What two records claim at once: (what, value), and the sentence about it. An older file may have some; a change
+    must not bring a new one. References to records that are not there are no clash: a provider can come from the
+    environment, and a name that leads nowhere is answered as such."""
+    found: list[tuple[tuple[str, str], str]] = []
+    for user in snapshot.users.values():
+        name = user.username.casefold()
+        if (first := snapshot.users_by_name[name]) is not user:
+            found.append(
+                (("username", name), f'the user name "{user.username}" is taken by the user with the id "{first.id}"')
+            )
+    for key in snapshot.keys.values():
+        if (known := snapshot.keys_by_hash[key.key_hash]) is not key:
+            found.append((("key", key.key_hash), f'the API keys "{known.id}" and "{key.id}" are the same key'))
+    for id_ in snapshot.aliases.keys() & snapshot.providers.keys():
+        found.append(
+            (("id", id_), f'the id "{id_}" belongs to a provider and an alias, and both would be the path /{id_}')
+        )
+    return found
+
+
+def _records(section: Section, rows: list[Any], is_original: bool, notices: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    places: dict[str, int] = {}
+    for place, row in enumerate(rows):
+        try:
+            record: Any = section.kind.from_json(row)
+        except BadRequest as error:
+            where = f"{section.member}[{place}]" + (f".{error.param}" if error.param else "")
+            raise Broken(f"{where}: {error.message}") from None
+        if record.id in found and is_original and isinstance(record, Model):
+            record = _renamed(record, found)
+            notices.append(
+                f'two models have the id "{record.upstream_model}"; the second is called "{record.id}" now '
+                "and goes by its old name upstream"
+            )
+        if record.id in found:
+            raise Broken(
+                f'{section.member}[{place}].id: "{record.id}" is the id of {section.member}[{places[record.id]}] already; '
+                "give one of the two another id"
+            )
+        found[record.id] = record
+        places[record.id] = place
+    return found
+
+
+def _renamed(model: Model, taken: Mapping[str, Any]) -> Model:
+    wish = id_ = f"{model.provider_id}/{model.id}"
+    number = 2
+    while id_ in taken:
+        id_ = f"{wish}-{number}"
+        number += 1
+    return replace(model, id=id_, upstream_model=model.upstream_model or model.id)
+
+
+def _check_version(version: Any) -> None:
+    if version is None or (version == VERSION and isinstance(version, int) and not isinstance(version, bool)):
+        return
+    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+        raise Broken(
+            f"it has version {version}, and this iPin Proxy knows version {VERSION}; "
+            "a newer one wrote it: use that, or go back to a backup from before"
+        )
+    raise Broken(f"version is {json.dumps(version)[:40]}; it must be {VERSION}")
+
+
+def _json(content: bytes) -> Any:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Broken(f"line {line}: byte {error.start + 1} is not UTF-8; save the file in the encoding UTF-8") from None
+    try:
+        return json.loads(text, object_pairs_hook=_members, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise Broken("the file is empty") from None
+        cut_short = " (the file ends here: it may have been cut short)" if error.pos >= len(text.rstrip()) else ""
+        raise Broken(f"line {error.lineno}, column {error.colno}: {error.msg}{cut_short}") from None
+    except RecursionError:
+        raise Broken("its objects and lists are nested too deeply") from None
+    except Broken:
+        raise
+    except ValueError:  # an integer of thousands of digits, which Python refuses to convert
+        raise Broken("it holds a number with too many digits") from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> Json:
+    """An object; of two members with one name Python would silently drop the first, and with it half of a database."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        whose = next((f" of the one with the id {json.dumps(value)[:80]}" for name, value in pairs if name == "id"), "")
+        raise Broken(f"the member {json.dumps(twice)[:80]} stands twice in one object{whose}; remove one of them")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise Broken(f"it holds {name}, which is no JSON number")
+
+
+def _json_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = ((str, "text"), (list, "list"), (dict, "object"), ((int, float), "number"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "null")

@@ -1,0 +1,275 @@
+"""From a command line to a running server: flags, settings, the parts wired together, signals, and the few lines a person
+reads. Whatever keeps the server from starting is one clear line on standard error and exit 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from . import __version__, config, firststart, keys
+from .app import App
+from .config import Config
+from .errors import ConfigError, ProxyError
+from .logs import Log
+from .store import Store, inspect
+
+if TYPE_CHECKING:
+    from .web.server import Server
+
+DATABASE = "ipin-proxy.db"
+SEED = Path("/etc/secrets") / DATABASE
+HOUSEKEEPING_S = 1.0
+THREAD_STACK_BYTES = 1024 * 1024  # Alpine's default of 128 KB is too little for deeply nested JSON
+EVERYWHERE = ("0.0.0.0", "::", "")
+
+
+def main(arguments: Sequence[str], folder: Path) -> int:
+    """Run the command; the exit status. `folder` is where server.py lies."""
+    flags = read_flags(arguments)
+    try:
+        if flags.check:
+            return check(flags, folder)
+        if flags.reset_password:
+            return reset_password(flags, folder)
+        return serve(flags, folder)
+    except ConfigError as error:
+        print(f"iPin Proxy cannot start: {error}", file=sys.stderr)
+        return 1
+
+
+def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="server.py",
+        description="Every AI provider behind one OpenAI-compatible API.",
+        epilog="Every setting can also be given in the environment, in .env, or as NAME_FILE=/path; see README.md.",
+    )
+    parser.add_argument("--port", help="port to listen on (PORT, 3000)")
+    parser.add_argument("--host", help="address to listen on (HOST, 0.0.0.0)")
+    parser.add_argument("--db", metavar="FILE", help="the database file (ipin-proxy.db beside server.py)")
+    parser.add_argument("--env-file", metavar="FILE", help="settings file (.env beside server.py)")
+    parser.add_argument("--check", action="store_true", help="check settings and database, then exit")
+    parser.add_argument(
+        "--reset-password", action="store_true", help="print a new password for the first administrator"
+    )
+    parser.add_argument("--version", action="version", version=f"iPin Proxy {__version__}")
+    return parser.parse_args(arguments)
+
+
+def read_config(flags: argparse.Namespace, folder: Path, database: dict[str, Any]) -> Config:
+    beside = folder / ".env"
+    env_file = Path(flags.env_file) if flags.env_file else beside if beside.exists() else None
+    return config.load({"port": flags.port, "host": flags.host}, os.environ, env_file, database)
+
+
+def places(flags: argparse.Namespace, folder: Path, found: Config) -> list[Path]:
+    """Where the database may be, best first."""
+    if flags.db:
+        return [Path(flags.db)]
+    return [each / DATABASE for each in (folder, *found.settings.db_storage_paths)]
+
+
+def open_store(flags: argparse.Namespace, folder: Path, found: Config, log: Log) -> Store:
+    paths = places(flags, folder, found)
+    return Store.open(paths, seed=None if flags.db else SEED, last_resort=not flags.db, warn=log.warning)
+
+
+def check(flags: argparse.Namespace, folder: Path) -> int:
+    """`--check`: would it start? Nothing is written."""
+    found = read_config(flags, folder, {})
+    path = next((each for each in places(flags, folder, found) if each.exists()), None)
+    if path is None:
+        if flags.db:
+            raise ConfigError(f"there is no file {flags.db}.")
+        print("The settings are good. There is no database yet; the first start makes one.")
+        return 0
+    snapshot = inspect(path)
+    read_config(flags, folder, dict(snapshot.settings))
+    print(f"The settings and {path} are good: {counted(snapshot)}.")
+    return 0
+
+
+def reset_password(flags: argparse.Namespace, folder: Path) -> int:
+    found = read_config(flags, folder, {})
+    log = Log("warning")
+    store = open_store(flags, folder, found, log)
+    try:
+        name, password = firststart.reset_first_administrator(store, found)
+    finally:
+        store.close()
+    print(f"New password of {name}: {password}")
+    return 0
+
+
+def serve(flags: argparse.Namespace, folder: Path) -> int:
+    """Start, serve until a signal ends it, and leave everything in order."""
+    first = read_config(flags, folder, {})
+    log = Log(first.settings.log_level, first.settings.log_file, bodies=first.settings.log_bodies)
+    store = open_store(flags, folder, first, log)
+    try:
+        found = read_config(flags, folder, dict(store.snapshot().settings))
+        set_log(log, found)
+        stay_on_cores(found.settings.cpu_affinity)
+        threading.stack_size(THREAD_STACK_BYTES)
+        secrets = firststart.prepare(store, found)
+        app = App(found, store, log)
+        server = listen(app)
+        app.server = server
+        print(banner(app, server.port, secrets), flush=True)
+        warn_of_risks(app)
+        stopped = threading.Event()
+        handle_signals(app, server, flags, folder)
+        threading.Thread(target=keep_house, args=(app, stopped), name="housekeeping", daemon=True).start()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked at in every collection
+        server.serve_forever()
+        stopped.set()
+        app.upstreams.close()
+        keep_last_used(app)
+        log.info("stopped")
+    finally:
+        store.close()
+        log.close()
+    return 0
+
+
+def stay_on_cores(cores: tuple[int, ...]) -> None:
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        return
+    try:
+        os.sched_setaffinity(0, cores)
+    except OSError as error:
+        raise ConfigError(f"CPU_AFFINITY cannot be set here: {(error.strerror or str(error)).lower()}.") from error
+
+
+def listen(app: App) -> Server:
+    """Bind and listen. Raises ConfigError when the address is taken or not ours."""
+    from .dispatch import Dispatcher
+    from .web.server import Limits, Server
+
+    settings = app.config.settings
+    limits = Limits(
+        connections=settings.max_connections,
+        body_bytes=settings.max_body_mb * 1024 * 1024,
+        header_s=settings.header_timeout_s,
+        body_s=settings.body_timeout_s,
+        idle_s=settings.idle_timeout_s,
+    )
+    try:
+        return Server((settings.host, settings.port), Dispatcher(app), limits)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"{settings.host}:{settings.port} cannot be listened on: {reason.lower()}. "
+            "Choose another port with --port or PORT, or another address with --host or HOST."
+        ) from error
+
+
+def handle_signals(app: App, server: Server, flags: argparse.Namespace, folder: Path) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        if server.draining:
+            os._exit(1)  # asked twice: at once
+        server.shut_down(app.config.settings.drain_seconds)
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=reload, args=(app, flags, folder), name="reload", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, hang_up)
+
+
+def reload(app: App, flags: argparse.Namespace, folder: Path) -> None:
+    """SIGHUP: read the database file and the settings again. What is broken is reported, and the old stays in force."""
+    app.log.reopen()
+    app.store.reload()
+    try:
+        app.config = read_config(flags, folder, dict(app.store.snapshot().settings))
+    except ConfigError as error:
+        app.log.error("reload_failed", message=str(error))
+        return
+    set_log(app.log, app.config)
+    app.set_master()
+    apply_password(app)
+    app.log.info("reloaded")
+
+
+def set_log(log: Log, found: Config) -> None:
+    log.level = found.settings.log_level
+    log.bodies = found.settings.log_bodies
+
+
+def apply_password(app: App) -> None:
+    try:
+        firststart.apply_password(app.store, app.config)
+    except ProxyError as error:
+        app.log.error("password_not_applied", message=error.message)
+
+
+def keep_house(app: App, stopped: threading.Event) -> None:
+    """What needs no caller: a changed UI_PASSWORD at the start, edits of the database file about once a second."""
+    apply_password(app)
+    while not stopped.wait(HOUSEKEEPING_S):
+        app.store.check_for_edits()
+
+
+def keep_last_used(app: App) -> None:
+    """When keys were last used is in memory alone until something else is written, or until the end."""
+    try:
+        with app.store.edit() as draft:
+            keys.note_use(app, draft)
+    except ProxyError as error:
+        app.log.warning("last_used_not_saved", message=error.message)
+
+
+def warn_of_risks(app: App) -> None:
+    for provider in app.store.snapshot().providers.values():
+        if not provider.verify:
+            app.log.warning("tls_not_verified", provider=provider.id, message="Its certificate is not checked.")
+
+
+def counted(snapshot: Any) -> str:
+    rows = (
+        (snapshot.providers, "provider"),
+        (snapshot.models, "model"),
+        (snapshot.keys, "API key"),
+        (snapshot.users, "user"),
+    )
+    return ", ".join(f"{len(row)} {noun}{'' if len(row) == 1 else 's'}" for row, noun in rows)
+
+
+def banner(app: App, port: int, secrets: firststart.Secrets) -> str:
+    """What a person needs: once, and secrets only when they were just made."""
+    settings = app.config.settings
+    host = "127.0.0.1" if settings.host in EVERYWHERE else settings.host
+    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    catalog = app.catalog()
+    lines = [
+        f"iPin Proxy {__version__}",
+        f"  Admin page   {base}/"
+        + ("" if host == settings.host else f"   (listening on {settings.host or 'all addresses'})"),
+        f"  API          {base}/v1",
+        f"  Database     {app.store.path}",
+    ]
+    if "demo" in catalog.models:
+        lines.append("  Serving      the built-in demo model; add a provider on the admin page")
+    else:
+        lines.append(f"  Serving      {counted(app.store.snapshot())}")
+    if catalog.offered:
+        lines.append(f"  Offered      {', '.join(sorted(catalog.offered))} (keys from the environment)")
+    if secrets.username:
+        lines.append(f"  User         {secrets.username}")
+    if secrets.password:
+        lines.append(f"  Password     {secrets.password}   (shown once; keep it)")
+    if secrets.master_key:
+        lines.append(f"  Master key   {secrets.master_key}   (shown once; keep it)")
+    return "\n".join(lines)

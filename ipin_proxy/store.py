@@ -1,0 +1,369 @@
+"""The JSON database: a frozen snapshot in memory, a durable replace on disk.
+
+Readers take `store.snapshot()`, which is one attribute read and never waits. Writers take `with store.edit() as draft`,
+one at a time: change the draft's mappings, and leaving the block checks it, writes it, and only then swaps the snapshot.
+Whatever goes wrong leaves file and snapshot as they were.
+
+A person may edit the file at any time. `check_for_edits` notices, and takes the edit whole or reports and ignores it;
+a change through `edit` goes on top of a good edit and refuses to bury a broken one. This room decides what may replace
+what. Which file it is, storeplace.py finds out; the bytes on disk are storefile.py's, the document is snapshot.py's,
+the lock storelock.py's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError
+from .snapshot import Broken, Document, Draft, Snapshot, parse, render
+from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, reason, without_journal
+from .storelock import StoreLock
+from .storeplace import can_write, choose, find, is_folder, quoted
+
+__all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect"]
+
+Warn = Callable[..., object]
+MOST_NOTICES = 100
+
+
+class Store:
+    """One open database. Made by `Store.open`; `path` is the file as it was named, links not followed."""
+
+    def __init__(self, path: Path, file: StoreFile, lock: StoreLock | None, tell: _Notices) -> None:
+        self.path = path
+        self._file = file
+        self._lock = lock  # None: nothing can be written, so nothing has to be locked
+        self._tell = tell
+        self._mutex = threading.RLock()
+        self._editing = False
+        self._seen: Signature | None = None  # of the file as it was last loaded, written or reported
+        self._suspect: Signature | None = None  # of a broken file that may be half of somebody's saving
+        self._broken = ""  # why the file as it is now cannot be taken; empty when it is ours
+        self._unkept_ns: int | None = None  # when the version in force was written, until it is in a backup
+        self._snapshot = Snapshot.of()
+
+    @classmethod
+    def open(
+        cls,
+        paths: Sequence[Path],
+        *,
+        seed: Path | None = None,
+        last_resort: bool = False,
+        warn: Warn | None = None,
+    ) -> Store:
+        """Open the database that is one of `paths`, or make one. Raises ConfigError with one line for a person.
+
+        The first path whose file holds something and can be written is it. Else a file that can only be read is copied
+        to the first path that can be written; else a new one is made there, from `seed` if that exists. `last_resort`
+        adds a folder of our own in the system's temporary folder as the last path. If nothing can be written at all, a
+        file that can be read is served as it is, and every change is refused.
+
+        `warn(event, message=…)` is called for what a person should know, now and later; `notices` keeps it too.
+        """
+        tell = _Notices(warn)
+        path, source = choose(list(paths), seed, last_resort, tell)
+        file = StoreFile(path, tell)
+        writable = not file.path.exists() or can_write(file.path)
+        store = cls(path, file, StoreLock(file.path, tell) if writable else None, tell)
+        try:
+            store._load_first(source)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def notices(self) -> list[str]:
+        """What was worth telling a person since the start, oldest first, at most a hundred."""
+        return list(self._tell.told)
+
+    def snapshot(self) -> Snapshot:
+        """The database as it is now. It never changes; the next change makes another one."""
+        return self._snapshot
+
+    @contextlib.contextmanager
+    def edit(self) -> Iterator[Draft]:
+        """Change the database: alone, all or nothing, on disk before it is seen.
+
+        Raises Conflict when the change takes what another record has, or when the file was edited by hand and cannot
+        be read; BadRequest for a value JSON cannot hold; ProxyError with the code `store_unwritable` when it cannot be
+        saved. An exception from the block discards the draft. Keep the block short: other writers wait for it.
+        """
+        with self._mutex:
+            if self._editing:
+                raise RuntimeError("an edit inside an edit would be lost when the outer one is saved")
+            self._editing = True
+            try:
+                self._check_writable()
+                self._take_in_edits(patient=False)
+                if self._broken:
+                    raise Conflict(
+                        "The database file was edited by hand and cannot be read, so nothing was changed. "
+                        "Correct the file or restore a backup, then try again.",
+                        code="store_broken",
+                    )
+                draft = Draft.of(self._snapshot)
+                yield draft
+                if draft.differs_from(self._snapshot):
+                    self._save(draft.frozen(self._snapshot))
+            finally:
+                self._editing = False
+
+    def check_for_edits(self) -> bool:
+        """Whether the file was edited by hand and is loaded now. A stat when nothing happened; never waits for a writer.
+
+        A file that cannot be read is looked at once more at the next call, since an editor may be writing it, then
+        reported once; the snapshot in force stays.
+        """
+        if not self._mutex.acquire(blocking=False):
+            return False
+        try:
+            return False if self._editing else self._take_in_edits(patient=True)
+        finally:
+            self._mutex.release()
+
+    def reload(self) -> bool:
+        """Read the file again, though it may look unchanged; whether it is good. A broken one is reported."""
+        with self._mutex:
+            self._seen = self._suspect = None
+            self._take_in_edits(patient=False)
+            return not self._broken
+
+    def backups(self) -> list[Backup]:
+        """The kept versions, newest first."""
+        return self._file.backups()
+
+    def restore(self, name: str) -> None:
+        """Go back to a kept version. What is there now becomes a backup, or, if it is broken, `….broken.bak`.
+
+        Raises NotFound for a name that `backups` does not list, Conflict for a version that cannot be read, and
+        ProxyError with the code `store_unwritable`.
+        """
+        with self._mutex:
+            self._check_writable()
+            if name not in [backup.name for backup in self.backups()]:
+                raise NotFound(f"There is no backup with the name {name!r}.", param="name")
+            try:
+                document = parse(self._file.path.with_name(name).read_bytes())
+            except (OSError, Broken) as error:
+                why = reason(error) if isinstance(error, OSError) else str(error)
+                raise Conflict(
+                    f"The backup {name} cannot be read: {why}.", param="name", code="store_broken"
+                ) from error
+            self._take_in_edits(patient=False)
+            if self._broken:
+                try:
+                    self._file.keep_aside(self._file.read()[0], ".broken")
+                except OSError as error:
+                    raise self._unwritable(error) from error
+            self._save(document.snapshot, keep=not self._broken)
+
+    def close(self) -> None:
+        """Let go of the file. Everything acknowledged is on disk already."""
+        with self._mutex:
+            if self._lock is not None:
+                self._lock.release()
+            self._lock = None
+
+    # Loading.
+
+    def _load_first(self, source: Path | None) -> None:
+        """The first look at the file: here a broken one ends the start."""
+        file = self._file
+        try:
+            if self._lock is not None and file.signature() is not None:
+                file.tighten()
+                file.recover()
+                file.part_from_backup()
+            content, signature = file.read() if file.signature() is not None else (b"", None)
+            if not content.strip():
+                self._begin(source, signature)
+                return
+            self._adopt(_parsed(file.path, content), content, signature)
+        except OSError as error:
+            whose = " Give it to the user who runs iPin Proxy." if isinstance(error, PermissionError) else ""
+            raise ConfigError(f"{error.filename or file.path} cannot be used: {reason(error)}.{whose}") from error
+        except ProxyError as error:
+            why = reason(error.__cause__) if isinstance(error.__cause__, OSError) else error.message
+            raise ConfigError(f"{file.path} cannot be written: {why}.") from error
+
+    def _begin(self, source: Path | None, signature: Signature | None) -> None:
+        """No data yet: take it from `source`, or begin empty."""
+        file = self._file
+        if file.backups():
+            newest = _advice(file.path)
+            if signature is not None and source is None:
+                raise ConfigError(f"{file.path} is empty, though it was not always. {newest}")
+            self._tell(f"there is no database {file.path}, though there are backups of one. {newest}")
+        self._seen = signature
+        if source is None:
+            self._save(Snapshot.of(), keep=False)
+            return
+        content = without_journal(source.read_bytes())
+        document = _parsed(source, content)
+        self._seen = file.write(content, signature, keep=False)
+        self._lock_replaced()
+        self._tell(f"the database {file.path} begins as a copy of {source}")
+        self._adopt(document, content, self._seen)
+
+    def _take_in_edits(self, *, patient: bool) -> bool:
+        """Load the file if somebody else wrote it. `patient`: report a broken one only when it has stayed so."""
+        now = self._file.signature()
+        if now == self._seen:
+            return False
+        if now is None:
+            self._seen = None
+            self._broken = ""
+            self._keep_in_force()
+            self._tell(f"{self._file.path} is gone; what it held stays in force, and the next change writes it again")
+            return False
+        try:
+            content, now = self._file.read()
+            document = parse(content)
+        except (OSError, Broken) as error:
+            if patient and self._suspect != now:
+                self._suspect = now
+                return False
+            self._seen = now
+            self._broken = reason(error) if isinstance(error, OSError) else str(error)
+            self._keep_in_force()
+            self._tell(f"{self._file.path} was edited and cannot be used: {self._broken}. What was in force stays so.")
+            return False
+        if self._lock is not None:
+            self._file.tighten()
+        self._broken = ""
+        if not (document.is_original or document.has_keys) and render(document.snapshot) == render(self._snapshot):
+            self._seen = now  # touched, or written another way: nothing of it is news
+            return False
+        self._keep_in_force()
+        self._adopt(document, content, now)
+        self._tell(f"{self._file.path} was edited by hand and is loaded")
+        return True
+
+    def _adopt(self, document: Document, content: bytes, signature: Signature | None) -> None:
+        """Make a document what is in force, in today's form: the original's file is kept, keys leave the file."""
+        self._seen = signature
+        self._unkept_ns = signature.mtime_ns if signature is not None else None
+        for notice in document.notices:
+            self._tell(f"{self._file.path}: {notice}")
+        self._snapshot = document.snapshot
+        if self._lock is None or not (document.is_original or document.has_keys):
+            return
+        try:
+            if document.is_original:
+                kept = self._file.keep_aside(content, ".v0")
+                self._tell(f"{self._file.path} was in the original server's form; it is kept as {kept.name}")
+            # The version before is not kept as a backup: it holds the keys that are to leave the disk.
+            self._save(document.snapshot, keep=False)
+        except OSError as error:
+            self._tell(f"{self._file.path} stays in its old form, with keys in clear: {reason(error)}")
+        except ProxyError:
+            pass  # told by _save; the snapshot is good, and the next change tries again
+
+    def _keep_in_force(self) -> None:
+        """Somebody wrote over the version in force, and only memory has it now: make it a backup, once."""
+        if self._lock is not None and self._unkept_ns is not None:
+            self._file.keep_version(render(self._snapshot), self._unkept_ns)
+            self._unkept_ns = None
+
+    # Saving.
+
+    def _save(self, after: Snapshot, *, keep: bool = True) -> None:
+        try:
+            content = render(after)
+        except ValueError as error:
+            raise BadRequest(
+                f"The change holds a value that JSON cannot hold: {error}. Correct it and try again."
+            ) from error
+        try:
+            self._seen = self._file.write(content, self._seen, keep=keep)
+        except ChangedMeanwhile:
+            raise Conflict(
+                "The database file was edited by hand at the same moment, so nothing was changed. Try again.",
+                code="store_changed",
+            ) from None
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._lock_replaced()
+        self._broken = ""
+        self._unkept_ns = self._seen.mtime_ns
+        self._snapshot = after
+
+    def _lock_replaced(self) -> None:
+        if self._lock is not None and not self._file.in_place:
+            self._lock.replaced()
+
+    def _check_writable(self) -> None:
+        if self._lock is None:
+            raise ProxyError(
+                "The database can only be read here, so nothing was changed. "
+                "Make its file writable, or give DB_STORAGE_PATHS a folder that is, and start again.",
+                code="store_unwritable",
+            )
+
+    def _unwritable(self, error: OSError) -> ProxyError:
+        self._tell(f"{self._file.path} cannot be written: {reason(error)}")
+        return ProxyError(
+            f"The change could not be saved ({reason(error)}), so nothing was changed. "
+            "An administrator can make room or correct the permissions of the database file.",
+            code="store_unwritable",
+        )
+
+
+def inspect(path: Path) -> Snapshot:
+    """What the database at `path` says, without locking or writing anything. Raises ConfigError."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except IsADirectoryError:
+        raise ConfigError(is_folder(path)) from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {reason(error)}.") from error
+    content = without_journal(content)
+    if not content.strip():
+        return Snapshot.of()
+    return _parsed(Path(os.path.realpath(path)), content).snapshot
+
+
+# Words for people.
+
+
+class _Notices:
+    """Passes a notice on as a log event, and keeps the last hundred."""
+
+    def __init__(self, warn: Warn | None) -> None:
+        self.told: list[str] = []
+        self._warn = warn
+
+    def __call__(self, message: str) -> None:
+        self.told = [*self.told[1 - MOST_NOTICES :], message]
+        if self._warn is not None:
+            self._warn("database", message=message)
+
+
+def _parsed(path: Path, content: bytes) -> Document:
+    try:
+        return parse(content)
+    except Broken as error:
+        raise ConfigError(f"{path} cannot be read: {error}. The file was left as it is. {_advice(path)}") from None
+
+
+def _advice(path: Path) -> str:
+    """The newest backup that can be read, and the command that puts it back."""
+    for backup in StoreFile(path, lambda message: None).backups():
+        kept = path.with_name(backup.name)
+        try:
+            parse(kept.read_bytes())
+        except (OSError, Broken):
+            continue
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(backup.saved_at / 1000))
+        copy = "copy /y" if os.name == "nt" else "cp -p"
+        return (
+            f"The newest good backup is {backup.name} ({when}); restore it with: {copy} {quoted(kept)} {quoted(path)}"
+        )
+    return "There is no good backup; correct the file, or move it away to begin with an empty database."

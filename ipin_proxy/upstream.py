@@ -1,0 +1,454 @@
+"""Talking to providers: connections kept for reuse, a request out, a `Reply` back, nothing waited for without a limit.
+
+`http.client` connects and speaks TLS. From then on the socket never blocks: what waits is a generator (`web/task.py`), so
+replies are read by the same lean head reader and body decoders as requests are. Every limit is a point in time, not a
+time per read: a provider that drips one byte a second is as late as a silent one. Redirects are not followed, ever,
+since the provider's key would go with them. Messages name the provider, never its host, address or key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import IO, TYPE_CHECKING, Any
+
+from .errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from .web.framing import Body, FramingError, UntilCloseBody, reply_body
+from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
+from .web.inflate import inflated
+from .web.task import THREAD, Next, Wait
+
+if TYPE_CHECKING:
+    import ssl
+
+CONNECT_S = 10.0
+RECV_BYTES = 64 * 1024
+FILE_PIECE_BYTES = 256 * 1024
+REPLY_BYTES = 128 * 1024 * 1024  # a reply that is read whole; the largest real ones are images in base64
+INTERIM_REPLIES = 16  # 1xx heads before the real one
+# Idle connections are dropped before the other side does it: many Python servers close after 5 s, large ones after 60 s.
+IDLE_HTTP_S = 4.0
+IDLE_HTTPS_S = 45.0
+IDLE_PER_ORIGIN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a connection goes, and how far it is trusted. `scheme` is http, https or demo (in-process)."""
+
+    scheme: str
+    host: str
+    port: int
+    ca_file: str = ""
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """A stretch of a file, from byte `begin` to `end`, that is sent as it lies on disk."""
+
+    file: IO[bytes]
+    begin: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    def pieces(self) -> Iterator[bytes]:
+        self.file.seek(self.begin)
+        left = len(self)
+        while left and (piece := self.file.read(min(left, FILE_PIECE_BYTES))):
+            left -= len(piece)
+            yield piece
+
+
+Piece = bytes | bytearray | memoryview | FileRange
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """What we send: `path` with its query, headers without Host and Content-Length, and the body in pieces."""
+
+    provider: str
+    origin: Origin
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Sequence[Piece] = ()
+    timeout_s: float = 120.0
+
+    @property
+    def length(self) -> int:
+        return sum(map(len, self.body))
+
+
+@dataclass(slots=True)
+class Idle:
+    sock: socket.socket
+    until: float
+
+
+class Upstreams:
+    """The connections to all providers."""
+
+    def __init__(self, in_process: Mapping[str, Callable[[socket.socket], None]], clock: Callable[[], float]) -> None:
+        self._in_process = in_process
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, list[Idle]] = {}
+
+    def send(self, outbound: Outbound) -> Generator[Next, None, Reply]:
+        """Send a request; done as soon as the head of the reply is in.
+
+        Raises UpstreamUnreachable, UpstreamTimeout, UpstreamError.
+        """
+        deadline = self.clock() + outbound.timeout_s
+        with errors_of(outbound.provider):
+            sock = self._take(outbound.origin)
+            if sock is not None:
+                with closed_on_error(sock):
+                    if (yield from self._deliver(sock, outbound, deadline)):
+                        return (yield from self._read_head(sock, outbound, deadline))
+                sock.close()  # it had been closed over there while it was idle, and took nothing
+            if outbound.origin.scheme not in self._in_process:
+                yield THREAD  # names, routes and handshakes take their time
+            sock = self._connect(outbound.origin, deadline)
+            with closed_on_error(sock):
+                sock.setblocking(False)
+                yield from self._deliver(sock, outbound, deadline)
+                return (yield from self._read_head(sock, outbound, deadline))
+
+    def close(self) -> None:
+        with self._lock:
+            idle = [each for connections in self._idle.values() for each in connections]
+            self._idle.clear()
+        for each in idle:
+            each.sock.close()
+
+    def _deliver(self, sock: socket.socket, outbound: Outbound, deadline: float) -> Generator[Next, None, bool]:
+        """Send the request; False when the connection turned out to be closed before it took anything.
+
+        A server may refuse a long body half-way and answer all the same, so that counts as taken.
+        """
+        try:
+            yield from send_request(sock, outbound, deadline, self.clock)
+        except (BrokenPipeError, ConnectionResetError):
+            return outbound.length >= RECV_BYTES
+        return True
+
+    def _read_head(self, sock: socket.socket, outbound: Outbound, deadline: float) -> Generator[Next, None, Reply]:
+        buffer = b""
+        for _ in range(INTERIM_REPLIES):
+            searched = 0
+            if not buffer:
+                yield Wait(sock, deadline)  # it cannot have answered yet
+            while (end := find_reply_end(buffer, searched)) < 0:
+                if len(buffer) > MAX_REPLY_HEAD:
+                    raise HeadError("The headers of the reply are too long.")
+                searched = len(buffer)
+                data = yield from receive(sock, deadline, self.clock)
+                if not data:
+                    raise FramingError("the connection was closed before an answer came")
+                buffer = buffer + data if buffer else data
+            head = parse_reply(buffer[:end])
+            buffer = buffer[end:]
+            if head.status >= 200:
+                body = inflated(reply_body(outbound.method, head.status, head.headers), head.headers)
+                return Reply(self, outbound, sock, head.status, head.headers, body, buffer, deadline, head.keeps_alive)
+            if head.status == 101:
+                break
+        raise HeadError("The reply is a protocol switch or an endless row of interim answers.")
+
+    # -- connections ----------------------------------------------------------------------------------------------
+
+    def _take(self, origin: Origin) -> socket.socket | None:
+        """The most recently used idle connection that is still open and holds no left-over bytes."""
+        while True:
+            with self._lock:
+                connections = self._idle.get(origin)
+                if not connections:
+                    return None
+                idle = connections.pop()
+            if idle.until > self.clock() and is_quiet(idle.sock):
+                return idle.sock
+            idle.sock.close()
+
+    def put_back(self, origin: Origin, sock: socket.socket, idle_s: float) -> None:
+        with self._lock:
+            connections = self._idle.setdefault(origin, [])
+            if len(connections) < IDLE_PER_ORIGIN:
+                connections.append(Idle(sock, self.clock() + idle_s))
+                return
+        sock.close()
+
+    def _connect(self, origin: Origin, deadline: float) -> socket.socket:
+        serve = self._in_process.get(origin.scheme)
+        if serve is not None:
+            ours, theirs = socket.socketpair()
+            threading.Thread(target=serve, args=(theirs,), name=origin.scheme, daemon=True).start()
+            return ours
+        timeout = max(0.001, min(CONNECT_S, deadline - self.clock()))
+        connection = (
+            http.client.HTTPSConnection(
+                origin.host, origin.port, timeout=timeout, context=tls_context(origin.ca_file, origin.verify)
+            )
+            if origin.scheme == "https"
+            else http.client.HTTPConnection(origin.host, origin.port, timeout=timeout)
+        )
+        try:
+            connection.connect()
+        except TimeoutError as error:
+            raise UpstreamTimeout("connecting took too long") from error
+        except OSError as error:
+            raise UpstreamUnreachable(reason_of(error)) from error
+        sock: socket.socket = connection.sock
+        return sock
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came back: status and headers, and a body still unread. `close` must be called, read or not."""
+
+    upstreams: Upstreams
+    outbound: Outbound
+    sock: socket.socket
+    status: int
+    headers: Headers
+    body: Body
+    unparsed: bytes
+    deadline: float
+    keep_alive: bool
+    closed: bool = field(default=False)
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    @property
+    def media_type(self) -> str:
+        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+    def read_all(self) -> Generator[Next, None, bytes]:
+        """The whole body, before the deadline. Raises UpstreamError when it is cut, too long or too late."""
+        pieces: list[bytes] = []
+        size = 0
+        with errors_of(self.outbound.provider):
+            while (piece := (yield from self._read(self.deadline))) is not None:
+                pieces.append(piece)
+                size += len(piece)
+                if size > REPLY_BYTES:
+                    raise FramingError("the reply is too long")
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read_first(self, within_s: float) -> Generator[Next, None, bytes | None]:
+        """The first bytes of a stream; b"" when none came in time, None when there are none at all."""
+        until = min(self.deadline, self.upstreams.clock() + within_s)
+        with errors_of(self.outbound.provider):
+            while True:
+                try:
+                    piece = yield from self._read(until)
+                except UpstreamTimeout:
+                    if until < self.deadline:
+                        return b""
+                    raise
+                if piece is None or piece:
+                    return piece
+
+    def _read(self, deadline: float) -> Generator[Next, None, bytes | None]:
+        """The next piece of payload, waiting for it; None at the proper end."""
+        if self.unparsed:
+            return self._unparsed()
+        if self.body.done:
+            return None
+        return self._decode((yield from receive(self.sock, deadline, self.upstreams.clock)))
+
+    def _unparsed(self) -> bytes:
+        data, self.unparsed = self.unparsed, b""
+        return self.body.feed(data)
+
+    def _decode(self, data: bytes) -> bytes | None:
+        if data:
+            return self.body.feed(data)
+        self.keep_alive = False
+        self.body.end()
+        return None
+
+    def read_ready(self) -> bytes | None:
+        """For a running stream: what is there without waiting. Raises UpstreamError when it breaks off."""
+        try:
+            if self.unparsed:
+                return self._unparsed()
+            if self.body.done:
+                return None
+            payload = self._decode(self.sock.recv(RECV_BYTES))
+            return payload if payload or not self.body.done else None
+        except (OSError, FramingError) as error:
+            if isinstance(error, OSError) and waits_for(error, EVENT_READ):
+                return b""
+            raise UpstreamError("The connection broke.", code="upstream_stream_interrupted") from error
+
+    def has_more(self) -> bool:
+        pending = getattr(self.sock, "pending", None)  # a TLS socket's, of decrypted bytes
+        return bool(self.unparsed) or self.body.done or (pending is not None and pending() > 0)
+
+    @property
+    def closed_to_end(self) -> bool:
+        """Whether the body had no end of its own but the connection's: a cut would look the same."""
+        return isinstance(getattr(self.body, "framing", self.body), UntilCloseBody)
+
+    def close(self) -> None:
+        """Keep the connection for the next call if the reply was read to its end and nothing came after it."""
+        if self.closed:
+            return
+        self.closed = True
+        origin = self.outbound.origin
+        whole = self.body.done and not self.body.rest and not self.unparsed
+        if whole and self.keep_alive and not self.closed_to_end:
+            self.upstreams.put_back(origin, self.sock, idle_seconds(origin, self.headers))
+        else:
+            self.sock.close()
+
+
+@contextlib.contextmanager
+def closed_on_error(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
+
+
+@contextlib.contextmanager
+def errors_of(provider: str) -> Iterator[None]:
+    """Turn every way a connection can fail into an error that names the provider and gives nothing away."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, UpstreamUnreachable):
+            raise UpstreamUnreachable(f"Provider '{provider}' could not be reached: {error.message}.") from error
+        if isinstance(error, (UpstreamTimeout, TimeoutError)):
+            raise UpstreamTimeout(f"Provider '{provider}' did not answer in time.") from error
+        if isinstance(error, HeadError):
+            raise UpstreamError(f"Provider '{provider}' answered with something that is not HTTP.") from error
+        if isinstance(error, FramingError):
+            raise UpstreamError(f"Provider '{provider}' broke off its answer: {error}.") from error
+        if isinstance(error, OSError):
+            raise UpstreamUnreachable(f"Provider '{provider}' could not be reached: {reason_of(error)}.") from error
+        raise
+
+
+def send_request(
+    sock: socket.socket, outbound: Outbound, deadline: float, clock: Callable[[], float]
+) -> Generator[Next, None, None]:
+    origin, length = outbound.origin, outbound.length
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    if origin.port != (443 if origin.scheme == "https" else 80):
+        host = f"{host}:{origin.port}"
+    lines = [f"{outbound.method} {outbound.path} HTTP/1.1\r\nhost: {host}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in outbound.headers.items()]
+    lines.append("\r\n" if outbound.method == "GET" else f"content-length: {length}\r\n\r\n")
+    head = "".join(lines).encode("latin-1")
+    if length < RECV_BYTES:
+        yield from transmit(sock, head + b"".join(flat(outbound.body)), deadline, clock)
+        return
+    yield from transmit(sock, head, deadline, clock)
+    for piece in flat(outbound.body):
+        yield from transmit(sock, piece, deadline, clock)
+
+
+def transmit(
+    sock: socket.socket, data: bytes | bytearray | memoryview, deadline: float, clock: Callable[[], float]
+) -> Generator[Next, None, None]:
+    """Send all of it, waiting while the other side does not take it."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[sock.send(view) :]
+        except OSError as error:
+            interest = waits_for(error, EVENT_WRITE)
+            if not interest:
+                raise
+            if clock() >= deadline:
+                raise UpstreamTimeout("The request was not taken in time.") from None
+            yield Wait(sock, deadline, interest)
+
+
+def receive(sock: socket.socket, deadline: float, clock: Callable[[], float]) -> Generator[Next, None, bytes]:
+    """The next bytes, b"" at the end of the connection."""
+    while True:
+        try:
+            return sock.recv(RECV_BYTES)
+        except OSError as error:
+            interest = waits_for(error, EVENT_READ)
+            if not interest:
+                raise
+            if clock() >= deadline:
+                raise UpstreamTimeout("The answer did not come in time.") from None
+            yield Wait(sock, deadline, interest)
+
+
+def flat(body: Sequence[Piece]) -> Iterator[bytes | bytearray | memoryview]:
+    for piece in body:
+        if isinstance(piece, FileRange):
+            yield from piece.pieces()
+        else:
+            yield piece
+
+
+def is_quiet(sock: socket.socket) -> bool:
+    """True when an idle connection is open and nothing lies in it: left-over bytes would be the next caller's answer."""
+    try:
+        sock.recv(1)
+    except OSError as error:
+        return bool(waits_for(error, EVENT_READ))
+    return False
+
+
+def waits_for(error: OSError, otherwise: int) -> int:
+    """What a socket waits for that would have blocked: `otherwise`, unless TLS says differently (it may have to read
+    before it can write; its errors are known by name, since ssl is not imported where nobody speaks it). 0: no such error."""
+    if isinstance(error, BlockingIOError):
+        return otherwise
+    return {"SSLWantReadError": EVENT_READ, "SSLWantWriteError": EVENT_WRITE}.get(type(error).__name__, 0)
+
+
+def idle_seconds(origin: Origin, headers: Headers) -> float:
+    limit = IDLE_HTTPS_S if origin.scheme == "https" else IDLE_HTTP_S
+    for option in (headers.get("keep-alive") or "").split(","):
+        name, _, value = option.strip().partition("=")
+        if name.lower() == "timeout" and value.isascii() and value.isdigit():
+            return min(120.0, max(0.0, int(value[:6]) - 1.0))
+    return limit
+
+
+def reason_of(error: BaseException) -> str:
+    """A reason fit for callers: no host, no address."""
+    if isinstance(error, socket.gaierror):
+        return "its name could not be resolved"
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return "it closed the connection"
+    if type(error).__name__ == "SSLCertVerificationError":
+        return "its TLS certificate is not trusted (a private authority can be given as caFile)"
+    if type(error).__name__.startswith("SSL"):
+        return "TLS could not be agreed on"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return "the connection failed"
+
+
+@lru_cache(maxsize=64)
+def tls_context(ca_file: str, verify: bool) -> ssl.SSLContext:
+    import ssl
+
+    context: Any = ssl.create_default_context(cafile=ca_file or None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context  # type: ignore[no-any-return]

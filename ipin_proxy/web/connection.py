@@ -1,0 +1,470 @@
+"""One caller's socket: bytes into requests, responses into bytes, and a running stream in between.
+
+Everything here runs on the loop's thread, so nothing is locked; what a worker has to say reaches it through `loop.call`.
+It never blocks, never waits, and knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Sequence
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import TYPE_CHECKING
+
+from .framing import Body, FramingError, LengthBody, chunk, request_body
+from .head import HeadError, find_end, parse_request, refuse_early
+from .request import BadPath, Request
+from .response import CallerGone, Response, Stream, head_bytes
+from .streaming import Streaming
+from .task import Task
+
+if TYPE_CHECKING:
+    from .server import Server
+
+# States. A connection is IDLE between requests; "since" counts from the last change.
+IDLE, HEAD, BODY, BUSY, WRITING, STREAMING, LINGERING, CLOSED = range(8)
+
+RECV_BYTES = 64 * 1024
+BODY_RECV_BYTES = 256 * 1024
+AHEAD_BYTES = 64 * 1024  # pipelined bytes we keep while a request is being answered
+SPOOL_BYTES = 1024 * 1024  # uploads above this go to a temporary file
+LINGER_S = 2.0  # after a refusal we read on for a moment, or the reset would destroy the answer (RFC 9112 §9.6)
+LINGER_BYTES = 4 * 1024 * 1024
+STUCK_S = 300.0  # a caller who has taken no byte for so long is gone
+BODY_RATE = 8 * 1024  # bytes per second a body must reach on average, beyond BODY_TIMEOUT_S
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class BodyTooLarge(Exception):
+    """More bytes than MAX_BODY_MB, announced or sent."""
+
+
+class SlowRequest(Exception):
+    """Headers or a body that did not arrive in time."""
+
+
+class Connection:
+    """Made by the server for each accepted socket, with the arguments socketserver gives its handlers."""
+
+    __slots__ = (
+        "body",
+        "heard_at",
+        "inbuf",
+        "interest",
+        "is_refusing",
+        "keep_alive",
+        "loop",
+        "out",
+        "out_bytes",
+        "peer",
+        "peer_done",
+        "received",
+        "request",
+        "scanned",
+        "server",
+        "since",
+        "sock",
+        "state",
+        "stream",
+        "task",
+    )
+
+    def __init__(self, sock: socket.socket, peer: tuple[str, int], server: Server) -> None:
+        self.sock = sock
+        self.peer = peer[0]
+        self.server = server
+        self.loop = server.loop
+        self.state = IDLE
+        self.since = self.heard_at = self.loop.now
+        self.inbuf = bytearray()
+        self.scanned = 0
+        self.received = 0
+        self.request: Request | None = None
+        self.body: Body | None = None
+        self.keep_alive = False
+        self.is_refusing = False  # the request is not read to its end: what still comes of it is noise
+        self.peer_done = False  # they closed their side, or the connection broke
+        self.out: deque[memoryview] = deque()
+        self.out_bytes = 0
+        self.stream: Streaming | None = None
+        self.task: Task | None = None  # what answers the request, until it has
+        self.interest = EVENT_READ
+        self.loop.register(sock, EVENT_READ, self.on_event)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def on_event(self, mask: int) -> None:
+        if mask & EVENT_WRITE:
+            self.flush()
+        if mask & EVENT_READ and self.state != CLOSED:
+            self.on_readable()
+
+    def on_readable(self) -> None:
+        try:
+            data = self.sock.recv(BODY_RECV_BYTES if self.state == BODY else RECV_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.on_hang_up()
+            return
+        if not data:
+            self.on_hang_up()
+            return
+        if BUSY <= self.state <= STREAMING:
+            self.inbuf += data
+            if len(self.inbuf) > AHEAD_BYTES:
+                self.want(self.interest & ~EVENT_READ)
+            return
+        self.take(data)
+
+    def on_hang_up(self) -> None:
+        """The caller closed its side. Between requests that is the end; during an AI call it cancels the call."""
+        self.want(self.interest & ~EVENT_READ)
+        self.peer_done = True
+        if self.state == BUSY:
+            if self.task is not None:
+                self.task.cancel()
+        elif self.state == BODY:
+            self.refuse(FramingError("The request body ended before it was complete."))
+        elif self.state == HEAD:
+            self.refuse(HeadError("The request ended in the middle of its headers."))
+        elif self.state != WRITING:
+            self.close()
+
+    def take(self, data: bytes | bytearray) -> None:
+        """Bytes of a request, in any cut."""
+        if self.state == LINGERING:
+            self.received += len(data)
+            if self.received > LINGER_BYTES:
+                self.close()
+            return
+        if self.state == BODY:
+            self.take_body(data)
+            return
+        if self.inbuf:
+            self.inbuf += data
+            data = self.inbuf
+        end = find_end(data, self.scanned)
+        if end < 0:
+            self.take_part_of_head(data)
+            return
+        self.inbuf = bytearray()
+        self.scanned = 0
+        try:
+            head = parse_request(bytes(data[:end]))
+            self.request = request = Request(head, self)
+            self.body = body = request_body(head.headers)
+        except (HeadError, BadPath) as error:
+            self.refuse(error)
+            return
+        self.keep_alive = head.keeps_alive
+        self.begin_body(request, body, data[end:] if len(data) > end else b"")
+
+    def take_part_of_head(self, data: bytes | bytearray) -> None:
+        try:
+            refuse_early(data)
+        except HeadError as error:
+            self.refuse(error)
+            return
+        if data is not self.inbuf:
+            self.inbuf += data
+        self.scanned = len(self.inbuf)
+        if self.state != HEAD:
+            self.enter(HEAD)
+
+    def begin_body(self, request: Request, body: Body, rest: bytes | bytearray) -> None:
+        limit = self.server.limits.body_bytes
+        if isinstance(body, LengthBody) and body.length > limit:
+            self.refuse(BodyTooLarge())
+            return
+        self.received = 0
+        self.enter(BODY)
+        if not body.done:
+            if rest:
+                self.take_body(rest, screened=False)
+            if self.state != BODY or body.done:
+                return
+            refusal = self.server.service.screen(request)
+            if refusal is not None:
+                self.answer_and_close(refusal)
+                return
+            expect = request.headers.get("expect")
+            if expect is not None and expect.lower() == "100-continue" and request.head.minor == 1 and not rest:
+                self.write([CONTINUE])
+            return
+        self.inbuf += rest
+        self.dispatch()
+
+    def take_body(self, data: bytes | bytearray, screened: bool = True) -> None:
+        request, body = self.request, self.body
+        assert request is not None and body is not None
+        self.heard_at = self.loop.now
+        try:
+            payload = body.feed(data)
+            self.received = body.received
+            if body.received > self.server.limits.body_bytes:
+                raise BodyTooLarge
+            if body.done and not request.body and request.file is None:
+                request.body = payload
+            else:
+                self.store(request, payload)
+        except (FramingError, BodyTooLarge, OSError) as error:
+            self.refuse(error)
+            return
+        if body.done:
+            self.inbuf += body.rest
+            self.dispatch()
+
+    def store(self, request: Request, payload: bytes) -> None:
+        """Keep a piece of the body: JSON in memory, uploads above SPOOL_BYTES in a temporary file."""
+        if request.file is not None:
+            request.file.write(payload)
+            return
+        if not isinstance(request.body, bytearray):
+            request.body = bytearray()
+        request.body += payload
+        if len(request.body) > SPOOL_BYTES and request.content_type == "multipart/form-data":
+            import tempfile
+
+            request.file = tempfile.TemporaryFile(prefix="ipin-proxy-upload-")  # noqa: SIM115 - closed with the request
+            request.file.write(request.body)
+            request.body = b""
+
+    def dispatch(self) -> None:
+        """The request is whole: the service takes it from here, in steps."""
+        request = self.request
+        assert request is not None
+        if request.file is not None:
+            request.file.seek(0)
+        self.body = None
+        self.enter(BUSY)
+        self.task = Task(self, self.server.service.handle(request))
+        self.task.advance()
+
+    def refuse(self, error: Exception) -> None:
+        """Answer a request that never became one, and close: what follows on this connection cannot be trusted."""
+        self.answer_and_close(self.server.service.refuse(error, self.request))
+
+    def answer_and_close(self, response: Response) -> None:
+        request, self.request = self.request, None
+        if request is not None:
+            request.close()
+        self.keep_alive = False
+        self.is_refusing = True
+        self.inbuf = bytearray()
+        self.enter(WRITING)
+        without_body = request is not None and request.method == "HEAD"
+        self.write([head_bytes(response, len(response.body), False, False), b"" if without_body else response.body])
+        if not self.out:
+            self.finished()
+
+    # -- answering ------------------------------------------------------------------------------------------------
+
+    def respond(self, response: Response) -> None:
+        """Send the response; what the socket does not take at once follows when it can."""
+        request, self.task = self.request, None
+        if self.state != BUSY or request is None:
+            if response.stream is not None:
+                Streaming(self, response.stream, chunked=False).end(CallerGone("the caller hung up"))
+            return
+        request.close()
+        self.keep_alive = self.keep_alive and not response.close and not self.server.draining
+        if response.stream is not None:
+            self.respond_with_stream(request, response, response.stream)
+            return
+        length: int | None = len(response.body)
+        body: bytes | bytearray | memoryview = response.body
+        if response.status in (204, 304):
+            length, body = None, b""
+        elif request.method == "HEAD":
+            length = int(response.headers.pop("content-length", len(body)))
+            body = b""
+        self.send([head_bytes(response, length, self.keep_alive, False), body])
+        if self.out:
+            self.enter(WRITING)
+            self.want(self.interest | EVENT_WRITE)
+        else:
+            self.finished()
+
+    def respond_with_stream(self, request: Request, response: Response, stream: Stream) -> None:
+        chunked = request.head.minor == 1
+        if not chunked:
+            self.keep_alive = False
+        head = head_bytes(response, None, self.keep_alive, chunked)
+        first = stream.first
+        self.send([head + (chunk(first) if chunked else first) if first else head])
+        self.stream = Streaming(self, stream, chunked)
+        if self.peer_done:
+            self.close()
+            return
+        self.enter(STREAMING)
+        if self.out:
+            self.want(self.interest | EVENT_WRITE)
+        self.stream.start()
+
+    def send(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Write without waiting; what does not fit is queued in `out`, in order."""
+        views = [memoryview(piece) for piece in pieces if len(piece)]
+        sent = 0
+        if not self.out:
+            try:
+                sent = self.sock.sendmsg(views)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self.peer_done = True
+                return
+            if sent == sum(map(len, views)):
+                return
+            self.heard_at = self.loop.now  # from here on the caller owes us a read
+        for view in views:
+            if sent >= len(view):
+                sent -= len(view)
+            else:
+                self.out.append(view[sent:] if sent else view)
+                self.out_bytes += len(view) - sent
+                sent = 0
+
+    def finished(self) -> None:
+        """The response is out. Ready for the next request, or the end."""
+        self.request = None
+        if self.is_refusing:
+            self.linger()
+            return
+        if not self.keep_alive or (self.peer_done and not self.inbuf):
+            self.close()
+            return
+        self.enter(IDLE)
+        if self.inbuf:
+            self.loop.call(self.resume)  # not from here: a thousand pipelined requests must not be a thousand deep
+        elif self.interest != EVENT_READ:
+            self.want(EVENT_READ)
+
+    def resume(self) -> None:
+        """Pipelined bytes are waiting."""
+        if self.state != IDLE:
+            return
+        if not self.peer_done:
+            self.want(EVENT_READ)
+        data, self.inbuf = self.inbuf, bytearray()
+        if data:
+            self.take(data)
+        if self.peer_done and self.state in (IDLE, HEAD, BODY):
+            self.on_hang_up()
+
+    # -- writing what is left -------------------------------------------------------------------------------------
+
+    def write(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
+        self.send(pieces)
+        if self.peer_done and not self.out and self.state == WRITING:
+            return
+        if self.out:
+            self.want(self.interest | EVENT_WRITE)
+
+    def flush(self) -> None:
+        try:
+            while self.out:
+                view = self.out[0]
+                sent = self.sock.send(view)
+                self.out_bytes -= sent
+                self.heard_at = self.loop.now
+                if sent < len(view):
+                    self.out[0] = view[sent:]
+                    return
+                self.out.popleft()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.lost()
+            return
+        self.want(self.interest & ~EVENT_WRITE)
+        if self.state == WRITING:
+            self.finished()
+        elif self.state == STREAMING and self.stream is not None:
+            self.stream.on_flushed()
+
+    def lost(self) -> None:
+        """A write failed: nobody is there any more."""
+        self.peer_done = True
+        self.close()
+
+    def leave_stream(self, ending: bytes) -> None:
+        """The stream has ended properly: send its last bytes, then be ready for the next request."""
+        if self.state == CLOSED:
+            return
+        self.stream = None
+        self.enter(WRITING)
+        if ending:
+            self.write([ending])
+        if not self.out:
+            self.finished()
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def linger(self) -> None:
+        """Close our side, and read on briefly so that the answer is not lost to a reset."""
+        if self.peer_done:
+            self.close()
+            return
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+        self.received = 0
+        self.inbuf = bytearray()
+        self.enter(LINGERING)
+        self.want(EVENT_READ)
+
+    def abort(self) -> None:
+        """Break the connection, so that the caller sees that the answer is not whole."""
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.close()
+
+    def close(self) -> None:
+        if self.state == CLOSED:
+            return
+        self.enter(CLOSED)
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.end(CallerGone("the caller hung up"))
+        if self.task is not None:
+            self.task.cancel()
+        if self.request is not None:
+            self.request.close()
+        self.loop.unregister(self.sock)
+        self.sock.close()
+        self.out.clear()
+        self.server.forget(self)
+
+    def enter(self, state: int) -> None:
+        self.state = state
+        self.since = self.heard_at = self.loop.now
+
+    def want(self, interest: int) -> None:
+        if interest != self.interest and self.state != CLOSED:
+            self.interest = interest
+            self.loop.modify(self.sock, interest, self.on_event)
+
+    def check_time(self, now: float) -> None:
+        """Called every tick: end what takes too long."""
+        limits, waited = self.server.limits, now - self.since
+        if self.state == IDLE:
+            if waited > limits.idle_s:
+                self.close()
+        elif self.state == HEAD:
+            if waited > limits.header_s:
+                self.refuse(SlowRequest(f"the headers did not arrive within {limits.header_s:g} s"))
+        elif self.state == BODY:
+            if now - self.heard_at > limits.body_s or waited > limits.body_s + self.received / BODY_RATE:
+                self.refuse(SlowRequest(f"the body came too slowly, or not at all for {limits.body_s:g} s"))
+        elif self.state == LINGERING:
+            if waited > LINGER_S:
+                self.close()
+        elif self.state == STREAMING and self.stream is not None:
+            self.stream.check_time(now)
+        elif self.state == BUSY and self.task is not None:
+            self.task.check_time(now)
+        if self.out and now - self.heard_at > STUCK_S:
+            self.lost()

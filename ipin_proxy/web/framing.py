@@ -1,0 +1,286 @@
+"""Where a body ends: by its length, by its chunks, by the end of the connection, or before it began.
+
+Each decoder takes bytes in whatever cut they arrive and gives back payload; none of them reads, waits or keeps payload.
+Chunks of requests are read strictly, because a second opinion about where a request ends is a smuggled request. Upstreams
+are forgiven a bare LF and blanks behind a size. How large a body may be is the caller's business: see `received`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+from .head import Headers
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+# Bytes. Real extensions are a signature of some 80 bytes; nobody here reads them, so all of a body's share one budget.
+MAX_SIZE_LINE = 256
+MAX_EXTENSION_BYTES = 16 * 1024
+MAX_TRAILER_BYTES = 8 * 1024
+
+# The common case, one match: a plain size line (RFC 9112 7.1; 16 digits are 64 bits).
+_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
+# `*( BWS ";" BWS chunk-ext-name [...] )`: whatever stands behind the semicolon is skipped, if it is text.
+_STRICT_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)\r\n")
+_TOLERANT_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*(?:;[^\r\n]*)?)\r?\n")
+_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n")
+
+_SIZE, _DATA, _DATA_END, _TRAILERS = range(4)
+
+
+class FramingError(ValueError):
+    """A body that is not framed as it claims, or was cut short. `message` is for people."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Body:
+    """A body being received: `done` tells its end, `rest` the bytes that came behind it, `received` its size so far."""
+
+    __slots__ = ("done", "received", "rest")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.received = 0
+        self.rest = b""
+
+    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+        """The payload in the next bytes of the connection. Raises FramingError."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """The connection has ended. Raises FramingError if the body had not."""
+        raise NotImplementedError
+
+
+class NoBody(Body):
+    """Nothing: everything that comes belongs to the next message."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done = True
+
+    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+        self.rest += data
+        return b""
+
+    def end(self) -> None:
+        return
+
+
+class LengthBody(Body):
+    """As many bytes as Content-Length announced."""
+
+    __slots__ = ("length",)
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self.done = length == 0
+
+    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+        if self.done:
+            self.rest += data
+            return b""
+        left = self.length - self.received
+        size = len(data)
+        if size > left:
+            self.rest = bytes(data[left:])
+            data = data[:left]
+            size = left
+        self.received += size
+        self.done = size == left
+        return data if type(data) is bytes else bytes(data)
+
+    def end(self) -> None:
+        if not self.done:
+            raise FramingError(f"The body ended after {self.received} of the {self.length} bytes announced.")
+
+
+class UntilCloseBody(Body):
+    """Everything up to the end of the connection: the only framing of HTTP/1.0 replies without a length."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+        self.received += len(data)
+        return data if type(data) is bytes else bytes(data)
+
+    def end(self) -> None:
+        self.done = True
+
+
+class ChunkedBody(Body):
+    """Chunked transfer coding (RFC 9112 7.1). Extensions and trailers are checked, counted and dropped."""
+
+    __slots__ = ("_extension_bytes", "_left", "_line", "_state", "_strict", "_trailer_bytes")
+
+    def __init__(self, strict: bool = True) -> None:
+        super().__init__()
+        self._strict = strict
+        self._state = _SIZE
+        self._left = 0  # of the chunk that is being read
+        self._line = b""  # the beginning of a line whose end has not come
+        self._extension_bytes = 0
+        self._trailer_bytes = 0
+
+    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+        if not isinstance(data, bytes):
+            return self._feed_buffer(data)
+        if self._state == _DATA and len(data) <= self._left:
+            return self._inside(data)
+        if self._state == _SIZE and not self._line:
+            return self._feed_chunks(data)
+        return self._feed_any(data)
+
+    def end(self) -> None:
+        if self.done:
+            return
+        if self._state == _TRAILERS and not self._strict:
+            self.done = True  # "0 CR LF" and goodbye: the payload is whole, so nobody is helped by an error
+            return
+        raise FramingError(f"The body ended in the middle of its chunks, after {self.received} bytes.")
+
+    def _feed_buffer(self, data: bytearray | memoryview) -> bytes:
+        """A buffer that its owner will use again: the payload is copied out of it, and nothing else."""
+        if self._state == _DATA and len(data) <= self._left:
+            return self._inside(bytes(data))
+        if len(data) <= 4096:
+            return self.feed(bytes(data))
+        with memoryview(data) as view:
+            return self._feed_any(view)
+
+    def _feed_chunks(self, data: bytes) -> bytes:
+        """Streams come in small whole chunks, mostly one to a piece: no state to keep, one slice each."""
+        pieces: list[bytes] = []
+        at, end = 0, len(data)
+        while (match := _PLAIN_SIZE.match(data, at)) is not None:
+            begin = match.end()
+            behind = begin + int(match[1], 16)
+            if behind == begin or data[behind : behind + 2] != b"\r\n":
+                break
+            self.received += behind - begin
+            at = behind + 2
+            if at == end and not pieces:
+                return data[begin:behind]
+            pieces.append(data[begin:behind])
+        if at < end:
+            pieces.append(self._feed_any(memoryview(data)[at:]))
+        return b"".join(pieces)
+
+    def _inside(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        self.received += len(data)
+        if not self._left:
+            self._state = _DATA_END
+        return data
+
+    def _feed_any(self, data: bytes | memoryview) -> bytes:
+        """Any cut: walk through the piece, collect views of the payload in it, copy once."""
+        if self.done:
+            self.rest += data
+            return b""
+        view = memoryview(data)
+        pieces: list[memoryview] = []
+        at, end = 0, len(view)
+        while at < end:
+            if self._state == _DATA:
+                piece = view[at : at + self._left]
+                pieces.append(piece)
+                at += len(piece)
+                self._left -= len(piece)
+                self.received += len(piece)
+                if self._left:
+                    break
+                self._state = _DATA_END
+                continue
+            line, at = self._take_line(view, at)
+            if line and self._ends_body(line):
+                self.done = True
+                self.rest = bytes(view[at:])
+                break
+        return b"".join(pieces)
+
+    def _take_line(self, view: memoryview, at: int) -> tuple[bytes, int]:
+        """The next whole line with its end, or b"" and what there is of it kept for the next piece."""
+        room = MAX_SIZE_LINE if self._state != _TRAILERS else MAX_TRAILER_BYTES
+        begin = bytes(view[at : at + room + 1])
+        newline = begin.find(b"\n")
+        if newline < 0:
+            self._line += begin
+            if len(self._line) > room or (self._state == _DATA_END and len(self._line) > 1):
+                self._refuse(self._line)
+            return b"", at + len(begin)
+        line = self._line + begin[: newline + 1]
+        self._line = b""
+        if len(line) > room:
+            self._refuse(line)
+        return line, at + newline + 1
+
+    def _ends_body(self, line: bytes) -> bool:
+        """Go on to what this line announces; say whether it was the last one."""
+        if self._state == _DATA_END:
+            if line != b"\r\n" and (self._strict or line != b"\n"):
+                self._refuse(line)
+            self._state = _SIZE
+        elif self._state == _SIZE:
+            match = (_STRICT_SIZE if self._strict else _TOLERANT_SIZE).fullmatch(line)
+            if match is None:
+                self._refuse(line)
+            self._extension_bytes += len(match[2])
+            if self._extension_bytes > MAX_EXTENSION_BYTES and self._strict:
+                raise FramingError(f"The chunks carry more than {MAX_EXTENSION_BYTES} bytes of extensions.")
+            self._left = int(match[1], 16)
+            self._state = _DATA if self._left else _TRAILERS
+        elif line == b"\r\n" or (line == b"\n" and not self._strict):
+            return True
+        else:
+            self._trailer_bytes += len(line)
+            if self._trailer_bytes > MAX_TRAILER_BYTES or (self._strict and not _TRAILER.fullmatch(line)):
+                self._refuse(line)
+        return False
+
+    def _refuse(self, line: bytes) -> NoReturn:
+        shown = ascii(line[:32].decode("latin-1"))
+        if self._state == _DATA_END:
+            raise FramingError(f"A chunk is not as long as it says: behind it comes {shown} instead of a line end.")
+        if self._state == _SIZE:
+            raise FramingError(f"The size line of a chunk is malformed: {shown}.")
+        raise FramingError(
+            f"The trailers of the chunked body are malformed or above {MAX_TRAILER_BYTES} bytes: {shown}."
+        )
+
+
+def request_body(headers: Headers) -> Body:
+    """The body of a request whose head `parse_request` has let through (RFC 9112 6.3)."""
+    if "transfer-encoding" in headers:
+        return ChunkedBody()
+    length = int(headers.get("content-length", "0"))
+    return LengthBody(length) if length else NoBody()
+
+
+def reply_body(method: str, status: int, headers: Headers) -> Body:
+    """The body of a reply that `parse_reply` has read, to a request with this method (RFC 9112 6.3).
+
+    Raises FramingError for codings we cannot take off: the end of the body would be unknown.
+    """
+    if method == "HEAD" or status < 200 or status in (204, 304):
+        return NoBody()
+    if "transfer-encoding" in headers:
+        codings = ",".join(headers.all("transfer-encoding")).lower().replace(" ", "").replace("\t", "")
+        if codings == "chunked":
+            return ChunkedBody(strict=False)
+        if codings != "identity":  # said by servers of the last century for "none"
+            raise FramingError(f"The reply uses a Transfer-Encoding that is not understood here: {codings[:60]!a}.")
+    length = headers.get("content-length")
+    return UntilCloseBody() if length is None else LengthBody(int(length))
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk on the wire. Of nothing it makes nothing, because an empty chunk would end the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

@@ -1,0 +1,349 @@
+"""A JSON object as a request body: what its members say, and where in the bytes they stand.
+
+What goes upstream are the caller's own bytes; only a member that has to change is replaced, so numbers keep their digits,
+names their order and unknown fields their place. Bodies with pictures in them are parsed hollow: the insides of very long
+strings are left out of the text that is parsed, and stay where they are in the bytes.
+
+Two readers must never find different values. So a member that comes twice is refused, even in another case: `Model`
+beside `model` is one member to servers written in Go, whose JSON decoder takes the last of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+# Bytes. Below this a plain parse takes a millisecond or two, and hollowing would save nothing.
+HOLLOW_FROM = 256 * 1024
+# A run of 2 steps without quote or backslash contains a whole step without them, so it cannot be missed.
+_STEP = 4096
+_MIN_RUN = 2 * _STEP
+# What stays of a hollowed string: enough to see a data URL's media type, or padding at the end of its base64.
+_KEPT_PREFIX = 256
+_KEPT_SUFFIX = 16
+_BLOCK = 64 * 1024
+
+MAX_NAME = 256  # characters of a member's name; also keeps names whole when strings are hollowed
+
+_BLANKS = re.compile(r"[ \t\n\r]*")
+# Text between two strings begins with one of these, if it is JSON at all; text inside a string mostly does not.
+_BETWEEN_STRINGS = b" \t\n\r,:]}"
+_DIGITS = 4300  # the limit of int() in current Pythons; early 3.10 had none, and took quadratic time
+
+
+class BodyError(ValueError):
+    """A body that is not one JSON object with each member once. `message` is for people."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class _Remove:
+    """The type of REMOVE."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "REMOVE"
+
+
+REMOVE = _Remove()
+"""In place of a value: take the member out."""
+
+
+class Members:
+    """The parsed body. Made by `parse`.
+
+    `values` holds the top-level members; in a hollow body the byte ranges in `cuts` are missing from the strings in it.
+    """
+
+    __slots__ = ("_body", "_spans", "cuts", "values")
+
+    def __init__(
+        self,
+        body: bytes | bytearray,
+        values: dict[str, Any],
+        spans: dict[str, tuple[int, int, int]],
+        cuts: list[tuple[int, int]],
+    ) -> None:
+        self._body = body
+        self._spans = spans  # name → bytes where the name begins, where the value begins, where the value ends
+        self.values = values
+        self.cuts = cuts
+
+    @property
+    def hollow(self) -> bool:
+        """Whether strings in `values` are incomplete."""
+        return bool(self.cuts)
+
+    @property
+    def raw(self) -> bytes:
+        """The body as it came. (A body that came as a bytearray is copied.)"""
+        return bytes(self._body)
+
+    def full(self) -> dict[str, Any]:
+        """Every member, complete. Raises BodyError if a string that was left out turns out to be broken."""
+        if not self.cuts:
+            return self.values
+        return _parse(self._body, []).values
+
+    def with_values(self, changes: Mapping[str, Any]) -> bytes:
+        """The body with these members' values replaced (or appended, or taken out: REMOVE), all else byte for byte."""
+        return b"".join(self.pieces(changes))
+
+    def without(self, *names: str) -> bytes:
+        """The body without these members."""
+        return self.with_values(dict.fromkeys(names, REMOVE))
+
+    def pieces(self, changes: Mapping[str, Any]) -> list[bytes | memoryview]:
+        """As `with_values`, but as the pieces of it: views of the body, which is not copied, and what is new."""
+        view = memoryview(self._body)
+        pieces: list[bytes | memoryview] = []
+        at = 0
+        for begin, end, new in self._edits(changes):
+            if begin > at:
+                pieces.append(view[at:begin])
+            if new:
+                pieces.append(new)
+            at = end
+        pieces.append(view[at:])
+        return pieces
+
+    def _edits(self, changes: Mapping[str, Any]) -> list[tuple[int, int, bytes]]:
+        """What to put in place of which bytes, in order."""
+        edits: list[tuple[int, int, bytes]] = []
+        spans = list(self._spans.items())
+        kept = False  # whether a member before this one stays, so that the comma between them may go with this one
+        for index, (name, (begin, value_begin, end)) in enumerate(spans):
+            if name not in changes:
+                kept = True
+                continue
+            value = changes[name]
+            if value is not REMOVE:
+                kept = True
+                if not self._says(name, value):
+                    edits.append((value_begin, end, _encode(value)))
+            elif kept:
+                edits.append((spans[index - 1][1][2], end, b""))
+            else:
+                edits.append((begin, spans[index + 1][1][0] if index + 1 < len(spans) else end, b""))
+        added = [(name, value) for name, value in changes.items() if name not in self._spans and value is not REMOVE]
+        if added:
+            text = b",".join(b"%b:%b" % (_encode(name), _encode(value)) for name, value in added)
+            at = spans[-1][1][2] if spans else self._body.index(b"{") + 1
+            edits.append((at, at, b"," + text if kept else text))
+        return edits
+
+    def _says(self, name: str, value: Any) -> bool:
+        """Whether a member says this already, so that its bytes may stay as they are."""
+        return isinstance(value, str) and len(value) < _KEPT_PREFIX and self.values[name] == value
+
+
+def parse(body: bytes | bytearray | memoryview) -> Members:
+    """Read a body. Raises BodyError for all that is not one JSON object, saying where it stops being one.
+
+    Bodies above HOLLOW_FROM bytes are hollowed. In what is left out then, a control character may hide that makes the
+    JSON invalid without moving the end of a string; who needs the string finds it with `full`, else the upstream does.
+    """
+    if isinstance(body, memoryview):
+        body = bytes(body)
+    return _parse(body, _find_cuts(body) if len(body) > HOLLOW_FROM else [])
+
+
+def _parse(body: bytes | bytearray, cuts: list[tuple[int, int]]) -> Members:
+    text = _decode(body, cuts)
+    values: dict[str, Any] = {}
+    spans: dict[str, tuple[int, int, int]] = {}
+    try:
+        _walk(text, values, spans)
+    except json.JSONDecodeError as error:
+        _refuse_at(body, _to_bytes([error.pos], text, cuts)[0], error.msg)
+    except RecursionError:
+        raise BodyError("The JSON body is nested too deeply.") from None
+    except BodyError:
+        raise
+    except ValueError:  # what int() says to thousands of digits, on which it would spend quadratic time
+        raise BodyError(f"The JSON body holds a number of more than {_DIGITS} digits.") from None
+    if cuts or not text.isascii():
+        places = iter(_to_bytes([place for span in spans.values() for place in span], text, cuts))
+        spans = dict(zip(spans, zip(places, places, places, strict=True), strict=True))
+    return Members(body, values, spans, cuts)
+
+
+def _decode(body: bytes | bytearray, cuts: list[tuple[int, int]]) -> str:
+    """The text to parse: the body without its cuts."""
+    if body.startswith(b"\xef\xbb\xbf"):
+        # RFC 8259 8.1: "MUST NOT add a byte order mark". To skip it would be to change the body we pass on.
+        raise BodyError("The body begins with a byte order mark; send the JSON without it.")
+    try:
+        if not cuts:
+            return str(body, "utf-8")
+        view = memoryview(body)
+        begins = [0, *(end for _, end in cuts)]
+        ends = [*(begin for begin, _ in cuts), len(body)]
+        return str(b"".join([view[begin:end] for begin, end in zip(begins, ends, strict=True)]), "utf-8")
+    except UnicodeDecodeError:
+        raise BodyError("The body is not UTF-8; send the JSON in UTF-8.") from None
+
+
+def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, int]]) -> None:
+    """Read the top level: fill in the members and where they stand in the text. Raises JSONDecodeError and BodyError.
+
+    The values are read by the json module at C speed; only this one level is ours.
+    """
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        _refuse_kind(text[at : at + 1])
+    read = _DECODER.raw_decode
+    names: dict[str, str] = {}
+    at = _skip(text, at + 1)
+    more = text[at : at + 1] != "}"
+    while more:
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+        name, end = read(text, at)
+        colon = _skip(text, end)
+        if text[colon : colon + 1] != ":":
+            raise json.JSONDecodeError("Expecting ':' delimiter", text, colon)
+        begin = _skip(text, colon + 1)
+        values[name], end = read(text, begin)
+        _note(name, names)
+        spans[name] = (at, begin, end)
+        at = _skip(text, end)
+        more = text[at : at + 1] == ","
+        if more:
+            at = _skip(text, at + 1)
+        elif text[at : at + 1] != "}":
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+    at = _skip(text, at + 1)
+    if at != len(text):
+        raise json.JSONDecodeError("Extra data", text, at)
+
+
+def _skip(text: str, at: int) -> int:
+    """Past the blanks."""
+    if text[at : at + 1] > " ":  # the common cases: compact JSON, or one blank
+        return at
+    return _BLANKS.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+
+def _note(name: str, names: dict[str, str]) -> None:
+    """Refuse a name that some reader would take for one of the names before it."""
+    folded = name.casefold()
+    other = names.get(folded)
+    if other is None:
+        if len(name) > MAX_NAME:
+            raise BodyError(f"A member of the JSON body has a name of more than {MAX_NAME} characters.")
+        names[folded] = name
+        return
+    if other == name:
+        raise BodyError(f"The JSON body has the member {_shown(name)} twice; send it once.")
+    raise BodyError(f"The JSON body has the members {_shown(other)} and {_shown(name)}; send one of them.")
+
+
+def _find_cuts(body: bytes | bytearray) -> list[tuple[int, int]]:
+    """The insides of very long strings, in order.
+
+    A run of text without quotes and backslashes is inside a string if a backslash stands before it, or if it begins as
+    no text between strings could (in JSON: what is no JSON fails at what we keep of it). It must be ASCII, so that a cut
+    never falls into a character, and without the line breaks and tabs that are not allowed in strings: these stay in the
+    text, where the parser finds them. Every search is a memchr over bytes not searched before: linear, gigabytes a second.
+    """
+    is_ascii = body.isascii()
+    cuts: list[tuple[int, int]] = []
+    size, at, quote = len(body), 0, 0
+    while at + _STEP <= size:
+        step_end = at + _STEP
+        if body.find(b'"', at, step_end) >= 0 or body.find(b"\\", at, step_end) >= 0:
+            at = step_end
+            continue
+        if quote < step_end:  # else it is remembered: a backslash may have ended the run before long before this quote
+            quote = body.find(b'"', step_end)
+            if quote < 0:
+                break
+        backslash = body.find(b"\\", step_end, quote)
+        end = quote if backslash < 0 else backslash
+        # The step before this one was not free, so the run begins behind what was found in it.
+        before = max(body.rfind(b'"', max(0, at - _STEP), at), body.rfind(b"\\", max(0, at - _STEP), at))
+        begin = before + 1
+        if (
+            before >= 0
+            and end - begin >= _MIN_RUN
+            and _is_inside(body, begin)
+            and _is_plain(body, begin, end, is_ascii)
+        ):
+            cuts.append((begin + _KEPT_PREFIX, end - _KEPT_SUFFIX))
+        at = end
+    return cuts
+
+
+def _is_inside(body: bytes | bytearray, begin: int) -> bool:
+    return body[begin - 1] == 0x5C or body[begin] not in _BETWEEN_STRINGS
+
+
+def _is_plain(body: bytes | bytearray, begin: int, end: int, is_ascii: bool) -> bool:
+    if any(body.find(char, begin, end) >= 0 for char in b"\n\r\t\0"):
+        return False
+    # There is no isascii for a part of bytes. In small copies, which stay in the processor's cache.
+    return is_ascii or all(body[at : min(at + _BLOCK, end)].isascii() for at in range(begin, end, _BLOCK))
+
+
+def _to_bytes(places: list[int], text: str, cuts: list[tuple[int, int]]) -> list[int]:
+    """Where these places in the text, in rising order, are in the body."""
+    is_ascii = text.isascii()
+    found: list[int] = []
+    done = offset = 0  # characters counted, and the byte of the parsed text they end at
+    missing = index = 0  # bytes left out before it, by so many cuts
+    for place in places:
+        offset += place - done if is_ascii else len(text[done:place].encode())
+        done = place
+        while index < len(cuts) and cuts[index][0] - missing <= offset:
+            missing += cuts[index][1] - cuts[index][0]
+            index += 1
+        found.append(offset + missing)
+    return found
+
+
+def _encode(value: Any) -> bytes:
+    """JSON for a new value, compact. Escaped to ASCII: half a surrogate pair could not be sent otherwise."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _read_int(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError("too many digits")
+    return int(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise BodyError(f"The body is not valid JSON: {name} is no JSON value; send a number or null.")
+
+
+def _refuse_kind(first: str) -> NoReturn:
+    if not first:
+        raise BodyError("The body is empty; send a JSON object.")
+    kind = {"[": "an array", '"': "a string"}.get(first)
+    raise BodyError(f"The body must be a JSON object, but it {f'is {kind}' if kind else f'begins with {first!a}'}.")
+
+
+def _refuse_at(body: bytes | bytearray, place: int, reason: str) -> NoReturn:
+    """`reason` is the json module's, as in "Expecting value" or "Unterminated string starting at"."""
+    line_begin = body.rfind(b"\n", 0, place) + 1
+    line = body.count(b"\n", 0, place) + 1
+    column = len(body[line_begin:place].decode("utf-8", "replace")) + 1
+    raise BodyError(f"The body is not valid JSON: {reason.removesuffix(' at')} at line {line}, column {column}.")
+
+
+def _shown(name: str) -> str:
+    return ascii(name if len(name) <= 60 else name[:57] + "...")
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant,
+    # int itself keeps the scanner at C speed; only Pythons before the limit was invented need ours.
+    parse_int=int if hasattr(sys, "get_int_max_str_digits") else _read_int,
+)

@@ -1,0 +1,68 @@
+"""What arrived on a connection: one parsed request. It knows HTTP and nothing of models or keys.
+
+The path is decoded here, once; routing, authentication and handlers all look at the same `path`.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from .head import RequestHead
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+class BadPath(ValueError):
+    """The target is not a path we can decode: a broken escape, a NUL, or bytes that are not UTF-8."""
+
+
+def decode_path(target: str) -> tuple[str, str]:
+    """Split a request target into (decoded path, raw query). Decoding happens once: `%2541` is `%41`, not `A`."""
+    raw, _, query = target.partition("?")
+    if "%" not in raw:
+        return raw, query
+    for piece in raw.split("%")[1:]:
+        if len(piece) < 2 or not all(char in "0123456789abcdefABCDEF" for char in piece[:2]):
+            raise BadPath("the path has a % that is not followed by two hexadecimal digits")
+    try:
+        path = unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadPath("the path is not UTF-8 once its % escapes are decoded") from error
+    if "\0" in path:
+        raise BadPath("the path holds a NUL character")
+    return path, query
+
+
+class Request:
+    """One request. `body` is bytes in memory, or b"" when it was spooled to `file` (uploads above 1 MB)."""
+
+    __slots__ = ("body", "connection", "file", "head", "headers", "method", "path", "peer", "query_string", "state")
+
+    def __init__(self, head: RequestHead, connection: Connection) -> None:
+        self.head = head
+        self.method = head.method
+        self.headers = head.headers
+        self.path, self.query_string = decode_path(head.target)
+        self.connection = connection
+        self.peer = connection.peer
+        self.body: bytes | bytearray = b""
+        self.file: IO[bytes] | None = None
+        self.state: object = None  # what the service worked out before the body was in
+
+    @property
+    def content_type(self) -> str:
+        """The media type, lower-case, without parameters; "" when the caller sent none."""
+        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Query parameters; of repeated ones the last."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=100))
+
+    def close(self) -> None:
+        """Give back the temporary file of a spooled body, if there is one."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None

@@ -1,0 +1,114 @@
+"""What we answer: a status, headers, and either bytes or a running stream. It knows HTTP and nothing of models."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+
+REASONS = {status.value: status.phrase for status in HTTPStatus}
+JSON_HEADERS = {"content-type": "application/json"}
+
+
+class Source(Protocol):
+    """Where a stream's bytes come from: an upstream reply whose socket the loop waits on."""
+
+    def fileno(self) -> int: ...
+
+    def read_ready(self) -> bytes | None:
+        """What is there without waiting: b"" for nothing yet, None for the proper end. Raises when the peer breaks."""
+
+    def has_more(self) -> bool:
+        """Whether `read_ready` has something to say that no selector would tell: buffered bytes, or the end."""
+
+    def close(self) -> None: ...
+
+
+class Pipe(Protocol):
+    """Turns a source's bytes into what the caller gets. It never reads and never waits."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def finish(self) -> bytes:
+        """The ending. Raises when the source ended before its answer did."""
+
+    def fail(self, error: Exception) -> bytes | None:
+        """The error in the stream's own words, or None when its format has none and the connection must break."""
+
+    def idle(self) -> bytes:
+        """What to send when the source is silent, so that nobody in between hangs up."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """A body that is still coming. `at_end` is called exactly once with None (complete), or what ended it early."""
+
+    source: Source
+    pipe: Pipe
+    at_end: Callable[[Exception | None], None]
+    first: bytes = b""  # already read from the source, not yet through the pipe
+    silence_s: float = 120.0  # the source may be silent for so long
+    idle_s: float = 15.0  # the caller hears something at least so often
+    ended: bool = field(default=False)
+
+
+class CallerGone(Exception):
+    """The caller hung up before the end."""
+
+
+class Response:
+    """Status, headers (lower-case names), and `body` bytes or a `stream`; `close` ends the connection after it."""
+
+    __slots__ = ("body", "close", "headers", "status", "stream")
+
+    def __init__(
+        self,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | bytearray | memoryview = b"",
+        stream: Stream | None = None,
+        close: bool = False,
+    ) -> None:
+        self.status = status
+        self.headers = dict(headers) if headers else {}
+        self.body = body
+        self.stream = stream
+        self.close = close
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        return cls(status, {**JSON_HEADERS, **(headers or {})}, json.dumps(value).encode())
+
+    @classmethod
+    def text(cls, text: str, media_type: str = "text/plain; charset=utf-8", status: int = 200) -> Response:
+        return cls(status, {"content-type": media_type}, text.encode())
+
+
+def head_bytes(response: Response, length: int | None, keep_alive: bool, chunked: bool) -> bytes:
+    """Status line and headers. `length` None means the length is not announced (a stream, a 204, a 304)."""
+    status = response.status
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\ndate: {http_date()}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in response.headers.items()]
+    if chunked:
+        lines.append("transfer-encoding: chunked\r\n")
+    elif length is not None:
+        lines.append(f"content-length: {length}\r\n")
+    lines.append("\r\n" if keep_alive else "connection: close\r\n\r\n")
+    return "".join(lines).encode("latin-1", "replace")
+
+
+_date: tuple[int, str] = (0, "")
+
+
+def http_date() -> str:
+    """The Date header (RFC 9110 §6.6.1), made anew once a second."""
+    global _date
+    now = int(time.time())
+    made, text = _date
+    if made != now:
+        text = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now))
+        _date = (now, text)
+    return text

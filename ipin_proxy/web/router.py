@@ -1,0 +1,77 @@
+"""Which handler answers a path. Routes come as one table; the first match wins, exact paths before patterns.
+
+A pattern is a path with `{name}` for one segment and `{name...}` for the rest of the path, slashes included
+(model ids hold slashes: "org/model").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row: `access` says who may come in, `dialect` the wire format errors are written in."""
+
+    method: str
+    pattern: str
+    access: str
+    dialect: str
+    handler: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A route and what its pattern captured; without a route, `allowed` names the methods the path does take."""
+
+    route: Route | None
+    params: dict[str, str]
+    allowed: tuple[str, ...] = ()
+
+
+NO_MATCH = Match(None, {})
+
+
+class Router:
+    """Looks paths up in a table of routes. GET answers HEAD as well (RFC 9110 §9.3.2)."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[str, dict[str, Route]] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Route]]] = []
+        by_pattern: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            methods = by_pattern.setdefault(route.pattern, {})
+            methods[route.method] = route
+            if route.method == "GET":
+                methods.setdefault("HEAD", route)
+        for pattern, methods in by_pattern.items():
+            if "{" in pattern:
+                self._patterns.append((compile_pattern(pattern), methods))
+            else:
+                self._exact[pattern] = methods
+
+    def match(self, method: str, path: str) -> Match:
+        methods = self._exact.get(path)
+        if methods is not None:
+            return pick(methods, method, {})
+        for pattern, candidates in self._patterns:
+            found = pattern.fullmatch(path)
+            if found is not None:
+                return pick(candidates, method, found.groupdict())
+        return NO_MATCH
+
+
+def pick(methods: dict[str, Route], method: str, params: dict[str, str]) -> Match:
+    route = methods.get(method)
+    return Match(route, params, () if route else tuple(sorted({*methods, "OPTIONS"})))
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)(\.\.\.)?\}", pattern)
+    expression = re.escape(pieces[0])
+    for name, greedy, literal in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        expression += f"(?P<{name}>{'.+' if greedy else '[^/]+'})" + re.escape(literal)
+    return re.compile(expression, re.DOTALL)

@@ -1,0 +1,111 @@
+"""Work in steps, so that no thread waits for a peer.
+
+A handler that has to wait is a generator: between its yields it runs without waiting, and each yield says what comes next.
+`Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (names,
+handshakes, disks, long computations). It returns the Response. When the caller leaves, CallerGone is thrown into it at the
+yield where it waits, so `finally` and `except` are all the cancelling there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from selectors import EVENT_READ
+from typing import TYPE_CHECKING, Final
+
+from .loop import HasFileno
+from .response import CallerGone, Response
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Until `file` is ready, or the clock shows `until` (monotonic seconds); which of the two is for the waiter to see."""
+
+    file: HasFileno
+    until: float
+    interest: int = EVENT_READ
+
+
+class _Thread:
+    """Go on in a worker thread."""
+
+
+THREAD: Final = _Thread()
+
+Next = Wait | _Thread
+Steps = Generator[Next, None, Response]
+
+
+class Task:
+    """Drives the steps that answer one request. Its methods but `_run` belong to the loop's thread."""
+
+    __slots__ = ("_connection", "_gone", "_steps", "wait")
+
+    def __init__(self, connection: Connection, steps: Steps) -> None:
+        self._connection = connection
+        self._steps = steps
+        self._gone = False
+        self.wait: Wait | None = None
+
+    def advance(self) -> None:
+        """Run to the next yield, here and now."""
+        connection = self._connection
+        try:
+            wanted = self._steps.send(None) if not self._gone else self._steps.throw(CallerGone("the caller hung up"))
+        except StopIteration as end:
+            connection.respond(end.value)
+            return
+        except Exception:
+            connection.abort()
+            raise
+        if isinstance(wanted, Wait):
+            self._enter(wanted)
+        else:
+            connection.server.pool.submit(self._run)
+
+    def _run(self) -> None:
+        """The same in a worker; what follows is the loop's affair again."""
+        loop, wanted = self._connection.loop, None
+        try:
+            while not isinstance(wanted, Wait):
+                wanted = self._steps.send(None)
+        except StopIteration as end:
+            loop.call(self._connection.respond, end.value)
+        except Exception:
+            loop.call(self._connection.abort)
+            raise
+        else:
+            loop.call(self._enter, wanted)
+
+    def _enter(self, wait: Wait) -> None:
+        if self._gone:
+            self.advance()
+            return
+        self.wait = wait
+        self._connection.loop.register(wait.file, wait.interest, self._on_ready)
+
+    def _on_ready(self, mask: int) -> None:
+        self._leave()
+        self.advance()
+
+    def _leave(self) -> None:
+        if self.wait is not None:
+            self._connection.loop.unregister(self.wait.file)
+            self.wait = None
+
+    def check_time(self, now: float) -> None:
+        if self.wait is not None and now >= self.wait.until:
+            self._leave()
+            self.advance()
+
+    def cancel(self) -> None:
+        """The caller has left: tell the steps where they wait, or as soon as they would."""
+        if self._gone:
+            return
+        self._gone = True
+        if self.wait is not None:
+            self._leave()
+            self.advance()

@@ -1,0 +1,14 @@
+"""iPin Proxy: every AI provider behind one OpenAI-compatible API. `python3 server.py`, nothing to install."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 10):
+    sys.exit(f"iPin Proxy needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
+
+from ipin_proxy.start import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Path(__file__).resolve().parent))
