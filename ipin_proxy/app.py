@@ -98,7 +98,7 @@ def entry_of(bill: Bill) -> dict[str, Any]:
         "stream": call.wants_stream,
         "status": 499 if isinstance(bill.error, CallerGone) else bill.status,
         "ms": round((time.monotonic() - call.started_at) * 1000, 1),
-        "upstream_ms": bill.upstream_ms,
+        "upstream_ms": round(bill.upstream_ms, 1),
     }
     if deployment is not None:
         entry["provider"] = deployment.provider.id

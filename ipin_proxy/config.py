@@ -258,6 +258,12 @@ class Settings:
     audio_timeout_s: float = _setting(
         300.0, _seconds(0.1), "The same for audio, where an answer takes longer to begin.", stored=True
     )
+    keepalive_s: float = _setting(
+        15.0,
+        _seconds(0.1),
+        "How often a caller hears something while the provider of its stream is silent.",
+        stored=True,
+    )
     max_connections: int = _setting(
         _default_connections,
         Kind(

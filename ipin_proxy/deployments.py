@@ -30,7 +30,10 @@ class Catalog:
         self._curated = {model.provider_id for model in models.values()}
         if all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
             self.models = {DEMO_MODEL.id: DEMO_MODEL, **self.models}
-        self._by_upstream_name = {(model.provider_id, model.upstream_model): model for model in self.models.values()}
+        self._by_upstream_name = {
+            (model.provider_id, model.upstream_model or model.id): model for model in self.models.values()
+        }
+        self._rows = {model.id: [first_row(model), *model.deployments] for model in self.models.values()}
 
     def _is_served(self, model: Model) -> bool:
         rows = (model.provider_id, *(row.provider_id for row in model.deployments))
@@ -65,8 +68,8 @@ class Catalog:
         """Every place that serves a model or, after it, one of its fallbacks."""
         found: list[tuple[Model, DeploymentRow]] = []
         for each in (model, *self._fallbacks(model)):
-            first = DeploymentRow(provider_id=each.provider_id, upstream_model=each.upstream_model)
-            choices = weighted([first, *each.deployments]) if each.deployments else [first]
+            rows = self._rows.get(each.id) or [first_row(each)]
+            choices = weighted(rows) if len(rows) > 1 else rows
             found += [(each, row) for row in choices if pin is None or row.provider_id == pin]
         return found
 
@@ -75,6 +78,11 @@ class Catalog:
             fallback = self.models.get(name)
             if fallback is not None and fallback is not model and fallback.type == model.type:
                 yield fallback
+
+
+def first_row(model: Model) -> DeploymentRow:
+    """A model's own provider as one of its deployments."""
+    return DeploymentRow(provider_id=model.provider_id, upstream_model=model.upstream_model)
 
 
 def weighted(rows: list[DeploymentRow]) -> list[DeploymentRow]:

@@ -6,6 +6,7 @@ provider (`/openai/v1/models`), or a client's warm-up (`HEAD` of whatever it was
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from inspect import isgeneratorfunction
@@ -41,6 +42,9 @@ SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 PINNED = re.compile(r"/([^/]+)(/v1/.+|/api/hello)")
 # What clients warm a connection up with: a base URL itself, at the root and behind any prefix.
 BASE_PATH = re.compile(r"/(?:[^/]+/?)?|/(?:[^/]+/)?v1/?|/v1/messages/[^/]+/?")
+# Of ours: unique among processes and within one; no secret, so nobody asks the system for random bytes on every call.
+ID_PREFIX = secrets.token_hex(8)
+ID_NUMBERS = itertools.count(1)
 PREFLIGHT_S = "600"
 SAME_ORIGIN_PATHS = ("/api/admin", "/api/user", "/api/logout")
 
@@ -198,7 +202,7 @@ def identify(app: App, request: Request, access: str) -> Caller:
 def request_id(request: Request | None) -> str:
     """The caller's own id for this request if it is sane, else one of ours."""
     given = request.headers.get("x-request-id") if request is not None else None
-    return given if given and SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return given if given and SANE_ID.fullmatch(given) else f"req_{ID_PREFIX}{next(ID_NUMBERS):08x}"
 
 
 def check_encoding(request: Request) -> None:

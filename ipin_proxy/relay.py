@@ -8,8 +8,7 @@ status; only then does a 200 go out. Whoever ends the call, its bill is settled 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ from .web.task import THREAD, Next, Steps
 if TYPE_CHECKING:
     from .app import App
 
-IDLE_S = 15.0  # a caller hears something at least so often
 FORWARDED = ("openai-processing-ms", "openai-version")
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
 EVENT_STREAM = "text/event-stream"
@@ -53,20 +51,22 @@ class Answer:
 def relay(app: App, call: Call) -> Steps:
     """Carry one call to an upstream and back. Read it top to bottom."""
     bill = Bill(call)
-    with settled_on_error(app, bill):
+    try:
         keys.check_model(call.caller, call.model)
         answer = yield from first_answer(app, call, bill)
-        bill.status = answer.reply.status
-        headers = headers_of(answer, bill)
-        if answer.pipe is None:
-            app.log.body(call.id, "reply", answer.body, answer.media_type)
-            app.settle(bill)
-            return Response(bill.status, headers, answer.body)
-        at_end = partial(end, app, bill)
-        timeout_s = answer.deployment.timeout_s
-        return Response(
-            bill.status, headers, stream=Stream(answer.reply, answer.pipe, at_end, answer.body, timeout_s, IDLE_S)
-        )
+    except Exception as error:
+        bill.error, bill.status = error, getattr(error, "status", 500)
+        app.settle(bill)
+        raise
+    bill.status = answer.reply.status
+    headers = headers_of(answer, bill)
+    if answer.pipe is None:
+        app.log.body(call.id, "reply", answer.body, answer.media_type)
+        app.settle(bill)
+        return Response(bill.status, headers, answer.body)
+    at_end, keepalive_s = partial(end, app, bill), app.config.settings.keepalive_s
+    stream = Stream(answer.reply, answer.pipe, at_end, answer.body, answer.deployment.timeout_s, keepalive_s)
+    return Response(bill.status, headers, stream=stream)
 
 
 def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answer]:
@@ -79,13 +79,12 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
             answer = yield from ask(app, call, bill, deployment)
         except ProxyError as error:
             failure = error
-            bill.attempts.append(attempt(deployment, started_at, error))
+            note_attempt(bill, started_at, error)
             if not is_the_deployments_fault(error):
                 raise
             app.cooldowns.failed(deployment)
         else:
-            bill.attempts.append(attempt(deployment, started_at, None))
-            bill.upstream_ms = bill.attempts[-1].ms
+            note_attempt(bill, started_at, None)
             app.cooldowns.answered(deployment)
             return answer
     assert failure is not None
@@ -117,7 +116,7 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
 def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[Next, None, Answer]:
     """Send the call to one deployment and wait until it speaks. Raises ProxyError."""
     back = upstream_dialect(deployment.provider.type)
-    ask_usage = wants_usage(app, call, deployment)
+    ask_usage, within_s = wants_usage(app, call, deployment), app.config.settings.keepalive_s
     reply = yield from app.upstreams.send(back.encode_request(call, deployment, ask_usage=ask_usage))
     try:
         if ask_usage and reply.status == 400:
@@ -125,10 +124,10 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
         if not 200 <= reply.status < 300:
             raise back.decode_error(reply, (yield from reply.read_all()), deployment)
         if call.wants_stream and reply.media_type in VAGUE_TYPES:
-            return (yield from streamed(back.decode_stream(bill, deployment), deployment, reply))
+            return (yield from streamed(back.decode_stream(bill, deployment), deployment, reply, within_s))
         if call.operation in BINARY_OPERATIONS and reply.media_type not in ("application/json", EVENT_STREAM):
             media_type = reply.headers.get("content-type") or "application/octet-stream"
-            first = yield from reply.read_first(IDLE_S)
+            first = yield from reply.read_first(within_s)
             return Answer(deployment, reply, media_type, first or b"", Passage())
         return (yield from whole(back, bill, deployment, reply))
     except BaseException:
@@ -148,9 +147,10 @@ def whole(back: UpstreamDialect, bill: Bill, deployment: Deployment, reply: Repl
     return Answer(deployment, reply, EVENT_STREAM if becomes_stream else "application/json", body)
 
 
-def streamed(pipe: Pipe, deployment: Deployment, reply: Reply) -> Generator[Next, None, Answer]:
-    """Wait for the first event that is of use; a provider that is silent after its 200 is given IDLE_S, then believed."""
-    until = time.monotonic() + IDLE_S
+def streamed(pipe: Pipe, deployment: Deployment, reply: Reply, within_s: float) -> Generator[Next, None, Answer]:
+    """Wait for the first event that is of use; a provider that is silent after its 200 is waited for so long, then
+    believed."""
+    until = time.monotonic() + within_s
     first = b""
     while not first and (left_s := until - time.monotonic()) > 0:
         data = yield from reply.read_first(left_s)
@@ -188,11 +188,11 @@ def is_the_deployments_fault(error: ProxyError) -> bool:
     return isinstance(error, UpstreamError)
 
 
-def attempt(deployment: Deployment, started_at: float, error: ProxyError | None) -> Attempt:
-    ms = int((time.monotonic() - started_at) * 1000)
-    if error is None:
-        return Attempt(deployment.provider.id, 200, ms)
-    return Attempt(deployment.provider.id, error.status, ms, error.code)
+def note_attempt(bill: Bill, started_at: float, error: ProxyError | None) -> None:
+    assert bill.deployment is not None
+    bill.upstream_ms = (time.monotonic() - started_at) * 1000
+    status, code = (error.status, error.code) if error is not None else (200, "")
+    bill.attempts.append(Attempt(bill.deployment.provider.id, status, int(bill.upstream_ms), code))
 
 
 def headers_of(answer: Answer, bill: Bill) -> dict[str, str]:
@@ -211,24 +211,7 @@ def headers_of(answer: Answer, bill: Bill) -> dict[str, str]:
 
 def end(app: App, bill: Bill, error: Exception | None) -> None:
     """A stream is over: completely (None), or by what ended it."""
-    if error is not None and bill.error is None:
-        bill.error = error
+    bill.error = bill.error or error
     if error is not None and not isinstance(error, EXPECTED_ENDS):
         app.log.error("internal_error", request_id=bill.call.id, exc_info=error)
     app.settle(bill)
-
-
-@contextmanager
-def settled_on_error(app: App, bill: Bill) -> Iterator[None]:
-    try:
-        yield
-    except (ProxyError, CallerGone) as error:
-        bill.error = error
-        bill.status = getattr(error, "status", 499)
-        app.settle(bill)
-        raise
-    except Exception as error:
-        bill.error = error
-        bill.status = 500
-        app.settle(bill)
-        raise

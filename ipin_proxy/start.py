@@ -20,7 +20,7 @@ from .app import App
 from .config import Config
 from .errors import ConfigError, ProxyError
 from .logs import Log
-from .store import Store, inspect
+from .store import Store, find, inspect
 
 if TYPE_CHECKING:
     from .web.server import Server
@@ -85,7 +85,7 @@ def open_store(flags: argparse.Namespace, folder: Path, found: Config, log: Log)
 def check(flags: argparse.Namespace, folder: Path) -> int:
     """`--check`: would it start? Nothing is written."""
     found = read_config(flags, folder, {})
-    path = next((each for each in places(flags, folder, found) if each.exists()), None)
+    path = find(places(flags, folder, found))
     if path is None:
         if flags.db:
             raise ConfigError(f"there is no file {flags.db}.")

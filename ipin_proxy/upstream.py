@@ -8,7 +8,6 @@ since the provider's key would go with them. Messages name the provider, never i
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import threading
@@ -36,6 +35,7 @@ INTERIM_REPLIES = 16  # 1xx heads before the real one
 IDLE_HTTP_S = 4.0
 IDLE_HTTPS_S = 45.0
 IDLE_PER_ORIGIN = 64
+FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +109,20 @@ class Upstreams:
         Raises UpstreamUnreachable, UpstreamTimeout, UpstreamError.
         """
         deadline = self.clock() + outbound.timeout_s
-        with errors_of(outbound.provider):
+        try:
             sock = self._take(outbound.origin)
             if sock is not None:
-                with closed_on_error(sock):
-                    if (yield from self._deliver(sock, outbound, deadline)):
-                        return (yield from self._read_head(sock, outbound, deadline))
-                sock.close()  # it had been closed over there while it was idle, and took nothing
+                reply = yield from self._exchange(sock, outbound, deadline, is_new=False)
+                if reply is not None:
+                    return reply
             if outbound.origin.scheme not in self._in_process:
                 yield THREAD  # names, routes and handshakes take their time
             sock = self._connect(outbound.origin, deadline)
-            with closed_on_error(sock):
-                sock.setblocking(False)
-                yield from self._deliver(sock, outbound, deadline)
-                return (yield from self._read_head(sock, outbound, deadline))
+            reply = yield from self._exchange(sock, outbound, deadline, is_new=True)
+            assert reply is not None
+            return reply
+        except FAILURES as error:
+            raise explained(error, outbound.provider) from error
 
     def close(self) -> None:
         with self._lock:
@@ -131,16 +131,24 @@ class Upstreams:
         for each in idle:
             each.sock.close()
 
-    def _deliver(self, sock: socket.socket, outbound: Outbound, deadline: float) -> Generator[Next, None, bool]:
-        """Send the request; False when the connection turned out to be closed before it took anything.
-
-        A server may refuse a long body half-way and answer all the same, so that counts as taken.
-        """
+    def _exchange(
+        self, sock: socket.socket, outbound: Outbound, deadline: float, *, is_new: bool
+    ) -> Generator[Next, None, Reply | None]:
+        """Send, and read the head of the reply. None: the connection had been closed over there while it was idle, and
+        took nothing."""
         try:
-            yield from send_request(sock, outbound, deadline, self.clock)
-        except (BrokenPipeError, ConnectionResetError):
-            return outbound.length >= RECV_BYTES
-        return True
+            sock.setblocking(False)
+            try:
+                yield from send_request(sock, outbound, deadline, self.clock)
+            except (BrokenPipeError, ConnectionResetError):
+                # A server may refuse a long body half-way and answer all the same.
+                if not is_new and outbound.length < RECV_BYTES:
+                    sock.close()
+                    return None
+            return (yield from self._read_head(sock, outbound, deadline))
+        except BaseException:
+            sock.close()
+            raise
 
     def _read_head(self, sock: socket.socket, outbound: Outbound, deadline: float) -> Generator[Next, None, Reply]:
         buffer = b""
@@ -154,7 +162,7 @@ class Upstreams:
                 searched = len(buffer)
                 data = yield from receive(sock, deadline, self.clock)
                 if not data:
-                    raise FramingError("the connection was closed before an answer came")
+                    raise FramingError("it closed the connection before an answer came")
                 buffer = buffer + data if buffer else data
             head = parse_reply(buffer[:end])
             buffer = buffer[end:]
@@ -237,27 +245,27 @@ class Reply:
         """The whole body, before the deadline. Raises UpstreamError when it is cut, too long or too late."""
         pieces: list[bytes] = []
         size = 0
-        with errors_of(self.outbound.provider):
+        try:
             while (piece := (yield from self._read(self.deadline))) is not None:
                 pieces.append(piece)
                 size += len(piece)
                 if size > REPLY_BYTES:
-                    raise FramingError("the reply is too long")
+                    raise FramingError("it is too long")
+        except FAILURES as error:
+            raise explained(error, self.outbound.provider) from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def read_first(self, within_s: float) -> Generator[Next, None, bytes | None]:
         """The first bytes of a stream; b"" when none came in time, None when there are none at all."""
         until = min(self.deadline, self.upstreams.clock() + within_s)
-        with errors_of(self.outbound.provider):
-            while True:
-                try:
-                    piece = yield from self._read(until)
-                except UpstreamTimeout:
-                    if until < self.deadline:
-                        return b""
-                    raise
-                if piece is None or piece:
-                    return piece
+        try:
+            while (piece := (yield from self._read(until))) == b"":
+                pass
+            return piece
+        except FAILURES as error:
+            if isinstance(error, UpstreamTimeout) and until < self.deadline:
+                return b""
+            raise explained(error, self.outbound.provider) from error
 
     def _read(self, deadline: float) -> Generator[Next, None, bytes | None]:
         """The next piece of payload, waiting for it; None at the proper end."""
@@ -314,32 +322,17 @@ class Reply:
             self.sock.close()
 
 
-@contextlib.contextmanager
-def closed_on_error(sock: socket.socket) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        sock.close()
-        raise
-
-
-@contextlib.contextmanager
-def errors_of(provider: str) -> Iterator[None]:
-    """Turn every way a connection can fail into an error that names the provider and gives nothing away."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, UpstreamUnreachable):
-            raise UpstreamUnreachable(f"Provider '{provider}' could not be reached: {error.message}.") from error
-        if isinstance(error, (UpstreamTimeout, TimeoutError)):
-            raise UpstreamTimeout(f"Provider '{provider}' did not answer in time.") from error
-        if isinstance(error, HeadError):
-            raise UpstreamError(f"Provider '{provider}' answered with something that is not HTTP.") from error
-        if isinstance(error, FramingError):
-            raise UpstreamError(f"Provider '{provider}' broke off its answer: {error}.") from error
-        if isinstance(error, OSError):
-            raise UpstreamUnreachable(f"Provider '{provider}' could not be reached: {reason_of(error)}.") from error
-        raise
+def explained(error: Exception, provider: str) -> UpstreamError:
+    """Each way a connection can fail as an error that names the provider and gives nothing away."""
+    if isinstance(error, UpstreamUnreachable):
+        return UpstreamUnreachable(f"Provider '{provider}' could not be reached: {error.message}.")
+    if isinstance(error, (UpstreamTimeout, TimeoutError)):
+        return UpstreamTimeout(f"Provider '{provider}' did not answer in time.")
+    if isinstance(error, HeadError):
+        return UpstreamError(f"Provider '{provider}' answered with something that is not HTTP.")
+    if isinstance(error, FramingError):
+        return UpstreamError(f"Provider '{provider}' broke off its answer: {error.message}.")
+    return UpstreamUnreachable(f"Provider '{provider}' could not be reached: {reason_of(error)}.")
 
 
 def send_request(

@@ -96,21 +96,16 @@ class Upstream:
         """A whole JSON reply: usage is read, an error in a 200 is raised, and the caller gets the form asked for:
         embeddings as base64, a stream's worth of events."""
         call = bill.call
-        try:
-            reply = members.parse(body)
-        except members.BodyError as error:
-            raise UpstreamError(
-                f"Provider '{deployment.provider.id}' answered with a body that is not a JSON object."
-            ) from error
-        raise_if_error(reply.values, deployment)
-        bill.used(usage_of(reply.values))
-        bill.finish_reason = first_finish_reason(reply.values)
+        reply = json_reply(body, deployment)
+        raise_if_error(reply, deployment)
+        bill.used(usage_of(reply))
+        bill.finish_reason = first_finish_reason(reply)
         if call.operation is EMBEDDING and call.asks_base64:
-            return embeddings.as_base64(body, reply.full())
+            return embeddings.as_base64(body, json.loads(body))
         if call.wants_stream and call.operation in (CHAT, COMPLETION):
-            return events_of_completion(reply.full())
+            return events_of_completion(json.loads(body))
         if call.wants_stream and call.operation is RESPONSE:
-            return events_of_response(reply.full())
+            return events_of_response(json.loads(body))
         return body
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
@@ -124,6 +119,17 @@ def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:
     assert call.form is not None
     segments = call.form.segments({name: str(value) for name, value in changes.items()})
     return [each if isinstance(each, bytes) else FileRange(call.form.source, *each) for each in segments]
+
+
+def json_reply(body: bytes, deployment: Deployment) -> dict[str, Any]:
+    """A reply's members; in a long one without the insides of very long strings, which are pictures."""
+    try:
+        reply = members.parse(body).values if len(body) > members.HOLLOW_FROM else json.loads(body)
+    except (ValueError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict):
+        raise UpstreamError(f"Provider '{deployment.provider.id}' answered with a body that is not a JSON object.")
+    return reply
 
 
 def raise_if_error(body: Any, deployment: Deployment) -> None:
@@ -145,22 +151,22 @@ def first_finish_reason(reply: dict[str, Any]) -> str:
 # -- where ----------------------------------------------------------------------------------------------------------
 
 
+def endpoint(provider: Provider, path: str) -> tuple[Origin, str]:
+    """Where a provider's `path` (behind `/v1`) is: the origin, and the path with the base URL's query."""
+    origin, base, query = split_base(provider.base_url, provider.ca_file or "", provider.verify)
+    return origin, f"{base}{path}?{query}" if query else base + path
+
+
 @lru_cache(maxsize=1024)
-def split_base(base_url: str) -> tuple[str, str, int, str, str]:
-    """A base URL as (scheme, host, port, path with a version, query). With or without slash, `/v1` or an endpoint."""
+def split_base(base_url: str, ca_file: str, verify: bool) -> tuple[Origin, str, str]:
+    """A base URL as origin, path with a version, and query. It may end in a slash, in `/v1`, or in an endpoint."""
     parts = urlsplit(base_url.strip())
     scheme = parts.scheme.lower()
     path = ENDPOINT.sub("", parts.path.rstrip("/")).rstrip("/")
     if not any(VERSION_SEGMENT.fullmatch(segment) for segment in path.split("/")) and not UNVERSIONED.search(path):
         path += "/v1"
-    return scheme, parts.hostname or "", parts.port or (443 if scheme == "https" else 80), path, parts.query
-
-
-def endpoint(provider: Provider, path: str) -> tuple[Origin, str]:
-    """Where a provider's `path` (behind `/v1`) is: the origin, and the path with the base URL's query."""
-    scheme, host, port, base, query = split_base(provider.base_url)
-    origin = Origin(scheme, host, port, provider.ca_file or "", provider.verify)
-    return origin, f"{base}{path}?{query}" if query else base + path
+    port = parts.port or (443 if scheme == "https" else 80)
+    return Origin(scheme, parts.hostname or "", port, ca_file, verify), path, parts.query
 
 
 def credentials(provider: Provider, secret: str | None) -> dict[str, str]:

@@ -54,7 +54,9 @@ def upload(operation: Operation) -> Handler:
         form = form_body(visit)
         names = form.all("model")
         if len(names) > 1 or any(file.field.removesuffix("[]") == "model" for file in form.files):
-            raise BadRequest("The form has several 'model' fields, or a file of that name; send one text.", param="model")
+            raise BadRequest(
+                "The form has several 'model' fields, or a file of that name; send one text.", param="model"
+            )
         model = model_name(names[0] if names else None)
         check_fields(operation, form)
         call = Call(

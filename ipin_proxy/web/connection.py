@@ -97,7 +97,7 @@ class Connection:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def on_event(self, mask: int) -> None:
-        if mask & EVENT_WRITE:
+        if mask & EVENT_WRITE and self.out:
             self.flush()
         if mask & EVENT_READ and self.state != CLOSED:
             self.on_readable()

@@ -1,18 +1,20 @@
 """The waiting room: one selector for every socket nobody is working on.
 
-Idle connections, requests that are still arriving, readers that are slow and running streams all wait here, so that a
-thousand of them cost a thousand small objects and not a thousand threads. Callbacks run on the loop's thread and must
-be quick; other threads reach it through `call` alone.
+Idle connections, requests that are still arriving, calls that wait for a provider, readers that are slow and running
+streams all wait here, so that a thousand of them cost a thousand small objects and not a thousand threads. Callbacks run
+on the loop's thread and must be quick; other threads reach it through `call` alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import select
 import selectors
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, Protocol
 
 Callback = Callable[[int], None]
@@ -20,6 +22,64 @@ Callback = Callable[[int], None]
 
 class HasFileno(Protocol):
     def fileno(self) -> int: ...
+
+
+class Poller(Protocol):
+    """Which descriptors are ready: `wait` answers (descriptor, EVENT_READ | EVENT_WRITE) pairs."""
+
+    def add(self, fd: int, interest: int) -> None: ...
+    def change(self, fd: int, interest: int) -> None: ...
+    def remove(self, fd: int) -> None: ...
+    def wait(self, timeout_s: float) -> list[tuple[int, int]]: ...
+    def close(self) -> None: ...
+
+
+class EpollPoller:
+    """Linux. `selectors` would do, but what it does around each event costs more than the event."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._bits = {
+            EVENT_READ: select.EPOLLIN,
+            EVENT_WRITE: select.EPOLLOUT,
+            EVENT_READ | EVENT_WRITE: select.EPOLLIN | select.EPOLLOUT,
+        }
+        self.close = self._epoll.close
+        self.remove = self._epoll.unregister
+
+    def add(self, fd: int, interest: int) -> None:
+        self._epoll.register(fd, self._bits[interest])
+
+    def change(self, fd: int, interest: int) -> None:
+        self._epoll.modify(fd, self._bits[interest])
+
+    def wait(self, timeout_s: float) -> list[tuple[int, int]]:
+        # A hang-up or an error is an answer to whoever waits, whatever for: reading and writing will tell it.
+        readable, writable = ~select.EPOLLOUT, ~select.EPOLLIN
+        return [
+            (fd, (EVENT_READ if event & readable else 0) | (EVENT_WRITE if event & writable else 0))
+            for fd, event in self._epoll.poll(timeout_s)
+        ]
+
+
+class PortablePoller:
+    """Everywhere else: what the standard library finds."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.close = self._selector.close
+
+    def add(self, fd: int, interest: int) -> None:
+        self._selector.register(fd, interest)
+
+    def change(self, fd: int, interest: int) -> None:
+        self._selector.modify(fd, interest)
+
+    def remove(self, fd: int) -> None:
+        self._selector.unregister(fd)
+
+    def wait(self, timeout_s: float) -> list[tuple[int, int]]:
+        return [(key.fd, mask) for key, mask in self._selector.select(timeout_s)]
 
 
 class Loop:
@@ -32,31 +92,38 @@ class Loop:
         self._on_tick = on_tick
         self._on_error = on_error
         self._tick_s = tick_s
-        self._selector = selectors.DefaultSelector()
+        self._poller: Poller = EpollPoller() if hasattr(select, "epoll") else PortablePoller()
+        self._callbacks: dict[int, Callback] = {}
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._asleep = False
         self._running = True
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
-        self._selector.register(self._wake_out, selectors.EVENT_READ, self._on_wake)
+        self.register(self._wake_out, EVENT_READ, self._on_wake)
 
     def register(self, file: HasFileno, interest: int, callback: Callback) -> None:
-        self._selector.register(file, interest, callback)
+        """Have `callback` called with what is ready, again and again, until `unregister`. One callback a file."""
+        fd = file.fileno()
+        if fd in self._callbacks:
+            raise ValueError(f"descriptor {fd} is waited for already")
+        self._poller.add(fd, interest)
+        self._callbacks[fd] = callback
 
     def modify(self, file: HasFileno, interest: int, callback: Callback) -> None:
         """Change what is waited for. Nothing (0) means unregistered: a hang-up would be reported without end else."""
         if not interest:
             self.unregister(file)
-            return
-        try:
-            self._selector.modify(file, interest, callback)
-        except KeyError:
-            self._selector.register(file, interest, callback)
+        elif file.fileno() in self._callbacks:
+            self._poller.change(file.fileno(), interest)
+        else:
+            self.register(file, interest, callback)
 
     def unregister(self, file: HasFileno) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(file)
+        """Stop waiting. Before the file is closed, or its descriptor would be mistaken for the next one's."""
+        fd = file.fileno()
+        if self._callbacks.pop(fd, None) is not None:
+            self._poller.remove(fd)
 
     def call(self, action: Callable[..., None], *args: Any) -> None:
         """Have `action` run on the loop's thread, soon. Safe from any thread and from signal handlers."""
@@ -72,16 +139,18 @@ class Loop:
     def run(self) -> None:
         """Wait and call back until `stop`. One callback's failure is reported and ends nothing else."""
         next_tick = time.monotonic() + self._tick_s
+        callbacks = self._callbacks
         while self._running:
             self._asleep = True
-            timeout = 0.0 if self._calls else max(0.0, next_tick - time.monotonic())
-            events = self._selector.select(timeout)
+            timeout_s = 0.0 if self._calls else max(0.0, next_tick - time.monotonic())
+            events = self._poller.wait(timeout_s)
             self._asleep = False
             self.now = now = time.monotonic()
-            for key, mask in events:
-                # An earlier callback of this round may have unregistered or replaced this one.
-                if self._selector.get_map().get(key.fd) is key:
-                    self._guard(key.data, mask)
+            waited_for = [callbacks.get(fd) for fd, _ in events]
+            for (fd, mask), callback in zip(events, waited_for, strict=True):
+                # An earlier callback of this round may have ended this one, and another may have its descriptor now.
+                if callback is not None and callbacks.get(fd) is callback:
+                    self._guard(callback, mask)
             for _ in range(len(self._calls)):
                 action, args = self._calls.popleft()
                 self._guard(action, *args)
@@ -90,7 +159,7 @@ class Loop:
                 self._guard(self._on_tick, now)
 
     def close(self) -> None:
-        self._selector.close()
+        self._poller.close()
         self._wake_out.close()
         self._wake_in.close()
 

@@ -29,6 +29,9 @@ _BLOCK = 64 * 1024
 MAX_NAME = 256  # characters of a member's name; also keeps names whole when strings are hollowed
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
+# A member's name with nothing to unescape, up to its value; and the way from a value to the next name.
+_NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 # Text between two strings begins with one of these, if it is JSON at all; text inside a string mostly does not.
 _BETWEEN_STRINGS = b" \t\n\r,:]}"
 _DIGITS = 4300  # the limit of int() in current Pythons; early 3.10 had none, and took quadratic time
@@ -198,30 +201,37 @@ def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, in
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
         _refuse_kind(text[at : at + 1])
-    read = _DECODER.raw_decode
     names: dict[str, str] = {}
     at = _skip(text, at + 1)
     more = text[at : at + 1] != "}"
     while more:
-        if text[at : at + 1] != '"':
-            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
-        name, end = read(text, at)
-        colon = _skip(text, end)
-        if text[colon : colon + 1] != ":":
-            raise json.JSONDecodeError("Expecting ':' delimiter", text, colon)
-        begin = _skip(text, colon + 1)
-        values[name], end = read(text, begin)
+        match = _NAME.match(text, at)
+        name, begin = (match[1], match.end()) if match is not None else _odd_name(text, at)
+        values[name], end = _DECODER.raw_decode(text, begin)
         _note(name, names)
         spans[name] = (at, begin, end)
+        match = _COMMA.match(text, end)
+        if match is not None:
+            at = match.end()
+            continue
         at = _skip(text, end)
-        more = text[at : at + 1] == ","
-        if more:
-            at = _skip(text, at + 1)
-        elif text[at : at + 1] != "}":
+        if text[at : at + 1] != "}":
             raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        more = False
     at = _skip(text, at + 1)
     if at != len(text):
         raise json.JSONDecodeError("Extra data", text, at)
+
+
+def _odd_name(text: str, at: int) -> tuple[str, int]:
+    """A member's name with escapes in it, or the error that it is none: (name, where its value begins)."""
+    if text[at : at + 1] != '"':
+        raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+    name, end = _DECODER.raw_decode(text, at)
+    colon = _skip(text, end)
+    if text[colon : colon + 1] != ":":
+        raise json.JSONDecodeError("Expecting ':' delimiter", text, colon)
+    return name, _skip(text, colon + 1)
 
 
 def _skip(text: str, at: int) -> int:

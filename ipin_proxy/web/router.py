@@ -1,7 +1,8 @@
 """Which handler answers a path. Routes come as one table; the first match wins, exact paths before patterns.
 
 A pattern is a path with `{name}` for one segment and `{name...}` for the rest of the path, slashes included
-(model ids hold slashes: "org/model").
+(model ids hold slashes: "org/model"). A path that matches without the method asked for hides nothing behind it: with
+POST /models/bulk and PUT /models/{id} a model may be called "bulk".
 """
 
 from __future__ import annotations
@@ -55,18 +56,17 @@ class Router:
 
     def match(self, method: str, path: str) -> Match:
         methods = self._exact.get(path)
-        if methods is not None:
-            return pick(methods, method, {})
+        if methods is not None and method in methods:
+            return Match(methods[method], {})
+        allowed = {*methods, "OPTIONS"} if methods is not None else set()
         for pattern, candidates in self._patterns:
             found = pattern.fullmatch(path)
-            if found is not None:
-                return pick(candidates, method, found.groupdict())
-        return NO_MATCH
-
-
-def pick(methods: dict[str, Route], method: str, params: dict[str, str]) -> Match:
-    route = methods.get(method)
-    return Match(route, params, () if route else tuple(sorted({*methods, "OPTIONS"})))
+            if found is None:
+                continue
+            if method in candidates:
+                return Match(candidates[method], found.groupdict())
+            allowed |= {*candidates, "OPTIONS"}
+        return Match(None, {}, tuple(sorted(allowed))) if allowed else NO_MATCH
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:

@@ -80,6 +80,7 @@ METRICS: dict[str, Metric] = {
     "idle_rss": Metric("idle memory, RSS", "MB", Limit(25)),
     "idle_pss": Metric("idle memory, PSS", "MB"),
     "idle_anon": Metric("idle memory, anonymous", "MB"),
+    "first_rss": Metric("idle memory after the very first start, RSS", "MB", Limit(25)),
     "warm_rss": Metric("memory after the first calls, RSS", "MB"),
     "connections": Metric("1000 idle connections, more memory", "MB", Limit(10)),
     "vision_memory": Metric(f"{VISION_MB} MB vision body, extra peak memory", "MB", Limit(2 * VISION_MB)),

@@ -218,7 +218,9 @@ def test_an_error_line_outside_any_frame_becomes_an_error_event(proxy: Proxy, up
 
 
 def test_a_broken_frame_does_not_take_the_others_with_it(proxy: Proxy, upstream: Upstream) -> None:
-    upstream.will_stream(chunk("a"), b"data: {broken\n\n", b"data:\n\n", b"data: \xff\xfe\n\n", b"\n\n\n", chunk("b"))
+    deep = b"data: " + b'{"usage":' * 100_000 + b"\n\n"
+    broken = [b"data: {broken\n\n", b"data:\n\n", b"data: \xff\xfe\n\n", b'data: {"usage":[[\n\n', b"\n\n\n"]
+    upstream.will_stream(chunk("a"), *broken, deep, chunk("b"))
     body = ask(proxy, stream=True).body
     assert b'"a"' in body and b'"b"' in body and body.endswith(DONE)
 

@@ -73,6 +73,7 @@ def chat_with(rest: bytes, model: bytes = b'"gpt-same"') -> bytes:
 
 STRANGE: dict[str, bytes] = {
     "deep nesting": chat_with(b'"metadata":' + b"[" * 100_000 + b"]" * 100_000),
+    "deep objects": chat_with(b'"metadata":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
     "long integer": chat_with(b'"seed":' + b"9" * 5000),
     "long exponent": chat_with(b'"temperature":1e999999'),
     "lone surrogate": chat_with(b'"user":"\\ud800"'),
@@ -179,6 +180,14 @@ def test_an_encoded_body(proxy: Proxy, upstream: Upstream) -> None:
 def test_json_by_another_name(proxy: Proxy) -> None:
     for media_type in ("application/json; charset=utf-8", "APPLICATION/JSON", "application/json;charset=UTF-8"):
         assert proxy.post(CHAT, hello(), KEY, {"content-type": media_type}).status == 200
+
+
+@pytest.mark.parametrize("body", [b"[" * 300_000, b'{"username":' * 300_000, b'{"username":"admin"', b"null", b"\xff"])
+@pytest.mark.parametrize("path", ["/api/admin/login", "/api/user/login"])
+def test_a_sign_in_that_is_no_json(proxy: Proxy, path: str, body: bytes) -> None:
+    """Open to everybody, so nobody may bring the server down here."""
+    assert refused(proxy.post(path, body), 400, "invalid_json")
+    assert proxy.is_healthy()
 
 
 # Credentials.

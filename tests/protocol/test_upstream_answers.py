@@ -126,6 +126,8 @@ ODD_ERRORS: dict[str, object] = {
     "message empty": {"error": {"message": "", "type": "", "code": ""}},
     "detail odd": {"detail": [1, None, {"msg": None}]},
     "deep nesting": b"[" * 200_000,
+    "deep objects": b'{"error":' * 200_000,
+    "deep and whole": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "long number": b'{"error":{"code":' + b"9" * 5000 + b',"message":"m"}}',
     "lone surrogate": b'{"error":{"message":"\\ud800","code":"\\udfff"}}',
     "not UTF-8": b'{"error":{"message":"\xff\xfe"}}',
@@ -199,6 +201,8 @@ BODIES: dict[str, object] = {
     "number": b"17",
     "HTML": "<html><body>edge-7 says welcome</body></html>",
     "deep nesting": b"[" * 200_000,
+    "deep objects": b'{"error":' * 200_000,
+    "deep and whole": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "not UTF-8": b'{"a": "\xff\xfe"',
 }
 

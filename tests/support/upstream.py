@@ -307,7 +307,7 @@ class _Connection:
                 self.sock = self.tls.wrap_socket(self.sock, server_side=True)
             self.sock.settimeout(None)
             while self._exchange():
-                self.busy = False
+                pass
             ending = CLOSED
         except ValueError as error:
             self.upstream.complain(f"malformed request: {error}")
@@ -328,6 +328,7 @@ class _Connection:
         seen = self._read_request()
         script = self.upstream.next_script(seen)
         keep = self._play(script, seen)
+        self.busy = False
         self.upstream.note(ANSWERED, self.number)
         return keep and (seen.header("connection") or "").lower() != "close"
 
@@ -336,6 +337,8 @@ class _Connection:
     def _read_request(self) -> Seen:
         while b"\r\n\r\n" not in self.buffer:
             self._more()
+            if not self.buffer[:1].isalpha():
+                raise ValueError(f"no HTTP: {self.buffer[:20]!r}")
         self.busy = True
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         self.upstream.note(HEAD, self.number)

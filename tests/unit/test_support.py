@@ -142,6 +142,7 @@ def test_clear_ends_what_is_under_way_and_keeps_idle_connections(server: Upstrea
     server.will_answer(200, b"ok")
     idle = client.raw(request("GET", "/"))
     assert idle.reply().read() == b"ok"
+    server.wait_answered()
     server.will_stream(chunk("a"), stall)
     busy = client.get("/")
     server.wait_paused()
