@@ -7,7 +7,6 @@ Groq's `x_groq.usage`; Cohere's and Jina's billed units for reranking.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .call import NANO, Usage
@@ -28,33 +27,37 @@ def usage_of(body: Any) -> Usage | None:
 
 def read_usage(told: dict[str, Any]) -> Usage | None:
     """Read one `usage` object. None when there is nothing in it to count."""
-    input_details = first_dict(told, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    output_details = first_dict(told, "completion_tokens_details", "output_tokens_details")
-    cached = tokens(input_details, "cached_tokens") or tokens(
-        told, "cache_read_input_tokens", "prompt_cache_hit_tokens"
-    )
-    written = tokens(input_details, "cache_write_tokens") or tokens(told, "cache_creation_input_tokens")
-    entered = tokens(told, "prompt_tokens", "input_tokens")
+    get = told.get
+    entered = tokens(get("prompt_tokens")) or tokens(get("input_tokens"))
+    output = tokens(get("completion_tokens")) or tokens(get("output_tokens"))
+    if not entered and not output:
+        entered = tokens(get("total_tokens"))  # rerankers and some embedders tell nothing else
+    cached = tokens(get("cache_read_input_tokens")) or tokens(get("prompt_cache_hit_tokens"))
+    written = tokens(get("cache_creation_input_tokens"))
+    reasoning = audio_input = audio_output = 0
+    details = get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details")
+    if isinstance(details, dict):
+        cached = tokens(details.get("cached_tokens")) or cached
+        written = tokens(details.get("cache_write_tokens")) or written
+        audio_input = tokens(details.get("audio_tokens"))
+    details = get("completion_tokens_details") or get("output_tokens_details")
+    if isinstance(details, dict):
+        reasoning = tokens(details.get("reasoning_tokens")) or tokens(details.get("thinking_tokens"))
+        audio_output = tokens(details.get("audio_tokens"))
     if "prompt_tokens" not in told and ("cache_read_input_tokens" in told or "cache_creation_input_tokens" in told):
         entered += cached + written  # Anthropic counts input without what was read from or written to the cache
-    output = tokens(told, "completion_tokens", "output_tokens")
-    if not entered and not output:
-        entered = tokens(told, "total_tokens")  # rerankers and some embedders tell nothing else
     usage = Usage(
         input_tokens=entered,
         cached_tokens=min(cached, entered),
         cache_write_tokens=min(written, entered),
         output_tokens=output,
-        reasoning_tokens=min(tokens(output_details, "reasoning_tokens", "thinking_tokens"), output),
-        audio_input_tokens=min(tokens(input_details, "audio_tokens"), entered),
-        audio_output_tokens=min(tokens(output_details, "audio_tokens"), output),
-        seconds=amount(told.get("seconds")),
-        cost=cost_of(told),
+        reasoning_tokens=min(reasoning, output),
+        audio_input_tokens=min(audio_input, entered),
+        audio_output_tokens=min(audio_output, output),
+        seconds=amount(get("seconds")),
+        cost=cost_of(told) if "cost" in told else None,
     )
-    return usage if usage != NOTHING else None
-
-
-NOTHING = Usage()
+    return usage if entered or output or usage.seconds or usage.cost is not None else None
 
 
 def cost_of(told: dict[str, Any]) -> int | None:
@@ -73,6 +76,8 @@ def nano_dollars(value: Any) -> int | None:
     """US dollars as a number or a decimal text, as integer nano-dollars; None when it is no price."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
+    from decimal import Decimal, InvalidOperation  # most providers tell no price
+
     try:
         dollars = Decimal(str(value))
         return round(dollars * NANO) if 0 <= dollars <= MOST_DOLLARS else None
@@ -80,25 +85,13 @@ def nano_dollars(value: Any) -> int | None:
         return None
 
 
-def tokens(told: dict[str, Any], *names: str) -> int:
-    """The first of these members that is a sane count; else 0."""
-    for name in names:
-        value = told.get(name)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_TOKENS:
-            return value
-    return 0
+def tokens(value: Any) -> int:
+    """A sane count; else 0."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 < value <= MOST_TOKENS else 0
 
 
 def amount(value: Any) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) if number and 0 < value <= MOST_TOKENS else 0.0
-
-
-def first_dict(told: dict[str, Any], *names: str) -> dict[str, Any]:
-    for name in names:
-        value = told.get(name)
-        if isinstance(value, dict):
-            return value
-    return {}
