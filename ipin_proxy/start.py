@@ -11,25 +11,28 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, config, firststart, keys
 from .app import App
-from .config import Config
+from .config import Config, Settings
 from .errors import ConfigError, ProxyError
 from .logs import Log
 from .store import Store, find, inspect
 
 if TYPE_CHECKING:
-    from .web.server import Server
+    from .web.server import Limits, Server
 
 DATABASE = "ipin-proxy.db"
 SEED = Path("/etc/secrets") / DATABASE
 HOUSEKEEPING_S = 1.0
 THREAD_STACK_BYTES = 8 * 1024 * 1024  # deeply nested JSON needs more than 2 MB in CPython 3.13; what is not touched costs nothing
 EVERYWHERE = ("0.0.0.0", "::", "")
+
+reading_settings = threading.Lock()
 
 
 def main(arguments: Sequence[str], folder: Path) -> int:
@@ -121,6 +124,7 @@ def serve(flags: argparse.Namespace, folder: Path) -> int:
         threading.stack_size(THREAD_STACK_BYTES)
         secrets = firststart.prepare(store, found)
         app = App(found, store, log)
+        app.read_settings = partial(read_settings, app, flags, folder)
         server = listen(app)
         app.server = server
         print(banner(app, server.port, secrets), flush=True)
@@ -129,7 +133,6 @@ def serve(flags: argparse.Namespace, folder: Path) -> int:
         handle_signals(app, server, flags, folder)
         threading.Thread(target=keep_house, args=(app, stopped), name="housekeeping", daemon=True).start()
         gc.collect()
-        gc.set_threshold(20_000, 10, 10)
         gc.freeze()  # what lives as long as the process need not be looked at in every collection
         server.serve_forever()
         stopped.set()
@@ -154,24 +157,29 @@ def stay_on_cores(cores: tuple[int, ...]) -> None:
 def listen(app: App) -> Server:
     """Bind and listen. Raises ConfigError when the address is taken or not ours."""
     from .dispatch import Dispatcher
-    from .web.server import Limits, Server
+    from .web.server import Server
 
     settings = app.config.settings
-    limits = Limits(
-        connections=settings.max_connections,
-        body_bytes=settings.max_body_mb * 1024 * 1024,
-        header_s=settings.header_timeout_s,
-        body_s=settings.body_timeout_s,
-        idle_s=settings.idle_timeout_s,
-    )
     try:
-        return Server((settings.host, settings.port), Dispatcher(app), limits)
+        return Server((settings.host, settings.port), Dispatcher(app), limits_of(settings))
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(
             f"{settings.host}:{settings.port} cannot be listened on: {reason.lower()}. "
             "Choose another port with --port or PORT, or another address with --host or HOST."
         ) from error
+
+
+def limits_of(settings: Settings) -> Limits:
+    from .web.server import Limits
+
+    return Limits(
+        connections=settings.max_connections,
+        body_bytes=settings.max_body_mb * 1024 * 1024,
+        header_s=settings.header_timeout_s,
+        body_s=settings.body_timeout_s,
+        idle_s=settings.idle_timeout_s,
+    )
 
 
 def handle_signals(app: App, server: Server, flags: argparse.Namespace, folder: Path) -> None:
@@ -194,14 +202,22 @@ def reload(app: App, flags: argparse.Namespace, folder: Path) -> None:
     app.log.reopen()
     app.store.reload()
     try:
-        app.config = read_config(flags, folder, dict(app.store.snapshot().settings))
+        read_settings(app, flags, folder)
     except ConfigError as error:
         app.log.error("reload_failed", message=str(error))
         return
-    set_log(app.log, app.config)
-    app.set_master()
     apply_password(app)
     app.log.info("reloaded")
+
+
+def read_settings(app: App, flags: argparse.Namespace, folder: Path) -> None:
+    """Find the settings anew and put them in force. Raises ConfigError, and the old ones stay."""
+    with reading_settings:
+        app.config = read_config(flags, folder, dict(app.store.snapshot().settings))
+        set_log(app.log, app.config)
+        app.set_master()
+        if app.server is not None:
+            app.server.limits = limits_of(app.config.settings)
 
 
 def set_log(log: Log, found: Config) -> None:
@@ -220,7 +236,11 @@ def keep_house(app: App, stopped: threading.Event) -> None:
     """What needs no caller: a changed UI_PASSWORD at the start, edits of the database file about once a second."""
     apply_password(app)
     while not stopped.wait(HOUSEKEEPING_S):
-        app.store.check_for_edits()
+        if app.store.check_for_edits():
+            try:
+                app.read_settings()
+            except ConfigError as error:
+                app.log.error("reload_failed", message=str(error))
 
 
 def keep_last_used(app: App) -> None:
