@@ -19,6 +19,7 @@ from .deployments import check_model, no_deployment
 from .dialects import UpstreamDialect, upstream_dialect
 from .dialects.passage import Passage
 from .errors import ProxyError, UpstreamError, UpstreamRefused
+from .logs import Log
 from .records import resolve_secret
 from .upstream import Reply
 from .web.response import CallerGone, Pipe, Response, Stream
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .app import App
 
 FORWARDED = ("openai-processing-ms", "openai-version")
+HEARD_BYTES = 16 * 1024  # of a stream, for the log
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
 EVENT_STREAM = "text/event-stream"
 # What stands for an event stream when a provider forgets to say so.
@@ -48,6 +50,34 @@ class Answer:
     pipe: Pipe | None = None
 
 
+class Overheard:
+    """A pipe whose output is also kept for the log, as far as the log shows it (LOG_BODIES)."""
+
+    def __init__(self, pipe: Pipe, log: Log, request_id: str, answer: Answer) -> None:
+        self._pipe = pipe
+        self._log = log
+        self._id = request_id
+        self._media_type = answer.media_type
+        self._heard = bytearray(answer.body)
+        self.idle = pipe.idle
+
+    def feed(self, data: bytes) -> bytes:
+        out = self._pipe.feed(data)
+        if len(self._heard) < HEARD_BYTES:
+            self._heard += out
+        return out
+
+    def finish(self) -> bytes:
+        out = self._pipe.finish()
+        self._log.body(self._id, "reply", bytes(self._heard + out), self._media_type)
+        return out
+
+    def fail(self, error: Exception) -> bytes | None:
+        out = self._pipe.fail(error)
+        self._log.body(self._id, "reply", bytes(self._heard + (out or b"")), self._media_type)
+        return out
+
+
 def relay(app: App, call: Call) -> Steps:
     """Carry one call to an upstream and back. Read it top to bottom."""
     bill = Bill(call)
@@ -65,7 +95,8 @@ def relay(app: App, call: Call) -> Steps:
         app.settle(bill)
         return Response(bill.status, headers, answer.body)
     at_end, keepalive_s = partial(end, app, bill), app.config.settings.keepalive_s
-    stream = Stream(answer.reply, answer.pipe, at_end, answer.body, answer.deployment.timeout_s, keepalive_s)
+    pipe: Pipe = Overheard(answer.pipe, app.log, call.id, answer) if app.log.bodies else answer.pipe
+    stream = Stream(answer.reply, pipe, at_end, answer.body, answer.deployment.timeout_s, keepalive_s)
     return Response(bill.status, headers, stream=stream)
 
 

@@ -184,7 +184,7 @@ class Connection:
         self.enter(BODY)
         if not body.done:
             if rest:
-                self.take_body(rest, screened=False)
+                self.take_body(rest)
             if self.state != BODY or body.done:
                 return
             refusal = self.server.service.screen(request)
@@ -198,7 +198,7 @@ class Connection:
         self.inbuf += rest
         self.dispatch()
 
-    def take_body(self, data: bytes | bytearray, screened: bool = True) -> None:
+    def take_body(self, data: bytes | bytearray) -> None:
         request, body = self.request, self.body
         assert request is not None and body is not None
         self.heard_at = self.loop.now
