@@ -207,7 +207,10 @@ def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, in
     while more:
         match = _NAME.match(text, at)
         name, begin = (match[1], match.end()) if match is not None else _odd_name(text, at)
-        values[name], end = _DECODER.raw_decode(text, begin)
+        try:
+            values[name], end = _DECODER.scan_once(text, begin)
+        except StopIteration as nothing:
+            raise json.JSONDecodeError("Expecting value", text, nothing.value) from None
         _note(name, names)
         spans[name] = (at, begin, end)
         match = _COMMA.match(text, end)
