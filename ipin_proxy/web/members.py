@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 # Bytes. Below this a plain parse takes a millisecond or two, and hollowing would save nothing.
@@ -208,7 +208,7 @@ def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, in
         match = _NAME.match(text, at)
         name, begin = (match[1], match.end()) if match is not None else _odd_name(text, at)
         try:
-            values[name], end = _DECODER.scan_once(text, begin)
+            values[name], end = _scan(text, begin)
         except StopIteration as nothing:
             raise json.JSONDecodeError("Expecting value", text, nothing.value) from None
         _note(name, names)
@@ -360,3 +360,4 @@ _DECODER = json.JSONDecoder(
     # int itself keeps the scanner at C speed; only Pythons before the limit was invented need ours.
     parse_int=int if hasattr(sys, "get_int_max_str_digits") else _read_int,
 )
+_scan: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]  # what raw_decode calls
