@@ -154,6 +154,8 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
             reply = yield from without_usage(app, call, deployment, reply)
         if not 200 <= reply.status < 300:
             raise back.decode_error(reply, (yield from reply.read_all()), deployment)
+        if reply.status in (204, 205):
+            raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a body.")
         if call.wants_stream and reply.media_type in VAGUE_TYPES:
             return (yield from streamed(back.decode_stream(bill, deployment), deployment, reply, within_s))
         if call.operation in BINARY_OPERATIONS and reply.media_type not in ("application/json", EVENT_STREAM):

@@ -13,7 +13,7 @@ from typing import Any
 
 
 def as_base64(body: bytes, reply: dict[str, Any]) -> bytes:
-    """The reply with every list of numbers packed; the bytes as they came when there is none."""
+    """The reply with every list of numbers packed; the bytes as they came when there is none. Raises ValueError."""
     rows = reply.get("data")
     if not isinstance(rows, list) or not any(isinstance(row, dict) and is_vector(row.get("embedding")) for row in rows):
         return body
@@ -31,7 +31,8 @@ def is_vector(value: Any) -> bool:
 
 
 def pack(vector: list[float]) -> str:
+    """Raises ValueError for what is no vector of 32-bit floats."""
     try:
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-    except (struct.error, OverflowError, TypeError):
-        return base64.b64encode(b"").decode()
+    except (struct.error, OverflowError, TypeError) as error:
+        raise ValueError("a vector holds what is no 32-bit float") from error

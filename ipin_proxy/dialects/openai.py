@@ -100,12 +100,16 @@ class Upstream:
         raise_if_error(reply, deployment)
         bill.used(usage_of(reply))
         bill.finish_reason = first_finish_reason(reply)
-        if call.operation is EMBEDDING and call.asks_base64:
-            return embeddings.as_base64(body, json.loads(body))
-        if call.wants_stream and call.operation in (CHAT, COMPLETION):
-            return events_of_completion(json.loads(body))
-        if call.wants_stream and call.operation is RESPONSE:
-            return events_of_response(json.loads(body))
+        try:
+            if call.operation is EMBEDDING and call.asks_base64:
+                return embeddings.as_base64(body, json.loads(body))
+            if call.wants_stream and call.operation in (CHAT, COMPLETION):
+                return events_of_completion(json.loads(body), with_usage=call.asks_usage)
+            if call.wants_stream and call.operation is RESPONSE:
+                return events_of_response(json.loads(body))
+        except (ValueError, TypeError) as error:
+            provider = deployment.provider.id
+            raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
         return body
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:

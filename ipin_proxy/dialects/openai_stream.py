@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..call import CHAT, COMPLETION, RESPONSE, Bill, Deployment
+from ..call import CHAT, COMPLETION, RESPONSE, Bill, Call, Deployment
 from ..errors import ProxyError, Unavailable, UpstreamError, UpstreamTimeout
 from ..meter import usage_of
 from ..web.sse import FrameSplitter, comment, frame, parse_event
@@ -39,6 +39,8 @@ class StreamTap:
         self._raise_if_error = raise_if_error
         self._operation = bill.call.operation
         self._drops_usage = self._operation in (CHAT, COMPLETION) and not bill.call.asks_usage
+        self._answers = answers_asked_for(bill.call)
+        self._finished: set[str] = set()
         self._splitter = FrameSplitter()
         self._has_begun = False  # something was sent: from now on an error is an event and no status
         self._is_complete = False  # the answer is whole, whatever the connection does now
@@ -103,14 +105,20 @@ class StreamTap:
             return self._error(body)
         self._bill.used(usage_of(body))
         choices = body.get("choices")
-        if choices:
-            reasons = [each.get("finish_reason") for each in choices if isinstance(each, dict)]
-            if any(reasons):
-                self._is_complete = True
-                self._bill.finish_reason = str(next(filter(None, reasons)))
+        if choices and isinstance(choices, list):
+            self._note_finished(choices)
         elif self._drops_usage and choices == [] and isinstance(body.get("usage"), dict):
             return b""
         return raw
+
+    def _note_finished(self, choices: list[Any]) -> None:
+        """Of several answers to one question all must have come to their end."""
+        for choice in choices:
+            reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+            if isinstance(reason, str) and reason:
+                self._bill.finish_reason = reason
+                self._finished.add(str(choice.get("index")))
+        self._is_complete = self._is_complete or len(self._finished) >= self._answers
 
     def _bare_error(self, raw: bytes) -> bytes:
         """A JSON line without `data:` (Chutes, in the middle of a stream): SDKs would not see it at all."""
@@ -125,12 +133,12 @@ class StreamTap:
 
     def _error(self, body: Json) -> bytes:
         """An error inside the stream: before anything was sent an honest status, afterwards an event."""
-        self._is_complete = self._is_done = True  # nothing more is owed, least of all a proper end
         try:
             self._raise_if_error(body, self._deployment)
         except ProxyError as error:
             if not self._has_begun:
                 raise
+            self._is_complete = self._is_done = True  # nothing more is owed, least of all a proper end
             self._bill.error = error
             return self._error_frame(error)
         return b""
@@ -141,6 +149,13 @@ class StreamTap:
             flat = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
             return frame(json.dumps({**flat, "sequence_number": 0}), "error")
         return frame(json.dumps({"error": told}))
+
+
+def answers_asked_for(call: Call) -> int:
+    """How many choices a stream has: `n` for each prompt."""
+    n, prompt = call.member("n"), call.member("prompt")
+    is_list = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], (str, list))
+    return (n if type(n) is int and n > 1 else 1) * (len(prompt) if is_list else 1)
 
 
 def stream_error(error: Exception, provider: str) -> ProxyError:
@@ -156,27 +171,31 @@ def stream_error(error: Exception, provider: str) -> ProxyError:
     )
 
 
-def events_of_completion(completion: Json) -> bytes:
-    """A whole completion as the stream that was asked for; SDKs read plain JSON as a stream without a single event."""
+def events_of_completion(completion: Json, *, with_usage: bool) -> bytes:
+    """A whole completion as the stream that was asked for; SDKs read plain JSON as a stream without a single event.
+
+    Raises TypeError or ValueError when it has not the shape of one.
+    """
     common = {name: value for name, value in completion.items() if name not in ("choices", "usage", "object")}
     is_chat = completion.get("object") != "text_completion"
     common["object"] = "chat.completion.chunk" if is_chat else "text_completion"
     frames = []
     for choice in completion.get("choices") or []:
-        message = choice.pop("message", None) if isinstance(choice, dict) else None
-        if isinstance(message, dict):
-            calls = message.get("tool_calls")
-            if isinstance(calls, list):
-                message["tool_calls"] = [{"index": at, **each} for at, each in enumerate(calls)]
-            choice["delta"] = message
-        frames.append(frame(json.dumps({**common, "choices": [choice]})))
-    if completion.get("usage"):
+        told = dict(choice)
+        message = told.pop("message", None)
+        if message is not None:
+            told["delta"] = dict(message)
+            if message.get("tool_calls"):
+                calls = [{"index": at, **dict(each)} for at, each in enumerate(message["tool_calls"])]
+                told["delta"]["tool_calls"] = calls
+        frames.append(frame(json.dumps({**common, "choices": [told]})))
+    if with_usage and completion.get("usage"):
         frames.append(frame(json.dumps({**common, "choices": [], "usage": completion["usage"]})))
     return b"".join(frames) + DONE
 
 
 def events_of_response(response: Json) -> bytes:
-    """A whole Responses object as its shortest valid stream: created, each item, and the end."""
+    """A whole Responses object as its shortest valid stream: created, each item, and the end. Raises TypeError."""
     events: list[Json] = [{"type": "response.created", "response": {**response, "status": "in_progress", "output": []}}]
     for at, item in enumerate(response.get("output") or []):
         events.append({"type": "response.output_item.added", "output_index": at, "item": item})
