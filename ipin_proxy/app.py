@@ -11,6 +11,7 @@ from .call import Bill, Caller
 from .config import Config
 from .deployments import Catalog, Cooldowns
 from .dialects import demo
+from .errors import ConfigError, Conflict
 from .logs import Log
 from .offers import offered
 from .records import key_digest
@@ -58,6 +59,9 @@ class App:
         self.no_usage_asked: set[str] = set()  # providers that refused stream_options once
         self.master_digest = ""
         self.server: Server | None = None
+        self.read_settings: Callable[[], None] = lambda: (
+            None
+        )  # finds them anew and puts them in force: the start knows how
         self._catalog: tuple[Snapshot, Config, Catalog] | None = None
         self.set_master()
 
@@ -66,6 +70,19 @@ class App:
         given = self.config.settings.master_api_key
         stored = self.store.snapshot().settings.get("masterKeyHash")
         self.master_digest = key_digest(given) if given else str(stored or "")
+
+    def take_settings(self) -> None:
+        """Put in force what the database says of settings now. Raises Conflict: it is stored, but settings elsewhere are
+        broken since the start."""
+        try:
+            self.read_settings()
+        except ConfigError as error:
+            self.log.error("reload_failed", message=str(error))
+            raise Conflict(
+                "It is stored, but not in force: a setting in the environment or in .env cannot be used. "
+                "The log says which; correct it, then send SIGHUP or start again.",
+                code="settings_not_read",
+            ) from error
 
     def catalog(self) -> Catalog:
         """What can be asked for now; made anew only when the store or the configuration has changed."""

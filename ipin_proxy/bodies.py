@@ -38,6 +38,11 @@ def json_object(request: Request) -> dict[str, Any]:
         raise BadRequest(error.message, code="invalid_json") from error
 
 
+def asks_for(request: Request, name: str) -> bool:
+    """Whether the query has `name=1`, or another way to say yes."""
+    return request.query.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+
+
 def private_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer for this caller's eyes alone."""
     return Response.json(value, status, {**PRIVATE, **(headers or {})})

@@ -39,6 +39,7 @@ OUR_VARIABLES = frozenset({"MASTER_API_KEY"})
 MAX_NAME_CHARS = 256
 MAX_PROSE_CHARS = 100_000
 MAX_SECONDS = 86_400
+MAX_DEPTH = 64  # of what we carry along without knowing it: copying and comparing take several frames a level
 # 1973 in milliseconds and the year 5138 in seconds: a deadline below it was meant in seconds.
 LEAST_MILLISECONDS = 100_000_000_000
 MOST_MILLISECONDS = 8_640_000_000_000_000  # the last moment a JavaScript Date can show
@@ -69,6 +70,21 @@ def shown(value: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def is_deep(value: Any) -> bool:
+    """Whether JSON is nested more deeply than we carry."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, (dict, list))
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 # Texts

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from .call import Call, Deployment, Operation
+from . import keys
+from .call import NAME_CHARS, Call, Deployment, Operation
 from .errors import BadRequest, ModelNotFound, NotConfigured
 from .records import DeploymentRow, Model, Provider
 
@@ -48,12 +49,12 @@ class Catalog:
                 first, _, rest = name.partition("/")
                 return self._passed_on(rest, first, id_=name)
             return model
-        if model is not None and pin in self._providers_of(model):
+        if model is not None and self.serves(model, pin):
             return model
-        return self._by_upstream_name.get((pin, name)) or self._passed_on(name, pin, id_=name)
+        return self._by_upstream_name.get((pin, name)) or self._passed_on(name, pin, id_=f"{pin}/{name}")
 
     def _passed_on(self, upstream_name: str, provider_id: str, id_: str) -> Model | None:
-        if provider_id not in self.offered or provider_id in self._curated:
+        if provider_id not in self.offered or provider_id in self._curated or not is_name(id_):
             return None
         # Its type is not known, so none is held against it: every operation may try.
         return Model(id=id_, name=id_, provider_id=provider_id, type="chat", upstream_model=upstream_name)
@@ -61,8 +62,9 @@ class Catalog:
     def is_curated(self, model: Model) -> bool:
         return self.models.get(model.id) is model
 
-    def _providers_of(self, model: Model) -> set[str]:
-        return {model.provider_id, *(row.provider_id for row in model.deployments)}
+    def serves(self, model: Model, pin: str | None) -> bool:
+        """Whether a model is served by the provider a path is pinned to; by whichever, where it is not pinned."""
+        return pin is None or pin == model.provider_id or any(row.provider_id == pin for row in model.deployments)
 
     def rows(self, model: Model, pin: str | None) -> list[tuple[Model, DeploymentRow]]:
         """Every place that serves a model or, after it, one of its fallbacks."""
@@ -80,6 +82,11 @@ class Catalog:
                 yield fallback
 
 
+def is_name(text: str) -> bool:
+    """Whether a text a caller wrote can be a model's name: a line of no great length. It comes back in a header."""
+    return len(text) <= NAME_CHARS and text.isprintable()
+
+
 def first_row(model: Model) -> DeploymentRow:
     """A model's own provider as one of its deployments."""
     return DeploymentRow(provider_id=model.provider_id, upstream_model=model.upstream_model)
@@ -93,11 +100,16 @@ def weighted(rows: list[DeploymentRow]) -> list[DeploymentRow]:
 class Cooldowns:
     """Which deployments failed a moment ago. They are tried last, never refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._until: dict[tuple[str, str], float] = {}
 
     def failed(self, deployment: Deployment) -> None:
-        self._until[deployment.provider.id, deployment.upstream_model] = time.monotonic() + COOLDOWN_S
+        now = self._clock()
+        for which, until in list(self._until.items()):  # callers make up names: what is over is forgotten
+            if until <= now:
+                self._until.pop(which, None)
+        self._until[deployment.provider.id, deployment.upstream_model] = now + COOLDOWN_S
 
     def answered(self, deployment: Deployment) -> None:
         if self._until:
@@ -106,13 +118,17 @@ class Cooldowns:
     def last(self, deployments: list[Deployment]) -> list[Deployment]:
         if not self._until or len(deployments) == 1:
             return deployments
-        now = time.monotonic()
+        now = self._clock()
         return sorted(deployments, key=lambda each: self._until.get((each.provider.id, each.upstream_model), 0.0) > now)
 
 
 def check_model(catalog: Catalog, call: Call) -> Model:
-    """The model of a call, after the checks a caller can do something about. Raises ModelNotFound, BadRequest."""
+    """The model of a call, after the checks a caller can do something about. Raises Forbidden, ModelNotFound, BadRequest.
+
+    What a key may use is asked of the model that is found: pinned to a provider, another one may answer to its name.
+    """
     model = catalog.find(call.model, call.pin)
+    keys.check_model(call.caller, model.id if model is not None else call.model, call.shown_model)
     if model is None:
         where = f" at provider '{call.pin}'" if call.pin else ""
         raise ModelNotFound(

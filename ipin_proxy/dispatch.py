@@ -46,7 +46,7 @@ BASE_PATH = re.compile(r"/(?:[^/]+/?)?|/(?:[^/]+/)?v1/?|/v1/messages/[^/]+/?")
 ID_PREFIX = secrets.token_hex(8)
 ID_NUMBERS = itertools.count(1)
 PREFLIGHT_S = "600"
-SAME_ORIGIN_PATHS = ("/api/admin", "/api/user", "/api/logout")
+SAME_ORIGIN_PATHS = ("/api/admin", "/api/user", "/api/logout", "/api/session")
 
 
 class Dispatcher:
@@ -57,10 +57,8 @@ class Dispatcher:
         self._router = Router(ROUTES)
 
     def handle(self, request: Request) -> Steps:
-        visit = request.state if isinstance(request.state, Visit) else None
         try:
-            if visit is None:
-                visit = self._begin(request)
+            visit = visit_of(request) or self._begin(request)
             route = visit.route
             if route is None:
                 response = self._without_route(visit)
@@ -70,23 +68,23 @@ class Dispatcher:
                 yield THREAD  # plain handlers may take their time
                 response = route.handler(self._app, visit)
         except Exception as error:  # noqa: BLE001 - the one error boundary
-            response = self._rendered(error, request, visit)
-        return self._finished(request, response, visit)
+            response = self._rendered(error, request)
+        response = self._finished(request, response)
+        request.state = None  # request and visit know each other: that would keep a body until the collector comes by
+        return response
 
     def screen(self, request: Request) -> Response | None:
         """A body is still to come: say now what would be said anyway, before it is sent and read."""
         try:
             visit = self._begin(request)
             if visit.route is None:
-                return self._finished(request, self._without_route(visit), visit)
-            request.state = visit
+                return self._finished(request, self._without_route(visit))
         except Exception as error:  # noqa: BLE001 - the one error boundary
-            return self._finished(request, self._rendered(error, request, None), None)
+            return self._finished(request, self._rendered(error, request))
         return None
 
     def refuse(self, error: Exception, request: Request | None) -> Response:
-        visit = request.state if request is not None and isinstance(request.state, Visit) else None
-        return self._finished(request, self._rendered(as_refusal(error, self._app), request, visit), visit)
+        return self._finished(request, self._rendered(as_refusal(error, self._app), request))
 
     def failed(self, error: BaseException) -> None:
         self._app.log.error("server_failure", exc_info=error)
@@ -94,8 +92,8 @@ class Dispatcher:
     # -- the way in -----------------------------------------------------------------------------------------------
 
     def _begin(self, request: Request) -> Visit:
-        """Find the route and who is asking. Raises ProxyError."""
-        visit = Visit(
+        """Find the route and who is asking. Raises ProxyError; what is known by then stays with the request."""
+        visit = request.state = Visit(
             request_id(request), request, OPENAI, caller_address(request, self._app.config.settings.trusted_proxies)
         )
         found = self._router.match(request.method, request.path)
@@ -131,8 +129,9 @@ class Dispatcher:
 
     # -- the way out ----------------------------------------------------------------------------------------------
 
-    def _rendered(self, error: Exception, request: Request | None, visit: Visit | None) -> Response:
+    def _rendered(self, error: Exception, request: Request | None) -> Response:
         """An error in the caller's own dialect. What nobody foresaw becomes a plain 500; the trace goes to the log."""
+        visit = visit_of(request)
         if isinstance(error, CallerGone):
             return Response(499, close=True)
         if not isinstance(error, ProxyError):
@@ -154,8 +153,9 @@ class Dispatcher:
         response.headers["x-request-id"] = id_
         return response
 
-    def _finished(self, request: Request | None, response: Response, visit: Visit | None) -> Response:
+    def _finished(self, request: Request | None, response: Response) -> Response:
         headers = response.headers
+        visit = visit_of(request)
         if "x-request-id" not in headers:
             headers["x-request-id"] = visit.id if visit is not None else request_id(request)
         headers.setdefault("x-content-type-options", "nosniff")
@@ -197,6 +197,11 @@ def identify(app: App, request: Request, access: str) -> Caller:
     if access == ADMIN and not caller.is_admin:
         raise Forbidden("This is for administrators.")
     return caller
+
+
+def visit_of(request: Request | None) -> Visit | None:
+    """What `_begin` found out about a request; None before it, or when there is no request."""
+    return request.state if request is not None and isinstance(request.state, Visit) else None
 
 
 def request_id(request: Request | None) -> str:

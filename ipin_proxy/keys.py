@@ -105,11 +105,12 @@ def check_address(caller: Caller, address: str) -> None:
         raise Forbidden("This API key may not be used from this address.", code="ip_not_allowed")
 
 
-def check_model(caller: Caller, model: str) -> None:
-    """Raises Forbidden for every name outside a key's list, existing or not, so that names cannot be probed."""
+def check_model(caller: Caller, model: str, asked: str) -> None:
+    """Raises Forbidden for every name outside a key's list, existing or not, so that names cannot be probed. `asked` is
+    what the caller called the model, for the message."""
     if not caller.may_use(model):
         raise Forbidden(
-            f"This API key may not use the model '{model[:NAME_CHARS]}'. GET /v1/models lists those it may use.",
+            f"This API key may not use the model '{asked[:NAME_CHARS]}'. GET /v1/models lists those it may use.",
             code="model_not_allowed",
             param="model",
         )

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .presets import PRESETS
 from .records import Provider
-
-KNOWN = (
-    ("OPENAI_API_KEY", "openai", "OpenAI", "https://api.openai.com/v1", "openai"),
-    ("OPENROUTER_API_KEY", "openrouter", "OpenRouter", "https://openrouter.ai/api/v1", "openai"),
-    ("ANTHROPIC_API_KEY", "anthropic", "Anthropic", "https://api.anthropic.com/v1", "anthropic"),
-    ("GROQ_API_KEY", "groq", "Groq", "https://api.groq.com/openai/v1", "openai"),
-    ("CHUTES_API_TOKEN", "chutes", "Chutes", "https://llm.chutes.ai/v1", "chutes"),
-)
 
 
 def offered(environ: Mapping[str, str]) -> dict[str, Provider]:
     """The providers the environment holds a key for, by id."""
     return {
-        id_: Provider(id=id_, name=name, base_url=base_url, type=type_, api_key=f"env:{variable}")
-        for variable, id_, name, base_url, type_ in KNOWN
-        if environ.get(variable)
+        each.id: Provider(
+            id=each.id, name=each.name, base_url=each.base_url, type=each.type, api_key=f"env:{each.variable}"
+        )
+        for each in PRESETS
+        if each.variable and environ.get(each.variable)
     }

@@ -28,8 +28,9 @@ R = TypeVar("R", bound="Record")
 
 # First path segments that are routes or pages of ours: `/{name}/v1/…` must never hide one of them.
 RESERVED_SEGMENTS = frozenset(
-    {".well-known", "admin", "admin.html", "api", "assets", "chat.html", "favicon.ico", "health", "index.html"}
-    | {"metrics", "openapi.json", "ready", "robots.txt", "static", "token", "ui", "usage", "user.html", "v1", "v1beta"}
+    {".well-known", "admin", "admin.html", "api", "assets", "chat.html", "favicon.ico", "health", "icons.svg", "js"}
+    | {"index.html", "metrics", "openapi.json", "ready", "robots.txt", "static", "style.css", "theme.js", "token"}
+    | {"ui", "usage", "user.html", "v1", "v1beta"}
 )
 PATH_SAFE = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 SENSITIVE_NAME = re.compile(r"pass|secret|token|auth|cookie|credential|signature|key$", re.IGNORECASE)
@@ -94,6 +95,9 @@ class Record:
                 values[one.attribute] = _checked(one, value)
             elif one.default is MISSING:
                 raise Invalid("is missing; it is required", one.member)
+        for name, value in given.items():
+            if check.is_deep(value):
+                raise Invalid("is nested too deeply", name)
         record = cls(**values, extra=MappingProxyType(given) if given else check.NOTHING)
         record.check_whole()
         return record

@@ -1,8 +1,9 @@
 """The life of one AI call, top to bottom.
 
 `relay` reads as the order of events: who serves it, ask until one speaks, then either a whole answer or a stream that the
-loop carries on. It is a generator because it waits (`web/task.py`). Until the first useful bytes of an answer are in, failing over is possible and a failure is an honest
-status; only then does a 200 go out. Whoever ends the call, its bill is settled once.
+loop carries on. It is a generator because it waits (`web/task.py`). Until the first useful bytes of an answer are in,
+failing over is possible and a failure is an honest status; only then does a 200 go out. Whoever ends the call, its bill
+is settled once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import keys
 from .call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, SPEECH, Attempt, Bill, Call, Deployment
 from .deployments import check_model, no_deployment
 from .dialects import UpstreamDialect, upstream_dialect
@@ -82,7 +82,6 @@ def relay(app: App, call: Call) -> Steps:
     """Carry one call to an upstream and back. Read it top to bottom."""
     bill = Bill(call)
     try:
-        keys.check_model(call.caller, call.model)
         answer = yield from first_answer(app, call, bill)
     except Exception as error:
         bill.error, bill.status = error, getattr(error, "status", 500)
@@ -123,7 +122,7 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
 
 
 def deployments_of(app: App, call: Call) -> list[Deployment]:
-    """Where this call may go. Raises ModelNotFound, BadRequest (wrong type of model), NotConfigured."""
+    """Where this call may go. Raises Forbidden, ModelNotFound, BadRequest (wrong type of model), NotConfigured."""
     catalog, settings = app.catalog(), app.config.settings
     model = check_model(catalog, call)
     default_s = settings.audio_timeout_s if call.operation.scope == "audio" else settings.request_timeout_s
@@ -187,9 +186,8 @@ def streamed(pipe: Pipe, deployment: Deployment, reply: Reply, within_s: float) 
     first = b""
     while not first and (left_s := until - time.monotonic()) > 0:
         data = yield from reply.read_first(left_s)
-        if data is None:
-            first = pipe.finish()
-            break
+        if data is None:  # the whole of it is here, so the pipe has said its last word
+            return Answer(deployment, reply, EVENT_STREAM, pipe.finish(), Passage())
         first = pipe.feed(data) if data else b""
     return Answer(deployment, reply, EVENT_STREAM, first, pipe)
 
@@ -198,6 +196,8 @@ def wants_usage(app: App, call: Call, deployment: Deployment) -> bool:
     """Whether to ask for a stream's usage on the caller's behalf."""
     if not call.wants_stream or call.operation not in (CHAT, COMPLETION) or call.asks_usage:
         return False
+    if not isinstance(call.member("stream_options") or {}, dict):
+        return False  # what it is, the provider may say
     allowed = deployment.provider.include_usage
     return allowed if allowed is not None else deployment.provider.id not in app.no_usage_asked
 

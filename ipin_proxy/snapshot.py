@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from .columns import is_deep
 from .errors import BadRequest, Conflict
 from .records import Alias, Json, Model, Provider, Record, User, VirtualKey
 
@@ -101,6 +102,7 @@ class Draft:
     users: dict[str, User]
     aliases: dict[str, Alias]
     settings: dict[str, Any]
+    extra: dict[str, Any]
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Draft:
@@ -111,17 +113,24 @@ class Draft:
             users=dict(snapshot.users),
             aliases=dict(snapshot.aliases),
             settings=deepcopy(dict(snapshot.settings)),
+            extra=deepcopy(dict(snapshot.extra)),
         )
 
+    def become(self, snapshot: Snapshot) -> None:
+        """Take everything from another snapshot."""
+        other = Draft.of(snapshot)
+        for one in fields(self):
+            setattr(self, one.name, getattr(other, one.name))
+
     def differs_from(self, before: Snapshot) -> bool:
-        """Whether there is anything to save. Settings are compared as written: to Python, true equals 1."""
+        """Whether there is anything to save. What is plain JSON is compared as written: to Python, true equals 1."""
         for section in SECTIONS:
             mine, theirs = getattr(self, section.attribute), getattr(before, section.attribute)
             if len(mine) != len(theirs) or any(
                 one is not other for one, other in zip(mine.values(), theirs.values(), strict=True)
             ):
                 return True
-        return repr(self.settings) != repr(dict(before.settings))
+        return repr((self.settings, self.extra)) != repr((dict(before.settings), dict(before.extra)))
 
     def frozen(self, before: Snapshot) -> Snapshot:
         """The snapshot this draft describes. Raises Conflict for two records that claim one thing and did not before."""
@@ -137,7 +146,7 @@ class Draft:
             users=self.users,
             aliases=self.aliases,
             settings=self.settings,
-            extra=before.extra,
+            extra=self.extra,
         )
         known = {claim for claim, _ in clashes(before)}
         for claim, message in clashes(after):
@@ -159,7 +168,11 @@ class Document:
 
 def parse(content: bytes) -> Document:
     """The document in these bytes. Raises Broken."""
-    data = _json(content)
+    return understood(read_json(content))
+
+
+def understood(data: Any) -> Document:
+    """What JSON that has been read says as a document; `data` is ours to change. Raises Broken."""
     if not isinstance(data, dict):
         raise Broken(
             f"the document is a JSON {_json_type(data)}; it must be an object with providers, models, apiKeys …"
@@ -182,20 +195,30 @@ def parse(content: bytes) -> Document:
     settings = data.pop("settings", None)
     if settings is not None and not isinstance(settings, dict):
         raise Broken(f"settings is a JSON {_json_type(settings)}; it must be an object of names and values")
+    for name, value in {**data, "settings": settings}.items():
+        if is_deep(value):
+            raise Broken(f"{name} is nested too deeply")
     snapshot = Snapshot.of(**sections, settings=settings or {}, extra=data)
     notices += [message for _, message in clashes(snapshot)]
     return Document(snapshot, version is None, has_keys, tuple(notices))
 
 
 def render(snapshot: Snapshot) -> bytes:
-    """The document as it is saved: UTF-8, indented, the unknown members first, where a note to the reader belongs.
+    """The document as it is saved. Raises ValueError for a value that JSON has no form for (NaN in a setting)."""
+    return written(as_json(snapshot))
 
-    Raises ValueError for a value that JSON has no form for (a setting that is not a number, NaN).
-    """
+
+def as_json(snapshot: Snapshot) -> Json:
+    """The document as a dict: the unknown members first, where a note to the reader belongs."""
     document: Json = {"version": VERSION, **snapshot.extra}
     for section in SECTIONS:
         document[section.member] = [record.to_json() for record in getattr(snapshot, section.attribute).values()]
     document["settings"] = dict(snapshot.settings)
+    return document
+
+
+def written(document: Json) -> bytes:
+    """A document as people read it: UTF-8, indented. Raises ValueError for what JSON has no form for."""
     try:
         return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except UnicodeEncodeError:
@@ -271,7 +294,8 @@ def _check_version(version: Any) -> None:
     raise Broken(f"version is {json.dumps(version)[:40]}; it must be {VERSION}")
 
 
-def _json(content: bytes) -> Any:
+def read_json(content: bytes | bytearray) -> Any:
+    """JSON as we take it: UTF-8, no member twice, no NaN. Raises Broken, which says where."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 DATABASE = "ipin-proxy.db"
 SEED = Path("/etc/secrets") / DATABASE
 HOUSEKEEPING_S = 1.0
-THREAD_STACK_BYTES = 8 * 1024 * 1024  # deeply nested JSON needs more than 2 MB in CPython 3.13; what is not touched costs nothing
+THREAD_STACK_BYTES = (
+    8 * 1024 * 1024
+)  # deeply nested JSON needs more than 2 MB in CPython 3.13; what is not touched costs nothing
 EVERYWHERE = ("0.0.0.0", "::", "")
 
 reading_settings = threading.Lock()
@@ -130,7 +132,7 @@ def serve(flags: argparse.Namespace, folder: Path) -> int:
         print(banner(app, server.port, secrets), flush=True)
         warn_of_risks(app)
         stopped = threading.Event()
-        handle_signals(app, server, flags, folder)
+        handle_signals(app, server)
         threading.Thread(target=keep_house, args=(app, stopped), name="housekeeping", daemon=True).start()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at in every collection
@@ -182,14 +184,14 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def handle_signals(app: App, server: Server, flags: argparse.Namespace, folder: Path) -> None:
+def handle_signals(app: App, server: Server) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         if server.draining:
             os._exit(1)  # asked twice: at once
         server.shut_down(app.config.settings.drain_seconds)
 
     def hang_up(number: int, frame: FrameType | None) -> None:
-        threading.Thread(target=reload, args=(app, flags, folder), name="reload", daemon=True).start()
+        threading.Thread(target=reload, args=(app,), name="reload", daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -197,12 +199,16 @@ def handle_signals(app: App, server: Server, flags: argparse.Namespace, folder: 
         signal.signal(signal.SIGHUP, hang_up)
 
 
-def reload(app: App, flags: argparse.Namespace, folder: Path) -> None:
+def reload(app: App) -> None:
     """SIGHUP: read the database file and the settings again. What is broken is reported, and the old stays in force."""
     app.log.reopen()
     app.store.reload()
+    try_settings(app)
+
+
+def try_settings(app: App) -> None:
     try:
-        read_settings(app, flags, folder)
+        app.read_settings()
     except ConfigError as error:
         app.log.error("reload_failed", message=str(error))
         return
@@ -233,14 +239,13 @@ def apply_password(app: App) -> None:
 
 
 def keep_house(app: App, stopped: threading.Event) -> None:
-    """What needs no caller: a changed UI_PASSWORD at the start, edits of the database file about once a second."""
+    """What needs no caller: a changed UI_PASSWORD at the start; about once a second, edits of the database file and
+    connections to providers that have been idle for too long."""
     apply_password(app)
     while not stopped.wait(HOUSEKEEPING_S):
+        app.upstreams.drop_stale()
         if app.store.check_for_edits():
-            try:
-                app.read_settings()
-            except ConfigError as error:
-                app.log.error("reload_failed", message=str(error))
+            try_settings(app)
 
 
 def keep_last_used(app: App) -> None:

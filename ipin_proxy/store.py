@@ -138,30 +138,39 @@ class Store:
         """The kept versions, newest first."""
         return self._file.backups()
 
-    def restore(self, name: str) -> None:
-        """Go back to a kept version. What is there now becomes a backup, or, if it is broken, `….broken.bak`.
-
-        Raises NotFound for a name that `backups` does not list, Conflict for a version that cannot be read, and
-        ProxyError with the code `store_unwritable`.
-        """
+    def backup(self, name: str) -> tuple[Backup, Snapshot]:
+        """A kept version and what it says. Raises NotFound for a name that `backups` does not list, and Conflict for a
+        version that cannot be read."""
         with self._mutex:
-            self._check_writable()
-            if name not in [backup.name for backup in self.backups()]:
+            kept = next((backup for backup in self.backups() if backup.name == name), None)
+            if kept is None:
                 raise NotFound(f"There is no backup with the name {name!r}.", param="name")
             try:
-                document = parse(self._file.path.with_name(name).read_bytes())
+                return kept, parse(self._file.path.with_name(name).read_bytes()).snapshot
             except (OSError, Broken) as error:
                 why = reason(error) if isinstance(error, OSError) else str(error)
                 raise Conflict(
                     f"The backup {name} cannot be read: {why}.", param="name", code="store_broken"
                 ) from error
+
+    def restore(self, name: str, check: Callable[[Backup, Snapshot], object] | None = None) -> None:
+        """Go back to a kept version. What is there now becomes a backup, or, if it is broken, `….broken.bak`.
+
+        `check` sees the version first, while nobody else can change anything, and refuses it by raising. Raises as
+        `backup`, and ProxyError with the code `store_unwritable`.
+        """
+        with self._mutex:
+            self._check_writable()
+            kept, after = self.backup(name)
             self._take_in_edits(patient=False)
+            if check is not None:
+                check(kept, after)
             if self._broken:
                 try:
                     self._file.keep_aside(self._file.read()[0], ".broken")
                 except OSError as error:
                     raise self._unwritable(error) from error
-            self._save(document.snapshot, keep=not self._broken)
+            self._save(after, keep=not self._broken)
 
     def close(self) -> None:
         """Let go of the file. Everything acknowledged is on disk already."""

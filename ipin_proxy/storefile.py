@@ -328,7 +328,7 @@ def without_journal(content: bytes) -> bytes:
         from hashlib import sha256
 
         document = content[found.end() : found.end() + int(found[1])]
-        if sha256(document).hexdigest().encode() == found[2]:
+        if len(document) == int(found[1]) and sha256(document).hexdigest().encode() == found[2]:
             return document
     return content[:begin]
 

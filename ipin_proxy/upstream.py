@@ -118,6 +118,8 @@ class Upstreams:
             if outbound.origin.scheme not in self._in_process:
                 yield THREAD  # names, routes and handshakes take their time
             sock = self._connect(outbound.origin, deadline)
+            if outbound.origin.scheme not in self._in_process:
+                yield from self._still_wanted(sock)
             reply = yield from self._exchange(sock, outbound, deadline, is_new=True)
             assert reply is not None
             return reply
@@ -130,6 +132,27 @@ class Upstreams:
             self._idle.clear()
         for each in idle:
             each.sock.close()
+
+    def drop_stale(self) -> None:
+        """Close the idle connections whose time is up. `_take` alone would leave those of a past rush open for ever."""
+        now = self.clock()
+        stale: list[Idle] = []
+        with self._lock:
+            for origin, connections in list(self._idle.items()):
+                stale += [each for each in connections if each.until <= now]
+                self._idle[origin] = [each for each in connections if each.until > now]
+                if not self._idle[origin]:
+                    del self._idle[origin]
+        for each in stale:
+            each.sock.close()
+
+    def _still_wanted(self, sock: socket.socket) -> Generator[Next, None, None]:
+        """Connecting may have taken seconds in which the caller left: then nothing is sent, and nothing billed."""
+        try:
+            yield THREAD
+        except BaseException:
+            sock.close()
+            raise
 
     def _exchange(
         self, sock: socket.socket, outbound: Outbound, deadline: float, *, is_new: bool
@@ -213,7 +236,7 @@ class Upstreams:
             connection.connect()
         except TimeoutError as error:
             raise UpstreamTimeout("connecting took too long") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, such as a..b
             raise UpstreamUnreachable(reason_of(error)) from error
         sock: socket.socket = connection.sock
         return sock
@@ -421,7 +444,7 @@ def idle_seconds(origin: Origin, headers: Headers) -> float:
 
 def reason_of(error: BaseException) -> str:
     """A reason fit for callers: no host, no address."""
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, (socket.gaierror, UnicodeError)):
         return "its name could not be resolved"
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused"

@@ -21,7 +21,7 @@ FLOORS = (
     ("dispatch",),
     ("routes",),
     ("handlers",),
-    ("relay",),
+    ("relay", "openapi"),
     ("app",),
     ("dialects", "media", ""),  # and the parts: whatever is not named here
     ("call", "records", "errors", "config", "columns", "envfile"),
@@ -37,7 +37,7 @@ VENDORS = re.compile(
     r"|together\.ai|cerebras|hugging ?face|ollama|lm.?studio|vllm|litellm|azure|bedrock|\bxai\b|\bgrok\b|moonshot|qwen",
     re.IGNORECASE,
 )
-VENDORS_ALLOWED = ("ipin_proxy/dialects/", "ipin_proxy/offers.py", "ipin_proxy/logs.py")
+VENDORS_ALLOWED = ("ipin_proxy/dialects/", "ipin_proxy/presets.py", "ipin_proxy/logs.py")
 VENDOR_WORDS_ALLOWED = {
     "records": {"anthropic", "ollama", "chutes"},  # the dialects a provider's `type` can name
     "meter": {"x_groq"},  # a member on the wire that holds usage

@@ -31,6 +31,7 @@ FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title"
 RETRY_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 STATUS_TYPES = {402: "insufficient_quota", 408: "timeout", 429: "rate_limit_error"}
 MESSAGE_CHARS = 2000
+SECRET_CHARS = 8  # shorter ones are what people write for servers that want no key: "none", "x"
 
 VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
 ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|models)/?$")
@@ -56,7 +57,9 @@ class Upstream:
             value = call.request.headers.get(name)
             if value is not None:
                 headers.setdefault(name, value)
-        headers["content-type"] = call.request.headers.get("content-type") or "application/json"
+        # Whatever a caller called its JSON (curl says it is a form); of an upload the header holds the boundary.
+        media_type = call.request.headers.get("content-type") if call.form is not None else None
+        headers["content-type"] = media_type or "application/json"
         headers["accept"] = "text/event-stream" if call.wants_stream else "*/*"
         changes: dict[str, Any] = {}
         if call.model != deployment.upstream_model:
@@ -86,9 +89,9 @@ class Upstream:
         return UpstreamRefused(
             message or f"Provider '{provider.id}' answered with status {reply.status} and no message.",
             status=reply.status,
-            type=text_or_none(told.get("type")) or STATUS_TYPES.get(reply.status) or default_type(reply.status),
-            code=text_or_none(told.get("code")) or "",
-            param=text_or_none(told.get("param")),
+            type=word(told.get("type"), deployment) or STATUS_TYPES.get(reply.status) or default_type(reply.status),
+            code=word(told.get("code"), deployment),
+            param=word(told.get("param"), deployment) or None,
             headers=headers,
         )
 
@@ -242,7 +245,7 @@ def detail_text(detail: Any) -> str:
 def clean_message(told: Any, deployment: Deployment) -> str:
     """An upstream's message without our credentials and its host, and no longer than a message should be."""
     message = told if isinstance(told, str) else ""
-    if deployment.secret:
+    if deployment.secret and len(deployment.secret) >= SECRET_CHARS:
         message = message.replace(deployment.secret, "[key]")
     host = urlsplit(deployment.provider.base_url).hostname
     if host:
@@ -254,7 +257,7 @@ def default_type(status: int) -> str:
     return "invalid_request_error" if status < 500 else "upstream_error"
 
 
-def text_or_none(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value or None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+def word(told: Any, deployment: Deployment) -> str:
+    """An upstream's `type`, `code` or `param`, which may be a number, and may hold what a message may not; "" for none."""
+    is_number = isinstance(told, int) and not isinstance(told, bool)
+    return clean_message(str(told) if is_number else told, deployment)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .. import signin
+from .. import audit, keys, kinds, signin
 from ..app import App, Visit
-from ..bodies import json_object, private_json
-from ..errors import BadRequest, Unauthorized
-from ..records import User
+from ..bodies import asks_for, json_object, private_json
+from ..errors import BadRequest, Forbidden, NotFound, Unauthorized
+from ..records import User, VirtualKey
 from ..web.response import Response
+
+UNKNOWN_USAGE: dict[str, Any] = {"totals": None, "series": []}  # not zero: nothing is counted yet
 
 
 def admin_login(app: App, visit: Visit) -> Response:
@@ -33,23 +35,52 @@ def sign_in(app: App, visit: Visit, *, only_admin: bool) -> Response:
 
 
 def logout(app: App, visit: Visit) -> Response:
-    """`POST /api/logout`: the session is over, here and in the browser. Also when there was none."""
+    """`POST /api/logout`: the session is over, here and in the browser. Also when there was none. With `?everywhere=1`
+    so are all others of the same person."""
     if any(True for _ in signin.cookies(visit.request)):
         signin.check_same_origin(visit.request)
+    users = app.store.snapshot().users if asks_for(visit.request, "everywhere") else {}
     for token in signin.tokens(visit.request):
+        user = app.sessions.user_of(token, users) if users else None
+        if user is not None:
+            app.sessions.close_all_of(user.id)
         app.sessions.close(token)
     return private_json({"success": True}, headers={"set-cookie": signin.cookie(app, visit.request, "")})
+
+
+def session(app: App, visit: Visit) -> Response:
+    """`GET /api/session`: `{"user": {id, username, role}}`, or null: a page learns who is there without an error."""
+    caller = signin.caller_by_session(app, visit.request)
+    user = caller.user if caller is not None else None
+    shown = {"id": user.id, "username": user.username, "role": user.role} if user is not None else None
+    return private_json({"user": shown})
 
 
 def me(app: App, visit: Visit) -> Response:
     """`GET /api/user/me`: `{user, apiKey (masked) or null, usage}`."""
     user = signed_in(visit)
     key = app.store.snapshot().keys.get(user.api_key_id or "")
-    shown = None
-    if key is not None:
-        public = key.public_json()
-        shown = {name: public[name] for name in ("id", "name", "key", "allowedModels", "enabled", "expiresAt")}
-    return private_json({"user": described(user), "apiKey": shown, "usage": {}})
+    shown = shown_key(key) if key is not None else None
+    return private_json({"user": described(user), "apiKey": shown, "usage": UNKNOWN_USAGE})
+
+
+def usage(app: App, visit: Visit) -> Response:
+    """`GET /api/user/usage`."""
+    signed_in(visit)
+    return private_json(UNKNOWN_USAGE)
+
+
+def rotate_key(app: App, visit: Visit) -> Response:
+    """`POST /api/user/key/rotate`: a new key in the place of one's own, in full this once; the old one is dead."""
+    user = signed_in(visit)
+    with app.store.edit() as draft:
+        key = draft.keys.get(user.api_key_id or "")
+        if key is None:
+            raise NotFound("No API key is linked to you. An administrator can link one.", code="no_linked_key")
+        after, secret = kinds.rotated(draft, key)
+        keys.note_use(app, draft)
+    audit.note(app, visit, "rotate", "apiKeys", after.id)
+    return private_json({"apiKey": {**shown_key(after), "key": secret}})
 
 
 def change_password(app: App, visit: Visit) -> Response:
@@ -80,9 +111,15 @@ def with_session(app: App, visit: Visit, user: User, answer: dict[str, Any]) -> 
 
 
 def signed_in(visit: Visit) -> User:
-    """The person behind a visit; routes for USER let nobody else in."""
-    assert visit.caller.user is not None
+    """The person behind a visit. Raises Forbidden for the master key, which is nobody."""
+    if visit.caller.user is None:
+        raise Forbidden("The master key belongs to nobody; sign in for what is somebody's own.")
     return visit.caller.user
+
+
+def shown_key(key: VirtualKey) -> dict[str, Any]:
+    public = key.public_json()
+    return {name: public[name] for name in ("id", "name", "key", "allowedModels", "enabled", "expiresAt")}
 
 
 def described(user: User) -> dict[str, Any]:

@@ -1,82 +1,29 @@
-"""Providers, models, keys and users: one CRUD, four records, for administrators.
+"""Providers, models, keys and users for administrators: one CRUD, written once for the four kinds (kinds.py).
 
-A `Collection` says what is particular to one kind of record; list, create, retrieve, update and delete are written once.
 A change is looked at and stored under the store's lock, whole or not at all, and is a line in the log. Secrets leave here
-once, in the answer to the request that made them; a stored one is never sent to another host than it was entered for.
+once, in the answer to the request that made them.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from .. import firststart, keys, probe, signin
+from .. import audit, keys
 from ..app import App, Visit
 from ..bodies import json_object, private_json
-from ..deployments import DEMO_PROVIDER
-from ..errors import BadRequest, Conflict, NotFound
-from ..records import (
-    SENSITIVE_NAME,
-    Model,
-    Provider,
-    Record,
-    User,
-    VirtualKey,
-    check_new,
-    is_mask,
-    keep_secrets,
-    merge,
-)
+from ..errors import BadRequest, Conflict, ProxyError
+from ..kinds import KEYS, Collection, Json, now_ms, record_id, rotated
+from ..records import User, check_new, merge
 from ..web.response import Response
-from ..web.task import Steps
 
 if TYPE_CHECKING:
     from ..store import Draft
 
 Handler = Callable[[App, Visit], Response]
-Json = dict[str, Any]
-
-# What a client may choose as a key: it travels in a header, where blanks and anything outside ASCII get lost.
-KEY = re.compile(r"[!-~]{16,512}")
-
-
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """One kind of record: what it is called, where it lives, and what is particular about it.
-
-    `ignored` are members that only the server sets. `for_new` and `for_change` turn a body into members of the record;
-    `changed` makes the new record of the old one and those; `check` refuses what does not fit the other records (the old
-    record is None for a new one); `removed` clears what referred to a deleted one and says what went with it. `told_once`
-    are secrets that the answer to their making holds in full.
-    """
-
-    noun: str
-    plural: str
-    kind: type[Record]
-    rows: Callable[[Any], Any]
-    ignored: frozenset[str]
-    shown: Callable[[App, Any], Json]
-    for_new: Callable[[Json], Json]
-    for_change: Callable[[Json], Json]
-    changed: Callable[[Any, Json], Any]
-    check: Callable[[App, Draft, Any, Any], None]
-    removed: Callable[[App, Draft, Any], Json]
-    offers: Callable[[App], Mapping[str, Any]] = lambda app: {}
-    told_once: tuple[str, ...] = ()
-
-    def members(self, visit: Visit) -> Json:
-        return {name: value for name, value in json_object(visit.request).items() if name not in self.ignored}
-
-    def nothing_called(self, id_: str) -> NotFound:
-        return NotFound(f"There is no {self.noun} '{id_}'.")
-
-
-# -- the five handlers ------------------------------------------------------------------------------------------------
+ACTIONS = ("enable", "disable", "delete")
 
 
 def list_all(c: Collection) -> Handler:
@@ -90,24 +37,59 @@ def list_all(c: Collection) -> Handler:
 
 
 def create(c: Collection) -> Handler:
-    """201 and the record. A key is in it in full, this once."""
+    """201 and the record. A key is in it in full, this once. `{"models": […]}` makes several, all of them or none, and
+    answers in the same shape; the first wrong one is told as `param`: `models[3].id`."""
 
     def handler(app: App, visit: Visit) -> Response:
-        given = c.for_new(c.members(visit))
-        record = c.kind.from_json({**given, "createdAt": now_ms()})
-        id_ = record_id(record)
-        check_new(record)
+        body = json_object(visit.request)
+        several = body.get(c.plural)
+        rows = several if isinstance(several, list) else [body]
+        if not rows:
+            raise BadRequest(f"The list '{c.plural}' is empty; there is nothing to add.", param=c.plural)
+        made = []
+        for place, row in enumerate(rows):
+            with at(c.plural, place, rows is several):
+                made.append(new_record(c, row))
         with app.store.edit() as draft:
-            rows = c.rows(draft)
-            if id_ in rows:
-                raise Conflict(f"There is a {c.noun} '{id_}' already. Choose another id.", param="id")
-            c.check(app, draft, record, None)
-            rows[id_] = record
+            for place, (_, record) in enumerate(made):
+                with at(c.plural, place, rows is several):
+                    add(app, c, draft, record)
             keys.note_use(app, draft)
-        audit(app, visit, "create", c, id_)
-        return private_json({**c.shown(app, record), **{name: given[name] for name in c.told_once}}, 201)
+        for _, record in made:
+            audit.note(app, visit, "create", c.plural, record_id(record))
+        answers = [{**c.shown(app, record), **{name: given[name] for name in c.told_once}} for given, record in made]
+        return private_json({c.plural: answers} if rows is several else answers[0], 201)
 
     return handler
+
+
+def new_record(c: Collection, row: Any) -> tuple[Json, Any]:
+    """What was given, with what was made for it, and the record. Raises BadRequest."""
+    if not isinstance(row, dict):
+        raise BadRequest(f"A {c.noun} is a JSON object.")
+    given = c.for_new(c.known(row))
+    record = c.kind.from_json({**given, "createdAt": now_ms()})
+    check_new(record)
+    return given, record
+
+
+def add(app: App, c: Collection, draft: Draft, record: Any) -> None:
+    rows, id_ = c.rows(draft), record_id(record)
+    if id_ in rows:
+        raise Conflict(f"The id '{id_}' is taken by another {c.noun}. Choose another one.", param="id")
+    c.check(app, draft, record, None)
+    rows[id_] = record
+
+
+@contextlib.contextmanager
+def at(list_: str, place: int, is_list: bool = True) -> Iterator[None]:
+    """An error inside is one of that item of a list; its `param` says so."""
+    try:
+        yield
+    except ProxyError as error:
+        if is_list:
+            error.param = f"{list_}[{place}]{'.' if error.param else ''}{error.param or ''}"
+        raise
 
 
 def retrieve(c: Collection) -> Handler:
@@ -126,7 +108,7 @@ def update(c: Collection) -> Handler:
 
     def handler(app: App, visit: Visit) -> Response:
         id_ = visit.params["id"]
-        given = c.for_change(c.members(visit))
+        given = c.for_change(c.known(json_object(visit.request)))
         with app.store.edit() as draft:
             rows = c.rows(draft)
             before = rows.get(id_) or c.offers(app).get(id_)
@@ -141,10 +123,20 @@ def update(c: Collection) -> Handler:
             keys.note_use(app, draft)
         if isinstance(after, User) and (not after.enabled or after.password_hash != before.password_hash):
             app.sessions.close_all_of(id_)
-        audit(app, visit, "update", c, id_)
+        audit.note(app, visit, "update", c.plural, id_)
         return private_json(c.shown(app, after))
 
     return handler
+
+
+def check_same_id(c: Collection, rows: Mapping[str, Any], id_: str, given: Json) -> None:
+    """The id stands in other records, in logs and in what clients have configured: it is not changed afterwards."""
+    wanted = given.get("id", id_)
+    if wanted == id_:
+        return
+    if isinstance(wanted, str) and wanted in rows:
+        raise Conflict(f"The id '{wanted}' is taken by another {c.noun}, and an id cannot be changed.", param="id")
+    raise BadRequest(f"The id of a {c.noun} cannot be changed. Make a new {c.noun} and delete this one.", param="id")
 
 
 def delete(c: Collection) -> Handler:
@@ -166,295 +158,58 @@ def delete(c: Collection) -> Handler:
             keys.note_use(app, draft)
         if isinstance(record, User):
             app.sessions.close_all_of(id_)
-        audit(app, visit, "delete", c, id_)
+        audit.note(app, visit, "delete", c.plural, id_)
         return private_json({"success": True, **also})
 
     return handler
 
 
-# -- a provider's own word --------------------------------------------------------------------------------------------
-
-
-def test_provider(app: App, visit: Visit) -> Steps:
-    """`POST …/providers/{id}/test`: `{ok, status, latencyMs, message}`, whatever the provider does."""
-    finding = yield from probe.check(app, named_provider(app, visit))
-    return private_json(finding.to_json())
-
-
-def provider_models(app: App, visit: Visit) -> Steps:
-    """`GET …/providers/{id}/models`: `{"models": [{id, name}]}` as the provider lists them."""
-    models = yield from probe.list_models(app, named_provider(app, visit))
-    return private_json({"models": models})
-
-
-def named_provider(app: App, visit: Visit) -> Provider:
-    provider = app.catalog().providers.get(visit.params["id"])
-    if provider is None:
-        raise PROVIDERS.nothing_called(visit.params["id"])
-    return provider
-
-
-# -- providers --------------------------------------------------------------------------------------------------------
-
-
-def offers(app: App) -> Mapping[str, Provider]:
-    catalog = app.catalog()
-    return {id_: each for id_, each in catalog.providers.items() if id_ in catalog.offered}
-
-
-def shown_provider(app: App, provider: Provider) -> Json:
-    is_offer = provider.id not in app.store.snapshot().providers
-    return {**provider.public_json(), "source": "environment" if is_offer else "database"}
-
-
-def new_provider(given: Json) -> Json:
-    key = given.get("apiKey")
-    if isinstance(key, str) and is_mask(key):
-        raise BadRequest("'apiKey' is only the mask of a key. Enter the key itself.", param="apiKey")
-    return given
-
-
-def changed_provider(before: Provider, given: Json) -> Provider:
-    """Raises BadRequest when a stored secret would go to another origin than the one it was entered for: whoever has
-    a session may use the keys, but not read them. A reference is a secret just the same."""
-    kept = keep_secrets(before, given)
-    after = merge(before, kept)
-    if origin_of(before.base_url) == origin_of(after.base_url):
-        return after
-    if before.api_key is not None and "apiKey" not in kept:
-        raise BadRequest("'baseUrl' moves to another server; enter the API key for it as well.", param="apiKey")
-    entered = given.get("headers") or {}  # an object, or the record could not have been made of it
-    in_clear = {name.lower() for name, value in entered.items() if not is_mask(value)}
-    for name in after.headers:
-        if SENSITIVE_NAME.search(name) and name.lower() not in in_clear:
-            raise BadRequest(
-                f"'baseUrl' moves to another server; enter the header '{name}' for it as well.", param="headers"
-            )
-    return after
-
-
-def origin_of(base_url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(base_url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def check_provider(app: App, draft: Draft, provider: Provider, before: Provider | None) -> None:
-    if provider.id in draft.aliases:
-        raise Conflict(f"There is an alias '{provider.id}' already. Choose another id.", param="id")
-
-
-def removed_provider(app: App, draft: Draft, provider: Provider) -> Json:
-    """Its models go with it; models that others serve too only lose the place."""
-    gone = [model.id for model in draft.models.values() if model.provider_id == provider.id]
-    for id_ in gone:
-        del draft.models[id_]
-    for model in list(draft.models.values()):
-        left = tuple(row for row in model.deployments if row.provider_id != provider.id)
-        if left != model.deployments:
-            draft.models[model.id] = replace(model, deployments=left)
-    return {"deletedModels": gone}
-
-
-# -- models -----------------------------------------------------------------------------------------------------------
-
-
-def check_model(app: App, draft: Draft, model: Model, before: Model | None) -> None:
-    """Every provider it names must be there; one it has named all along may be missing, so that the rest can be mended."""
-    known = {*draft.providers, *offers(app), DEMO_PROVIDER.id}
-    if before is not None:
-        known |= {before.provider_id, *(row.provider_id for row in before.deployments)}
-    named = [("providerId", model.provider_id)]
-    named += [(f"deployments[{place}].providerId", row.provider_id) for place, row in enumerate(model.deployments)]
-    for param, id_ in named:
-        if id_ not in known:
-            raise BadRequest(f"There is no provider '{id_}'. Add it first, or name another one.", param=param)
-
-
-# -- keys -------------------------------------------------------------------------------------------------------------
-
-
-def shown_key(app: App, key: VirtualKey) -> Json:
-    used = max(key.last_used_at or 0, app.last_used.get(key.id, 0))
-    return {**key.public_json(), "lastUsedAt": used or None}
-
-
-def new_key(given: Json) -> Json:
-    key = given.get("key")
-    return {**with_id(given, "key"), "key": keys.new_key() if key in (None, "") else checked_key(key)}
-
-
-def changed_key_members(given: Json) -> Json:
-    """A key that is blank or masked stays what it is; any other takes its place."""
-    key = given.get("key")
-    if key in (None, "") or (isinstance(key, str) and is_mask(key)):
-        return {name: value for name, value in given.items() if name != "key"}
-    return {**given, "key": checked_key(key)}
-
-
-def checked_key(key: Any) -> str:
-    if not isinstance(key, str) or not KEY.fullmatch(key) or is_mask(key):
-        raise BadRequest(
-            "'key' must be 16 to 512 visible ASCII characters without blanks, and not a mask. "
-            "Leave it out to have one made.",
-            param="key",
-        )
-    return key
-
-
-def check_key(app: App, draft: Draft, key: VirtualKey, before: VirtualKey | None) -> None:
-    others = (each for each in draft.keys.values() if each.id != key.id)
-    if key.key_hash == app.master_digest or any(each.key_hash == key.key_hash for each in others):
-        raise Conflict("This key is in use already. Choose another one.", param="key")
-
-
-def removed_key(app: App, draft: Draft, key: VirtualKey) -> Json:
-    for user in list(draft.users.values()):
-        if user.api_key_id == key.id:
-            draft.users[user.id] = replace(user, api_key_id=None)
-    app.last_used.pop(key.id, None)
-    return {}
-
-
-# -- users ------------------------------------------------------------------------------------------------------------
-
-
-def new_user(given: Json) -> Json:
-    return with_password(with_id(given, "user"), given.get("password"))
-
-
-def changed_user_members(given: Json) -> Json:
-    """A password that is blank, or as a page hides it, stays what it is."""
-    password = given.get("password")
-    if password is None or (isinstance(password, str) and not password.strip("*•")):
-        return {name: value for name, value in given.items() if name != "password"}
-    return with_password(given, password)
-
-
-def with_password(given: Json, password: Any) -> Json:
-    others = {name: value for name, value in given.items() if name != "password"}
-    return {**others, "passwordHash": signin.hash_password(signin.check_password(password, "password"))}
-
-
-def check_user(app: App, draft: Draft, user: User, before: User | None) -> None:
-    name = user.username.casefold()
-    if any(each.username.casefold() == name and each.id != user.id for each in draft.users.values()):
-        raise Conflict(f"There is a user '{user.username}' already. Choose another name.", param="username")
-    is_new_link = before is None or before.api_key_id != user.api_key_id
-    if is_new_link and user.api_key_id is not None and user.api_key_id not in draft.keys:
-        raise BadRequest(f"There is no API key with the id '{user.api_key_id}'.", param="apiKeyId")
-    check_administrators(draft.users, {**draft.users, user.id: user})
-
-
-def removed_user(app: App, draft: Draft, user: User) -> Json:
-    check_administrators({**draft.users, user.id: user}, draft.users)
-    return {}
-
-
-def check_administrators(before: Mapping[str, User], after: Mapping[str, User]) -> None:
-    """Raises Conflict when nobody would be left who could undo it."""
-    if firststart.has_administrator(before) and not firststart.has_administrator(after):
-        raise Conflict(
-            "This is the last enabled administrator. Make another user an administrator first.",
-            code="last_administrator",
-        )
-
-
-# -- shared -----------------------------------------------------------------------------------------------------------
-
-
-def check_same_id(c: Collection, rows: Mapping[str, Any], id_: str, given: Json) -> None:
-    """The id stands in other records, in logs and in what clients have configured: it is not changed afterwards."""
-    wanted = given.get("id", id_)
-    if wanted == id_:
-        return
-    if isinstance(wanted, str) and wanted in rows:
-        raise Conflict(f"There is a {c.noun} '{wanted}' already, and an id cannot be changed.", param="id")
-    raise BadRequest(f"The id of a {c.noun} cannot be changed. Make a new {c.noun} and delete this one.", param="id")
-
-
-def with_id(given: Json, prefix: str) -> Json:
-    return given if given.get("id") not in (None, "") else {**given, "id": f"{prefix}-{secrets.token_hex(8)}"}
-
-
-def record_id(record: Any) -> str:
-    return str(record.id)
-
-
-def now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def unchanged(given: Json) -> Json:
-    return given
-
-
-def nothing_removed(app: App, draft: Draft, record: Any) -> Json:
-    return {}
-
-
-def audit(app: App, visit: Visit, action: str, c: Collection, id_: str) -> None:
-    app.log.info(
-        "admin",
-        request_id=visit.id,
-        actor=visit.caller.name,
-        address=visit.address,
-        action=action,
-        resource=c.plural,
-        id=id_,
-    )
-
-
-PROVIDERS = Collection(
-    noun="provider",
-    plural="providers",
-    kind=Provider,
-    rows=lambda tables: tables.providers,
-    ignored=Provider.server_members() | {"createdAt", "source"},
-    shown=shown_provider,
-    for_new=new_provider,
-    for_change=unchanged,
-    changed=changed_provider,
-    check=check_provider,
-    removed=removed_provider,
-    offers=offers,
-)
-MODELS = Collection(
-    noun="model",
-    plural="models",
-    kind=Model,
-    rows=lambda tables: tables.models,
-    ignored=Model.server_members() | {"createdAt"},
-    shown=lambda app, model: model.public_json(),
-    for_new=unchanged,
-    for_change=unchanged,
-    changed=merge,
-    check=check_model,
-    removed=nothing_removed,
-)
-KEYS = Collection(
-    noun="API key",
-    plural="apiKeys",
-    kind=VirtualKey,
-    rows=lambda tables: tables.keys,
-    ignored=VirtualKey.server_members(),
-    shown=shown_key,
-    for_new=new_key,
-    for_change=changed_key_members,
-    changed=merge,
-    check=check_key,
-    removed=removed_key,
-    told_once=("key",),
-)
-USERS = Collection(
-    noun="user",
-    plural="users",
-    kind=User,
-    rows=lambda tables: tables.users,
-    ignored=User.server_members(),
-    shown=lambda app, user: user.public_json(),
-    for_new=new_user,
-    for_change=changed_user_members,
-    changed=merge,
-    check=check_user,
-    removed=removed_user,
-)
+def bulk(c: Collection) -> Handler:
+    """`{ids, action: enable | disable | delete}`, all of them or none: `{"models": [the changed ones]}`, or
+    `{"deleted": [ids]}`. For kinds whose records stand for themselves."""
+
+    def handler(app: App, visit: Visit) -> Response:
+        ids, action = what_to_do(json_object(visit.request))
+        with app.store.edit() as draft:
+            rows = c.rows(draft)
+            for place, id_ in enumerate(ids):
+                record = rows.get(id_)
+                if record is None:
+                    with at("ids", place):
+                        raise c.nothing_called(id_)
+                if action == "delete":
+                    c.removed(app, draft, rows.pop(id_))
+                else:
+                    rows[id_] = replace(record, enabled=action == "enable")
+            changed = [rows[id_] for id_ in ids if id_ in rows]
+            keys.note_use(app, draft)
+        for id_ in ids:
+            audit.note(app, visit, action, c.plural, id_)
+        if action == "delete":
+            return private_json({"deleted": ids})
+        return private_json({c.plural: [c.shown(app, record) for record in changed]})
+
+    return handler
+
+
+def what_to_do(given: Json) -> tuple[list[str], str]:
+    """The ids, each once, and the action. Raises BadRequest."""
+    ids, action = given.get("ids"), given.get("action")
+    if not isinstance(ids, list) or not ids or not all(isinstance(id_, str) for id_ in ids):
+        raise BadRequest("'ids' must be a list of at least one id.", param="ids")
+    if action not in ACTIONS:
+        raise BadRequest(f"'action' must be one of {', '.join(ACTIONS)}.", param="action")
+    return list(dict.fromkeys(ids)), action
+
+
+def rotate_key(app: App, visit: Visit) -> Response:
+    """`POST …/apikeys/{id}/rotate`: the record with a new key in full, this once; the old one is dead."""
+    id_ = visit.params["id"]
+    with app.store.edit() as draft:
+        before = draft.keys.get(id_)
+        if before is None:
+            raise KEYS.nothing_called(id_)
+        after, secret = rotated(draft, before)
+        keys.note_use(app, draft)
+    audit.note(app, visit, "rotate", KEYS.plural, id_)
+    return private_json({**KEYS.shown(app, after), "key": secret})

@@ -13,29 +13,33 @@ from ..web.response import Response
 
 def list_all(app: App, visit: Visit) -> Response:
     keys.check_use(visit.caller, "models", visit.address)
-    served = [model for model in app.catalog().models.values() if visit.caller.may_use(model.id)]
-    if visit.pin is not None:
-        served = [model for model in served if model.provider_id == visit.pin]
-    return Response.json({"object": "list", "data": [described(model) for model in served]})
+    catalog = app.catalog()
+    served = [
+        model
+        for model in catalog.models.values()
+        if visit.caller.may_use(model.id) and catalog.serves(model, visit.pin)
+    ]
+    return Response.json({"object": "list", "data": [described(model, visit.pin) for model in served]})
 
 
 def retrieve(app: App, visit: Visit) -> Response:
     keys.check_use(visit.caller, "models", visit.address)
     name = visit.params["id"]
-    keys.check_model(visit.caller, name)
-    model = app.catalog().models.get(name)
-    if model is None or (visit.pin is not None and model.provider_id != visit.pin):
+    keys.check_model(visit.caller, name, name)
+    catalog = app.catalog()
+    model = catalog.models.get(name)
+    if model is None or not catalog.serves(model, visit.pin):
         raise ModelNotFound(f"The model '{name}' does not exist. GET /v1/models lists those that do.", param="model")
-    return Response.json(described(model))
+    return Response.json(described(model, visit.pin))
 
 
-def described(model: Model) -> dict[str, Any]:
+def described(model: Model, pin: str | None) -> dict[str, Any]:
     created = model.extra.get("createdAt")
     return {
         "id": model.id,
         "object": "model",
         "created": created // 1000 if isinstance(created, int) else 0,
-        "owned_by": model.provider_id,
+        "owned_by": pin or model.provider_id,
         "name": model.name,
         "type": model.type,
         "supports_image_upload": model.supports_image_upload,

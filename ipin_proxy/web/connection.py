@@ -272,6 +272,8 @@ class Connection:
             return
         request.close()
         self.keep_alive = self.keep_alive and not response.close and not self.server.draining
+        if self.keep_alive and request.head.minor == 0 and response.stream is None:
+            response.headers["connection"] = "keep-alive"  # HTTP/1.0 clients wait for the end of the connection else
         if response.stream is not None:
             self.respond_with_stream(request, response, response.stream)
             return
@@ -359,8 +361,6 @@ class Connection:
 
     def write(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
         self.send(pieces)
-        if self.peer_done and not self.out and self.state == WRITING:
-            return
         if self.out:
             self.want(self.interest | EVENT_WRITE)
 

@@ -31,6 +31,8 @@ class InflatedBody(Body):
             raise FramingError("its compressed body is broken") from error
         if self._inflate.unconsumed_tail:
             raise FramingError("its compressed body unfolds to too much")
+        if self.done and not self._inflate.eof:
+            raise FramingError("its compressed body was cut short")
         self.received += len(plain)
         return plain
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 JSON_HEADERS = {"content-type": "application/json"}
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header's value it would end the line, and begin the next
 
 
 class Source(Protocol):
@@ -91,7 +93,7 @@ def head_bytes(response: Response, length: int | None, keep_alive: bool, chunked
     """Status line and headers. `length` None means the length is not announced (a stream, a 204, a 304)."""
     status = response.status
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\ndate: {http_date()}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in response.headers.items()]
+    lines += [f"{name}: {CONTROL.sub(' ', value)}\r\n" for name, value in response.headers.items()]
     if chunked:
         lines.append("transfer-encoding: chunked\r\n")
     elif length is not None:

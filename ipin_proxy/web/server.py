@@ -69,35 +69,34 @@ class Pool:
         self._on_error = on_error
         self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._idle = 0
+        self._unfinished = 0  # pieces of work, waiting or being done: as many threads are wanted
         self._threads = 0
 
     def submit(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            self._unfinished += 1
+            is_short = self._threads < min(self._unfinished, self._most)
+            self._threads += is_short
         self._queue.put(work)
-        if self._idle < self._queue.qsize() and self._threads < self._most:
-            with self._lock:
-                self._threads += 1
+        if is_short:
             threading.Thread(target=self._run, name="worker", daemon=True).start()
 
     def _run(self) -> None:
         while True:
-            with self._lock:
-                self._idle += 1
             try:
                 work = self._queue.get(timeout=SPARE_THREAD_S)
             except queue.Empty:
                 with self._lock:
-                    self._idle -= 1
-                    if self._threads > MIN_THREADS:
+                    if self._threads > max(MIN_THREADS, self._unfinished):
                         self._threads -= 1
                         return
                 continue
-            with self._lock:
-                self._idle -= 1
             try:
                 work()
             except Exception as error:  # noqa: BLE001 - a worker outlives its work
                 self._on_error(error)
+            with self._lock:
+                self._unfinished -= 1
 
 
 class Server(ThreadingHTTPServer):

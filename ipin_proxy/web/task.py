@@ -2,7 +2,7 @@
 
 A handler that has to wait is a generator: between its yields it runs without waiting, and each yield says what comes next.
 `Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (names,
-handshakes, disks, long computations). It returns the Response. When the caller leaves, CallerGone is thrown into it at the
+handshakes, disks, long computations), or asks there whether to go on. It returns the Response. When the caller leaves, CallerGone is thrown into it at the
 yield where it waits, so `finally` and `except` are all the cancelling there is.
 """
 
@@ -68,10 +68,11 @@ class Task:
 
     def _run(self) -> None:
         """The same in a worker; what follows is the loop's affair again."""
-        loop, wanted = self._connection.loop, None
+        loop = self._connection.loop
         try:
+            wanted = self._steps.send(None)
             while not isinstance(wanted, Wait):
-                wanted = self._steps.send(None)
+                wanted = self._steps.throw(CallerGone("the caller hung up")) if self._gone else self._steps.send(None)
         except StopIteration as end:
             loop.call(self._connection.respond, end.value)
         except Exception:

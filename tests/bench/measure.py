@@ -26,7 +26,7 @@ from report import UPLOAD_MB, VISION_MB, Results
 
 STARTS = 5
 BODY_REPEATS = 3
-SETTLE_S = 1.0  # what a start leaves to a thread of its own is done by then
+SETTLE_S = 0.6  # what a start leaves to a thread of its own is done by then
 IDLE_CONNECTIONS = 1000
 BOUNDARY = "bench-7d1f0c2e"
 CHAT, STREAM, IMAGE = "bench-chat-quick", "bench-chat-paced", "bench-image-paced"
@@ -43,6 +43,7 @@ class Bench:
     use_wrk: bool
     rounds: int
     seconds: float
+    rate_levels: tuple[int, ...]
     stream_levels: tuple[int, ...]
     results: Results
 
@@ -98,6 +99,15 @@ def warm_up(target: Target) -> None:
     for _ in range(3):
         post(target.quick_port, load.chat_body(CHAT))
         post(target.paced_port, load.chat_body(STREAM, chunks=2))
+
+
+@contextlib.contextmanager
+def settled(contestant: Proxy | Yardstick) -> Iterator[Target]:
+    """A fresh one that has loaded what it loads and finished what it began, so that its memory holds still."""
+    with contestant.fresh() as target:
+        warm_up(target)
+        time.sleep(SETTLE_S)
+        yield target
 
 
 def run_load(bench: Bench, what: str, port: int, model: str, clients: int, seconds: float) -> dict[str, float]:
@@ -157,7 +167,7 @@ def measure_rates(bench: Bench) -> None:
             warm_up(target)
         for _ in range(bench.rounds):
             _one_round_of_latency(bench, targets)
-            for clients in (1, 16, 64):
+            for clients in bench.rate_levels:
                 for target in targets:
                     _add_rate(bench, f"rate_{clients}", target, clients)
             _add_rate(bench, "rate_16_logged", logged, 16)
@@ -194,8 +204,7 @@ def measure_streams(bench: Bench) -> None:
     for _ in range(bench.rounds):
         for count in bench.stream_levels:
             for contestant in bench.contestants:
-                with contestant.fresh() as target:
-                    warm_up(target)
+                with settled(contestant) as target:
                     _one_stream_run(bench, target, count)
             _one_stream_run(bench, bench.direct, count)
 
@@ -231,13 +240,11 @@ def measure_memory(bench: Bench) -> None:
     for contestant in bench.contestants:
         with contestant.fresh() as target:
             _measure_idle(bench, target)
-        with contestant.fresh() as target:
-            warm_up(target)
+        with settled(contestant) as target:
             with extra_peak_mb(target.pid) as peak:
                 post(target.paced_port, vision)
             bench.results.add("vision_memory", target.name, peak[0])
-        with contestant.fresh() as target:
-            warm_up(target)
+        with settled(contestant) as target:
             with extra_peak_mb(target.pid) as peak:
                 post(target.paced_port, upload, "/v1/images/edits", kind)
             bench.results.add("upload_memory", target.name, peak[0])

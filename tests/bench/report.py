@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+RATE_LEVELS = (1, 16, 64)
 STREAM_LEVELS = (1, 100, 500, 1000)
 VISION_MB = 20
 UPLOAD_MB = 25

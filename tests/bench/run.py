@@ -30,7 +30,8 @@ PARTS = {
     "streams": measure.measure_streams,
     "memory": measure.measure_memory,
 }
-QUICK_STREAM_LEVELS = (1, 100, 1000)
+QUICK_RATE_LEVELS = (16, 64)
+QUICK_STREAM_LEVELS = (1000,)
 DESCRIPTORS = 8192  # 1 000 streams are 2 000 sockets in a proxy
 
 
@@ -38,8 +39,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, of {','.join(PARTS)}")
     parser.add_argument("--rounds", type=int, help="how often each part is repeated; medians are shown (3; quick: 1)")
-    parser.add_argument("--seconds", type=float, help="length of one measurement (1.2; quick: 0.8)")
-    parser.add_argument("--quick", action="store_true", help="one short round, without 500 streams")
+    parser.add_argument("--seconds", type=float, help="length of one measurement (1.2; quick: 0.6)")
+    parser.add_argument("--quick", action="store_true", help="one short round, and fewer levels")
     parser.add_argument("--python", default=sys.executable, metavar="PATH", help="the Python that runs the proxy")
     parser.add_argument("--server", type=Path, default=HERE.parent.parent / "server.py", help="the proxy's server.py")
     parser.add_argument(
@@ -54,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
     if not args.server.is_file():
         parser.error(f"there is no {args.server}")
     args.rounds = args.rounds or (1 if args.quick else 3)
-    args.seconds = args.seconds or (0.8 if args.quick else 1.2)
+    args.seconds = args.seconds or (0.6 if args.quick else 1.2)
     return args
 
 
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace, results: report.Results, folder: Path) -> None
             use_wrk=bool(shutil.which("wrk")) and not args.no_wrk,
             rounds=args.rounds,
             seconds=args.seconds,
+            rate_levels=QUICK_RATE_LEVELS if args.quick else report.RATE_LEVELS,
             stream_levels=QUICK_STREAM_LEVELS if args.quick else report.STREAM_LEVELS,
             results=results,
         )

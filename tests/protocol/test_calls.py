@@ -290,7 +290,8 @@ def test_a_model_of_another_type_is_refused_with_what_would_do(proxy: Proxy, ups
 
 
 def test_a_stream_member_that_is_no_switch_is_refused(proxy: Proxy, upstream: Upstream) -> None:
-    for value in ("true", 1, 0, [], {}):
+    odd: list[Any] = ["true", 1, 0, [], {}]
+    for value in odd:
         reply = ask(proxy, stream=value)
         assert (reply.status, reply.error["param"]) == (400, "stream"), value
     assert upstream.started == 0

@@ -541,3 +541,14 @@ def test_a_secret_file_holds_one_line_of_text(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("two", "binary", "huge", "pipe"):
         assert resolve_secret(f"file:{name}", {}, tmp_path) is None
+
+
+def test_an_unknown_member_may_be_nested_but_not_without_end() -> None:
+    nested: Any = "leaf"
+    for _ in range(40):
+        nested = {"in": [nested]}
+    with pytest.raises(BadRequest) as refused:
+        Model.from_json({"id": "m", "providerId": "p", "extra": nested})
+    assert refused.value.param == "extra"
+    shallow = {"in": [{"in": ["leaf"]}]}
+    assert Model.from_json({"id": "m", "providerId": "p", "extra": shallow}).public_json()["extra"] == shallow

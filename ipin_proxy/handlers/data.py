@@ -1,0 +1,131 @@
+"""Export, import, backups: the whole database, taken away and brought back by administrators.
+
+Nothing changes before everything is known to be good, there is always somebody left who may change it back, and whoever
+does it stays signed in if they are still an administrator afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .. import audit, firststart, interchange
+from ..app import App, Visit
+from ..bodies import PRIVATE, asks_for, json_object, private_json
+from ..deployments import DEMO_PROVIDER
+from ..errors import BadRequest, Conflict
+from ..interchange import Taken
+from ..records import User
+from ..snapshot import Broken, Snapshot, read_json, written
+from ..store import Backup
+from ..web.response import JSON_HEADERS, Response
+
+COUNTED = (("providers", "providers"), ("models", "models"), ("apiKeys", "keys"), ("users", "users"))
+
+
+def export_document(app: App, visit: Visit) -> Response:
+    """`GET /api/admin/export?secrets=1`: the document as a file to save; without secrets unless asked."""
+    secrets = asks_for(visit.request, "secrets")
+    found = interchange.document(app.store.snapshot(), secrets=secrets)
+    audit.note(app, visit, "export", "database", "with secrets" if secrets else "without secrets")
+    name = f"ipin-proxy-{time.strftime('%Y-%m-%d', time.gmtime())}.json"
+    headers = {**JSON_HEADERS, **PRIVATE, "content-disposition": f'attachment; filename="{name}"'}
+    return Response(200, headers, written(found))
+
+
+def import_document(app: App, visit: Visit) -> Response:
+    """`POST /api/admin/import?dryRun=1`: `{added, changed, removed, notices, dryRun}`."""
+    try:
+        data = read_json(visit.request.body)
+    except Broken as error:
+        raise BadRequest(f"The document cannot be read: {error}.", code="invalid_json") from error
+    if asks_for(visit.request, "dryRun"):
+        before = app.store.snapshot()
+        return told(app, visit, before, acceptable(interchange.taken(data, before, offered(app))), dry=True)
+    with app.store.edit() as draft:
+        before = app.store.snapshot()  # with what was edited by hand a moment ago
+        found = acceptable(interchange.taken(data, before, offered(app)))
+        draft.become(found.snapshot)
+    audit.note(app, visit, "import", "database")
+    answer = told(app, visit, before, found, dry=False)
+    put_in_force(app, visit)
+    return answer
+
+
+def offered(app: App) -> set[str]:
+    return {*app.catalog().offered, DEMO_PROVIDER.id}
+
+
+def list_backups(app: App, visit: Visit) -> Response:
+    """`{"backups": [{name, time, sizeBytes, readable, and how many records of which kind}]}`, newest first."""
+    return private_json({"backups": [described(app, backup) for backup in app.store.backups()]})
+
+
+def described(app: App, backup: Backup) -> dict[str, Any]:
+    try:
+        snapshot: Snapshot | None = app.store.backup(backup.name)[1]
+    except Conflict:
+        snapshot = None
+    counts = {name: len(getattr(snapshot, rows)) if snapshot else None for name, rows in COUNTED}
+    about = {"name": backup.name, "time": backup.saved_at, "sizeBytes": backup.size_bytes}
+    return {**about, "readable": snapshot is not None, **counts}
+
+
+def restore(app: App, visit: Visit) -> Response:
+    """`POST /api/admin/backups/{name}/restore?dryRun=1`: answers as an import. The body may say which version is meant,
+    `{"time": ms}`, since names move on with every change."""
+    name = visit.params["name"]
+    wanted = json_object(visit.request).get("time") if visit.request.body else None
+    seen: list[Snapshot] = []
+
+    def check(backup: Backup, after: Snapshot) -> None:
+        if wanted is not None and wanted != backup.saved_at:
+            raise Conflict("There were changes meanwhile; look at the list of backups again.", code="backup_changed")
+        acceptable(Taken(after, []))
+        seen[:] = [app.store.snapshot(), after]
+
+    dry = asks_for(visit.request, "dryRun")
+    if dry:
+        check(*app.store.backup(name))
+    else:
+        app.store.restore(name, check)
+        audit.note(app, visit, "restore", "database", name)
+    before, after = seen
+    answer = told(app, visit, before, Taken(after, []), dry=dry)
+    if not dry:
+        put_in_force(app, visit)
+    return answer
+
+
+def acceptable(found: Taken) -> Taken:
+    """Raises Conflict when nobody could sign in afterwards who may undo it."""
+    if not firststart.has_administrator(found.snapshot.users):
+        raise Conflict(
+            "It has no enabled administrator with a password, so nobody could sign in to change anything. "
+            "Nothing was changed.",
+            code="last_administrator",
+        )
+    return found
+
+
+def told(app: App, visit: Visit, before: Snapshot, found: Taken, *, dry: bool) -> Response:
+    notices = list(found.notices)
+    if visit.caller.user is not None and heir_of(visit.caller.user, found.snapshot) is None:
+        notices.append("Your own account is not an administrator in it: you will be signed out.")
+    return private_json({**interchange.changes(before, found.snapshot), "notices": notices, "dryRun": dry})
+
+
+def put_in_force(app: App, visit: Visit) -> None:
+    """Settings, master key, and the session of whoever did it, whatever has become of their password."""
+    user, session = visit.caller.user, visit.caller.session
+    if user is not None and session is not None:
+        heir = heir_of(user, app.store.snapshot())
+        if heir is not None:
+            app.sessions.hand_over(session, heir)
+    app.take_settings()
+
+
+def heir_of(user: User, after: Snapshot) -> User | None:
+    """The same person in another state of the database: by name, else by id, if still an administrator."""
+    same = after.users_by_name.get(user.username.casefold()) or after.users.get(user.id)
+    return same if same is not None and same.enabled and same.role == "admin" else None

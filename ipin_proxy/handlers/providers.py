@@ -1,0 +1,63 @@
+"""A provider's own word, before it is saved and after: whether it answers and takes its key, and what it serves."""
+
+from __future__ import annotations
+
+from .. import probe
+from ..app import App, Visit
+from ..bodies import json_object, private_json
+from ..kinds import PROVIDERS, changed_provider, new_provider
+from ..presets import PRESETS
+from ..records import Provider
+from ..web.response import Response
+from ..web.task import Steps
+
+UNNAMED = "new"
+
+
+def presets(app: App, visit: Visit) -> Response:
+    """`GET /api/admin/presets`: where to start from, in the order to show them."""
+    return private_json({"presets": [preset.to_json() for preset in PRESETS]})
+
+
+def test(app: App, visit: Visit) -> Steps:
+    """`POST …/providers/{id}/test`: `{ok, status, latencyMs, message}`, whatever the provider does."""
+    finding = yield from probe.check(app, named_provider(app, visit))
+    return private_json(finding.to_json())
+
+
+def list_models(app: App, visit: Visit) -> Steps:
+    """`GET …/providers/{id}/models`: `{"models": [{id, name}]}` as the provider lists them."""
+    models = yield from probe.list_models(app, named_provider(app, visit))
+    return private_json({"models": models})
+
+
+def test_unsaved(app: App, visit: Visit) -> Steps:
+    """`POST …/providers/test`: the same for a provider as it stands in the form, saved or not."""
+    finding = yield from probe.check(app, unsaved_provider(app, visit))
+    return private_json(finding.to_json())
+
+
+def list_models_unsaved(app: App, visit: Visit) -> Steps:
+    """`POST …/providers/models`: likewise."""
+    models = yield from probe.list_models(app, unsaved_provider(app, visit))
+    return private_json({"models": models})
+
+
+def named_provider(app: App, visit: Visit) -> Provider:
+    provider = app.catalog().providers.get(visit.params["id"])
+    if provider is None:
+        raise PROVIDERS.nothing_called(visit.params["id"])
+    return provider
+
+
+def unsaved_provider(app: App, visit: Visit) -> Provider:
+    """The provider of a form. With the id of one there is, it is that one with these changes, under the rules of PUT: a
+    blank or masked key is the stored one, and goes to no other origin. Raises BadRequest."""
+    given = PROVIDERS.known(json_object(visit.request))
+    if given.get("id") in (None, ""):
+        given["id"] = UNNAMED
+    else:
+        before = app.catalog().providers.get(str(given["id"]))
+        if before is not None:
+            return changed_provider(before, given)
+    return Provider.from_json(new_provider(given))

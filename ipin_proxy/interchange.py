@@ -1,0 +1,251 @@
+"""The database as a document to take away and to bring back.
+
+`document` writes it, without secrets unless asked for. `taken` reads one against what is stored: a section that the document
+lacks stays, a section it has takes the place of the stored one, and in it a masked or missing secret stays what it is for
+a record with the same id, never for another host. `changes` says what is different between two states. Values in, values
+out: who may, and when it is saved, is the handlers' affair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from . import columns, config
+from .errors import BadRequest
+from .firststart import APPLIED
+from .kinds import check_origin
+from .records import SENSITIVE_NAME, Json, Provider, Record, User, VirtualKey, is_mask, keep_secrets
+from .snapshot import SECTIONS, Broken, Section, Snapshot, as_json, understood
+
+MASTER_HASH = "masterKeyHash"
+OURS = frozenset({MASTER_HASH, "masterKeyHint", APPLIED})  # settings only the server makes; two of them are secrets
+KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users": "user", "aliases": "alias"}
+# What is a secret in the file goes by the name it has in a form.
+SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
+PLACE = re.compile(r"([A-Za-z]+)(?:\[\d+\][^:\s]*)?(?=:? )")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the database will be, and what a person should know before."""
+
+    snapshot: Snapshot
+    notices: list[str]
+
+
+# -- out --------------------------------------------------------------------------------------------------------------
+
+
+def document(snapshot: Snapshot, *, secrets: bool) -> Json:
+    """The document as it is in the file; without `secrets`, masks stand where they were, or nothing."""
+    found = as_json(snapshot)
+    if secrets:
+        return found
+    for section in SECTIONS:
+        records = getattr(snapshot, section.attribute).values()
+        found[section.member] = [without_secrets(record) for record in records]
+    settings = {name: value for name, value in snapshot.settings.items() if name not in OURS}
+    found = {name: value for name, value in found.items() if not SENSITIVE_NAME.search(name) or name in KINDS}
+    return {**found, "settings": {name: value for name, value in settings.items() if not SENSITIVE_NAME.search(name)}}
+
+
+def without_secrets(record: Record) -> Json:
+    """A record as an administrator sees it, with the members alone that are not at their default."""
+    stored = record.to_json()
+    return {name: value for name, value in record.public_json().items() if name in stored or name == "key"}
+
+
+# -- in ---------------------------------------------------------------------------------------------------------------
+
+
+def taken(data: Any, before: Snapshot, offered: Container[str] = ()) -> Taken:
+    """What the database becomes with this document; `offered` are providers that are there without being stored. Raises
+    BadRequest with the place in `param`."""
+    notices: list[str] = []
+    if not isinstance(data, dict):
+        raise BadRequest("The document must be a JSON object with providers, models, apiKeys …")
+    filled = {**before.extra, **data}
+    for section in SECTIONS:
+        filled[section.member] = filled_section(section, data.get(section.member), before, notices)
+    filled["settings"] = settings_of(data.get("settings"), before)
+    try:
+        found = understood(filled)
+    except Broken as error:
+        raise BadRequest(f"The document cannot be taken: {error}.", param=place_of(error)) from error
+    check_origins(data.get("providers") or [], before, found.snapshot)
+    after = with_known_records(found.snapshot, before)
+    for model in after.models.values():
+        is_missing = model.provider_id not in after.providers and model.provider_id not in offered
+        if is_missing and (model.id not in before.models or model.provider_id in before.providers):
+            notices.append(f"The model '{model.id}' names the provider '{model.provider_id}', which is not there.")
+    return Taken(after, [*found.notices, *notices])
+
+
+def check_origins(rows: list[Json], before: Snapshot, after: Snapshot) -> None:
+    """No stored secret goes to another host because of a document, either."""
+    for place, row in enumerate(rows):
+        stored = before.providers.get(row["id"])
+        if stored is not None:
+            try:
+                check_origin(stored, after.providers[stored.id], row)
+            except BadRequest as error:
+                where = f"providers[{place}].{error.param}"
+                raise BadRequest(f"Provider '{stored.id}': {error.message}", param=where) from error
+
+
+def filled_section(section: Section, rows: Any, before: Snapshot, notices: list[str]) -> Any:
+    """The rows with the secrets they left out. What is not a list of objects is left for the reader to complain about."""
+    stored: Mapping[str, Any] = getattr(before, section.attribute)
+    if rows is None:
+        return [record.to_json() for record in stored.values()]
+    if not isinstance(rows, list):
+        return rows
+    found = []
+    for row in rows:
+        if not isinstance(row, dict):
+            found.append(row)
+            continue
+        known = stored.get(str(row.get("id")))
+        hidden = known.extra if known is not None else {}
+        row = {**{name: value for name, value in hidden.items() if SENSITIVE_NAME.search(name)}, **row}
+        if section.kind is Provider:
+            found.append(filled_provider(row, known, notices))
+        elif section.kind is User:
+            found.append(filled_user(row, known, notices))
+        elif section.kind is VirtualKey:
+            found += filled_key(row, known, notices)
+        else:
+            found.append(row)
+    return found
+
+
+def filled_provider(row: Json, stored: Provider | None, notices: list[str]) -> Json:
+    if stored is not None:
+        found = keep_secrets(stored, row)
+        if "apiKey" not in found and stored.api_key is not None:
+            found["apiKey"] = stored.api_key
+    else:
+        found = dict(row)
+        key = row.get("apiKey")
+        if isinstance(key, str) and is_mask(key):
+            del found["apiKey"]
+            notices.append(f"The provider '{row.get('id')}' comes without its API key; enter it afterwards.")
+    headers = found.get("headers")
+    if isinstance(headers, dict):
+        known = {name.lower() for name in stored.headers} if stored is not None else set()
+        masked = [
+            name
+            for name, value in headers.items()
+            if SENSITIVE_NAME.search(name) and isinstance(value, str) and is_mask(value) and name.lower() not in known
+        ]
+        found["headers"] = {name: value for name, value in headers.items() if name not in masked}
+        notices += [f"The provider '{row.get('id')}' comes without its header '{name}'." for name in masked]
+    return found
+
+
+def filled_user(row: Json, stored: User | None, notices: list[str]) -> Json:
+    password = row.get("password")
+    if password is None or (isinstance(password, str) and not password.strip("*•")):
+        row.pop("password", None)
+        if row.get("passwordHash") is None:
+            row["passwordHash"] = stored.password_hash if stored is not None else None
+            if stored is None:
+                notices.append(f"The user '{row.get('username')}' comes without a password; set one afterwards.")
+    return row
+
+
+def filled_key(row: Json, stored: VirtualKey | None, notices: list[str]) -> list[Json]:
+    """The row, or nothing: a key that nobody knows is none."""
+    key = row.get("key")
+    if key is None or (isinstance(key, str) and (not key.strip() or is_mask(key))):
+        row.pop("key", None)
+        if row.get("keyHash") is None:
+            if stored is None:
+                notices.append(
+                    f"The API key '{row.get('name') or row.get('id')}' is left out: its secret is not in the document."
+                )
+                return []
+            row |= {"keyHash": stored.key_hash, "keyHint": stored.key_hint}
+    return [row]
+
+
+def settings_of(given: Any, before: Snapshot) -> Any:
+    """The settings of a document; the server's own stay where it has none. Raises BadRequest."""
+    if given is None:
+        return dict(before.settings)
+    if not isinstance(given, dict):
+        return given
+    ours = {line.name for line in config.SETTINGS}
+    kept = {name: value for name, value in before.settings.items() if name in OURS or SENSITIVE_NAME.search(name)}
+    found = {**{name: value for name, value in before.settings.items() if name in given or name in kept}, **given}
+    for name in ours & given.keys():
+        try:
+            value = config.check_database_setting(name, given[name])
+        except BadRequest as error:
+            raise BadRequest(error.message, param=f"settings.{name}") from error
+        if value is None:
+            del found[name]
+        else:
+            found[name] = value
+    digest = found.get(MASTER_HASH)
+    if digest is not None and not (isinstance(digest, str) and columns.HEX_SHA256.fullmatch(digest)):
+        raise BadRequest(f"{MASTER_HASH} must be a SHA-256 in hex.", param=f"settings.{MASTER_HASH}")
+    return found
+
+
+def with_known_records(after: Snapshot, before: Snapshot) -> Snapshot:
+    """The same with the stored records where nothing of them has changed; when a key was last used only moves on."""
+    sections: dict[str, dict[str, Any]] = {}
+    for section in SECTIONS:
+        stored = getattr(before, section.attribute)
+        sections[section.attribute] = found = {}
+        for id_, record in getattr(after, section.attribute).items():
+            known = stored.get(id_)
+            if isinstance(record, VirtualKey) and known is not None:
+                record = replace(record, last_used_at=max(record.last_used_at or 0, known.last_used_at or 0) or None)
+            found[id_] = known if known is not None and known.to_json() == record.to_json() else record
+    return Snapshot.of(**sections, settings=after.settings, extra=after.extra)
+
+
+def place_of(error: Broken) -> str | None:
+    """`providers[2].baseUrl: …` and `models is …` name their place; other complaints are about the whole."""
+    found = PLACE.match(str(error))
+    return found[0] if found and found[1] in (*KINDS, "settings") else None
+
+
+# -- the difference ---------------------------------------------------------------------------------------------------
+
+
+def changes(before: Snapshot, after: Snapshot) -> dict[str, list[Json]]:
+    """`{added, changed, removed}`: `{kind, id}` each, and `fields` (the members, never their values) for the changed."""
+    found: dict[str, list[Json]] = {"added": [], "changed": [], "removed": []}
+    for section in SECTIONS:
+        compare(
+            KINDS[section.member],
+            {id_: record.to_json() for id_, record in getattr(before, section.attribute).items()},
+            {id_: record.to_json() for id_, record in getattr(after, section.attribute).items()},
+            found,
+        )
+    compare("setting", as_values(before.settings), as_values(after.settings), found)
+    compare("other", as_values(before.extra), as_values(after.extra), found)
+    return found
+
+
+def compare(kind: str, before: Mapping[str, Json], after: Mapping[str, Json], found: dict[str, list[Json]]) -> None:
+    for id_, now in after.items():
+        if id_ not in before:
+            found["added"].append({"kind": kind, "id": id_})
+            continue
+        was = before[id_]
+        fields = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+        if fields:
+            names = list(dict.fromkeys(SHOWN_AS.get(name, name) for name in fields))
+            found["changed"].append({"kind": kind, "id": id_, "fields": names})
+    found["removed"] += [{"kind": kind, "id": id_} for id_ in before if id_ not in after]
+
+
+def as_values(plain: Mapping[str, Any]) -> dict[str, Json]:
+    return {name: {"value": value} for name, value in plain.items()}

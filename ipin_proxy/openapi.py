@@ -1,0 +1,229 @@
+"""The API described for machines and for the page that shows it: OpenAPI 3.1, made of the table of routes.
+
+What the table cannot say stands here in `ABOUT`: a sentence for each route, and an example of its body where it takes one.
+A route without its line, or a line without its route, fails a test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from . import __version__
+from .app import ADMIN, KEY, PUBLIC, USER
+from .web.router import Route
+
+Json = dict[str, Any]
+
+CHAT, INPUTS, MEDIA, MODELS = "Chat and text", "Embeddings and ranking", "Images and audio", "Models"
+SERVER, PEOPLE, PROVIDERS, RECORDS, UPKEEP, PAGES = (
+    "Server",
+    "People",
+    "Administration: providers",
+    "Administration: models, keys, users",
+    "Administration: settings and data",
+    "Pages",
+)
+FILE = "a file"  # in the example of an upload
+MESSAGES = [{"role": "user", "content": "Hello!"}]
+SECURITY: dict[str, list[Json]] = {
+    PUBLIC: [],
+    KEY: [{"key": []}, {"keyHeader": []}, {"session": []}],
+    USER: [{"token": []}, {"session": []}],
+    ADMIN: [{"token": []}, {"session": []}],
+}
+SCHEMES: Json = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key that an administrator made."},
+    "keyHeader": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in another header."},
+    "token": {"type": "http", "scheme": "bearer", "description": "The token that signing in answers."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "ipin_session", "description": "Set by signing in."},
+}
+ERROR: Json = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+
+class About(NamedTuple):
+    """What a route is for; `body` is an example of what it takes, `query` names what may stand behind the path, `answers`
+    says what comes back when it is no JSON."""
+
+    tag: str
+    summary: str
+    body: Json | None = None
+    query: tuple[str, ...] = ()
+    answers: str = "application/json"
+
+
+def record(noun: str, plural: str, path: str, example: Json, several: str = "") -> dict[str, About]:
+    """The five routes every kind of record has."""
+    tag = PROVIDERS if noun == "provider" else RECORDS
+    return {
+        f"GET {path}": About(tag, f"List the {plural}"),
+        f"POST {path}": About(tag, f"Add a {noun}{several}", example),
+        f"GET {path}/{{id}}": About(tag, f"Read one {noun}"),
+        f"PUT {path}/{{id}}": About(tag, f"Change members of a {noun}; secrets left out stay", example),
+        f"DELETE {path}/{{id}}": About(tag, f"Delete a {noun}"),
+    }
+
+
+PROVIDER = {"id": "home", "name": "At home", "baseUrl": "http://localhost:8000/v1", "apiKey": "…"}
+SIGN_IN = {"username": "admin", "password": "…"}
+DOCUMENT = {"version": 1, "providers": [PROVIDER], "models": [], "apiKeys": [], "users": []}
+BULK = {"ids": ["first", "second"], "action": "disable"}
+ABOUT: dict[str, About] = {
+    "POST /v1/chat/completions": About(CHAT, "Answer a conversation", {"model": "demo", "messages": MESSAGES}),
+    "POST /v1/completions": About(CHAT, "Continue a text", {"model": "demo", "prompt": "Once upon a time"}),
+    "POST /v1/responses": About(CHAT, "Answer in the form of the Responses API", {"model": "demo", "input": "Hello!"}),
+    "GET /v1/responses": About(CHAT, "Refuse a WebSocket with 426, so that clients use POST"),
+    "POST /v1/embeddings": About(INPUTS, "Turn texts into vectors", {"model": "my-embedding", "input": ["Hello!"]}),
+    "POST /v1/rerank": About(
+        INPUTS,
+        "Sort documents by a question",
+        {"model": "my-reranker", "query": "Where?", "documents": ["Here.", "There."]},
+    ),
+    "POST /v1/moderations": About(INPUTS, "Judge a text", {"model": "my-moderation", "input": "Hello!"}),
+    "POST /v1/images/generations": About(MEDIA, "Draw an image", {"model": "my-image", "prompt": "A lighthouse"}),
+    "POST /v1/images/edits": About(
+        MEDIA, "Change an image", {"model": "my-image", "prompt": "At night", "image": FILE}
+    ),
+    "POST /v1/audio/speech": About(
+        MEDIA, "Say a text", {"model": "my-speech", "input": "Hello!", "voice": "alloy"}, answers="audio/mpeg"
+    ),
+    "GET /v1/models": About(MODELS, "List the models this key may use"),
+    "GET /v1/models/{id}": About(MODELS, "Read one model"),
+    "GET /health": About(SERVER, "Say that the server is alive"),
+    "GET /ready": About(SERVER, "Say whether it takes calls: loaded, and not shutting down"),
+    "GET /api/hello": About(SERVER, "Answer a client's warm-up with an empty 200", answers=""),
+    "GET /openapi.json": About(SERVER, "Describe the API: this document"),
+    "POST /api/admin/login": About(PEOPLE, "Sign in as an administrator", SIGN_IN),
+    "POST /api/user/login": About(PEOPLE, "Sign in", SIGN_IN),
+    "POST /api/logout": About(PEOPLE, "Sign out; with everywhere=1 in every browser", query=("everywhere",)),
+    "GET /api/session": About(PEOPLE, "Say who is signed in, or null"),
+    "GET /api/user/me": About(PEOPLE, "Read one's own account and key"),
+    "GET /api/user/usage": About(PEOPLE, "Read one's own usage"),
+    "POST /api/user/key/rotate": About(PEOPLE, "Replace one's own key; the answer has the new one, once"),
+    "PUT /api/user/password": About(PEOPLE, "Change one's own password", {"currentPassword": "…", "newPassword": "…"}),
+    "GET /api/admin/presets": About(PROVIDERS, "List well-known providers to start from"),
+    **record("provider", "providers", "/api/admin/providers", PROVIDER),
+    "POST /api/admin/providers/test": About(PROVIDERS, "Test a provider before it is saved", PROVIDER),
+    "POST /api/admin/providers/models": About(PROVIDERS, "List a provider's models before it is saved", PROVIDER),
+    "POST /api/admin/providers/{id}/test": About(PROVIDERS, "Test a provider"),
+    "GET /api/admin/providers/{id}/models": About(PROVIDERS, "List what a provider says it serves"),
+    **record(
+        "model",
+        "models",
+        "/api/admin/models",
+        {"id": "my-model", "providerId": "home", "type": "chat"},
+        ', or several at once as {"models": […]}',
+    ),
+    "POST /api/admin/models/bulk": About(RECORDS, "Enable, disable or delete several models", BULK),
+    **record("key", "keys", "/api/admin/apikeys", {"name": "Class 7b", "allowedModels": ["my-model"]}),
+    "POST /api/admin/apikeys/bulk": About(RECORDS, "Enable, disable or delete several keys", BULK),
+    "POST /api/admin/apikeys/{id}/rotate": About(RECORDS, "Replace a key; the answer has the new one, once"),
+    **record("user", "users", "/api/admin/users", {"username": "somebody", "password": "…", "role": "user"}),
+    "GET /api/admin/settings": About(UPKEEP, "List the settings, their values and where each comes from"),
+    "PUT /api/admin/settings": About(
+        UPKEEP, "Change settings in the database; null removes one", {"LOG_LEVEL": "debug"}
+    ),
+    "GET /api/admin/export": About(UPKEEP, "Download the database; secrets=1 includes the secrets", query=("secrets",)),
+    "POST /api/admin/import": About(
+        UPKEEP, "Take in a database; dryRun=1 only says what would change", DOCUMENT, query=("dryRun",)
+    ),
+    "GET /api/admin/backups": About(UPKEEP, "List the kept versions of the database"),
+    "POST /api/admin/backups/{name}/restore": About(
+        UPKEEP, "Go back to a kept version; dryRun=1 only says what would change", {"time": 0}, query=("dryRun",)
+    ),
+    "GET /": About(PAGES, "The page to sign in on", answers="text/html"),
+    "GET /admin.html": About(PAGES, "The administrators' page", answers="text/html"),
+    "GET /user.html": About(PAGES, "Everybody's own page", answers="text/html"),
+    "GET /chat.html": About(PAGES, "The chat page", answers="text/html"),
+    "GET /style.css": About(PAGES, "The pages' stylesheet", answers="text/css"),
+    "GET /theme.js": About(PAGES, "The pages' choice of light or dark", answers="text/javascript"),
+    "GET /icons.svg": About(PAGES, "The pages' icons", answers="image/svg+xml"),
+    "GET /favicon.ico": About(PAGES, "The pages' icon in a browser's tab", answers="image/svg+xml"),
+    "GET /js/{path}": About(PAGES, "The pages' scripts", answers="text/javascript"),
+}
+
+
+def document(routes: Iterable[Route]) -> Json:
+    """The OpenAPI document of these routes."""
+    paths: dict[str, Json] = {}
+    for route in routes:
+        path = route.pattern.replace("...}", "}")
+        paths.setdefault(path, {})[route.method.lower()] = operation(route, path)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "iPin Proxy",
+            "version": __version__,
+            "description": "Every AI provider behind one OpenAI-compatible API. Any /v1 path also answers behind the id of a "
+            "provider, /{provider}/v1/…, which pins it to that provider. Ids may hold slashes, as they are or as %2F.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"securitySchemes": SCHEMES, "schemas": {"Error": ERROR}},
+    }
+
+
+def operation(route: Route, path: str) -> Json:
+    about = ABOUT[f"{route.method} {path}"]
+    answer: Json = {"description": "It worked."}
+    if about.answers:
+        answer["content"] = {about.answers: {}}
+    found: Json = {
+        "operationId": re.sub(r"[^A-Za-z0-9]+", "_", f"{route.method.lower()} {path}").strip("_"),
+        "summary": about.summary,
+        "tags": [about.tag],
+        "x-access": route.access,
+        "security": SECURITY[route.access],
+        "parameters": parameters(path, about.query),
+        "responses": {
+            "2XX": answer,
+            "default": {
+                "description": "An error.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            },
+        },
+    }
+    if about.body is not None:
+        is_upload = FILE in about.body.values()
+        media = "multipart/form-data" if is_upload else "application/json"
+        content: Json = {"schema": {"type": "object", "properties": schemas_of(about.body)}}
+        if not is_upload:
+            content["example"] = about.body
+        found["requestBody"] = {"content": {media: content}}
+    return found
+
+
+def parameters(path: str, query: tuple[str, ...]) -> list[Json]:
+    text = {"type": "string"}
+    found: list[Json] = [
+        {"name": name, "in": "path", "required": True, "schema": text} for name in re.findall(r"\{(\w+)\}", path)
+    ]
+    return found + [{"name": name, "in": "query", "schema": {"enum": ["0", "1"]}} for name in query]
+
+
+def schemas_of(example: Json) -> Json:
+    """The types of the members an example shows; others are possible everywhere."""
+    kinds = ((str, "string"), (bool, "boolean"), (int, "integer"), (list, "array"))
+    binary = {"type": "string", "format": "binary"}
+    return {
+        name: binary
+        if value == FILE
+        else {"type": next((word for kind, word in kinds if isinstance(value, kind)), "object")}
+        for name, value in example.items()
+    }

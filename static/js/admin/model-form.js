@@ -1,0 +1,144 @@
+/** The form of a model: its public name, where it is served, what it can take, what it costs, and who stands in for it. */
+
+import { ApiError, at, post, put } from "../api.js";
+import { h, icon } from "../dom.js";
+import { formDialog } from "../parts/dialog.js";
+import { field } from "../parts/field.js";
+import { rows } from "../parts/rows.js";
+import { toast } from "../parts/toast.js";
+import { fetchListed } from "./model-picker.js";
+import { TYPES, guessImages, guessType } from "./model-types.js";
+
+const PRICES = [
+  ["input", "Input", "per million tokens"],
+  ["output", "Output", "per million tokens"],
+  ["cachedInput", "Cached input", "per million tokens"],
+  ["cacheWrite", "Cache write", "per million tokens"],
+  ["reasoning", "Reasoning", "per million tokens"],
+  ["perSecond", "Audio", "per second"],
+  ["perImage", "Image", "each"],
+  ["perPage", "Page", "each"],
+  ["perRequest", "Call", "each"],
+];
+
+/** The dialog for a model, stored or new. `models` and `providers` are all there are. Resolves to the record or undefined. */
+export function editModel({ model = null, providerId = "", models, providers }) {
+  const isNew = !model;
+  const from = model ?? { id: "", name: "", providerId: providerId || providers[0]?.id || "", type: "chat", enabled: true };
+  const others = models.filter((each) => each.id !== from.id);
+  const providerOptions = providers.map((each) => [each.id, each.enabled ? each.name : `${each.name} (disabled)`]);
+  if (from.providerId && !providers.some((each) => each.id === from.providerId)) providerOptions.unshift([from.providerId, `${from.providerId} (not there)`]);
+  let [isOwnType, isOwnImages] = [!isNew, !isNew];
+
+  const guess = (name) => {
+    if (!isOwnType) type.value = guessType(name);
+    if (!isOwnImages) images.value = guessImages(name);
+  };
+  const upstream = field({ label: "Name at the provider", name: "upstreamModel", value: from.upstreamModel ?? "", optional: true, spellcheck: "false", suggestions: [], hint: "Only if it differs from the id.", oninput: guess });
+  const provider = field({ label: "Provider", name: "providerId", type: "select", required: true, missing: "Add a provider first.", options: providerOptions, value: from.providerId });
+  const type = field({ label: "Type", name: "type", type: "select", options: TYPES, value: from.type, oninput: () => (isOwnType = true) });
+  const images = field({ label: h("span.with-icon", icon("camera"), "Takes images"), name: "supportsImageUpload", type: "switch", value: from.supportsImageUpload, oninput: () => (isOwnImages = true) });
+  const video = field({ label: h("span.with-icon", icon("video"), "Takes videos"), name: "supportsVideoUpload", type: "switch", value: from.supportsVideoUpload });
+
+  /** What the provider lists, once somebody is about to type the name. */
+  async function suggest() {
+    const id = provider.value;
+    const list = upstream.querySelector("datalist");
+    if (!id || list.dataset.provider === id) return;
+    list.dataset.provider = id;
+    list.replaceChildren();
+    try {
+      const listed = await fetchListed({ id });
+      if (provider.value === id) list.replaceChildren(...listed.map((each) => h("option", { value: each.id })));
+    } catch (error) {
+      // Suggestions are a kindness: without them the name is typed.
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  const nodes = h(
+    "div.fields",
+    field({
+      label: "Id",
+      name: "id",
+      value: from.id,
+      required: true,
+      missing: "Give it the name that callers ask for.",
+      disabled: !isNew,
+      spellcheck: "false",
+      autocapitalize: "off",
+      hint: isNew ? "What callers write as the model." : "What callers write as the model; it cannot be changed.",
+      check: (value) => isNew && models.some((each) => each.id === value) && `There is a model "${value}" already.`,
+      oninput: (value) => upstream.value === "" && guess(value),
+    }),
+    field({ label: "Display name", name: "name", value: from.name === from.id ? "" : from.name, optional: true }),
+    provider,
+    upstream,
+    type,
+    field({ label: "Context window", name: "contextWindow", type: "number", step: "1", value: from.contextWindow, placeholder: "tokens", hint: "How many tokens it takes at most, if known." }),
+    h("div.switches.across", images, video, field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled })),
+    h("details.more", { open: Boolean(from.price) }, h("summary", "Prices, in US dollars"), h("div.prices", PRICES.map(([name, label, unit]) => field({ label, name: `price.${name}`, type: "number", value: from.price?.[name], hint: unit })))),
+    h(
+      "details.more",
+      { open: Boolean(from.fallbacks?.length || from.deployments?.length) },
+      h("summary", "Fallbacks and further places"),
+      h(
+        "div.stack",
+        field({
+          label: "Fallbacks",
+          name: "fallbacks",
+          hint: "Other models that answer, in this order, when this one cannot.",
+          ...rows({ columns: [{ name: "id", label: "Model", type: "select", options: others.map((each) => [each.id, each.id]), wide: true }], add: "Add a fallback", noun: "fallback", ordered: true }),
+          value: (from.fallbacks ?? []).map((id) => ({ id })),
+        }),
+        field({
+          label: "Further places",
+          name: "deployments",
+          hint: "The same model at other providers. A place with weight 2 gets twice the calls of one with weight 1.",
+          ...rows({
+            columns: [
+              { name: "providerId", label: "Provider", type: "select", options: providers.map((each) => [each.id, each.name]) },
+              { name: "upstreamModel", label: "Name there", placeholder: "Name there, if different" },
+              { name: "weight", label: "Weight", type: "number", placeholder: "1" },
+            ],
+            add: "Add a place",
+            noun: "place",
+          }),
+          value: from.deployments ?? [],
+        }),
+      ),
+    ),
+  );
+  upstream.control.addEventListener("focus", suggest);
+  return formDialog({
+    title: isNew ? "Add a model" : `Edit ${model.name}`,
+    size: "wide",
+    content: nodes,
+    submit: isNew ? "Add model" : "Save",
+    save: async (values) => {
+      const record = recordOf(values, model);
+      const saved = isNew ? await post("/api/admin/models", record) : await put(at("/api/admin/models", model.id), record);
+      toast(isNew ? `${saved.id} is added.` : `${saved.id} is saved.`);
+      return saved;
+    },
+  });
+}
+
+function recordOf(values, model) {
+  const price = {};
+  const record = {};
+  for (const [name, value] of Object.entries(values)) {
+    if (!name.startsWith("price.")) record[name] = value;
+    else if (value !== null) price[name.slice(6)] = value;
+  }
+  const places = values.deployments.filter((each) => each.providerId).map(({ providerId, upstreamModel, weight }) => ({ providerId, ...(upstreamModel ? { upstreamModel } : {}), weight: weight ?? 1 }));
+  return {
+    ...record,
+    ...(model ? { id: model.id } : {}),
+    name: values.name || values.id || model?.id,
+    upstreamModel: values.upstreamModel || null,
+    price: Object.keys(price).length ? price : null,
+    fallbacks: [...new Set(values.fallbacks.map((each) => each.id).filter(Boolean))],
+    deployments: places,
+  };
+}

@@ -1,0 +1,130 @@
+/** One chat completion: asks for it, fills the answer while it comes, and takes the time. No page. */
+
+import { ApiError, errorOf, send } from "../api.js";
+import { Exchange } from "../play/record.js";
+import { events } from "../stream.js";
+
+export const PATH = "/v1/chat/completions";
+
+/**
+ * Asks, and fills `answer` (a message of a conversation): text, reasoning, tools, state, error, stats. `changed()` is
+ * called whenever something came. Never throws: a failure is in the answer, and a stop keeps what there is. Answers the
+ * Exchange.
+ */
+export async function ask(body, answer, { key, signal, changed = () => {} } = {}) {
+  const exchange = new Exchange(PATH, body, { hasKey: Boolean(key) });
+  const taken = { firstAt: 0, usage: null, finish: "" };
+  try {
+    const response = await send(PATH, { method: "POST", body, key, signal, patienceMs: 0, quiet: true, asIs: true });
+    exchange.answered(response.status, response.headers);
+    if (!response.ok) throw await errorOf(response);
+    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+    if (isStream) await stream(response, exchange, answer, taken, changed);
+    else await whole(response, exchange, answer, taken);
+    answer.state = "done";
+  } catch (error) {
+    failure(error, exchange, answer, signal);
+  }
+  exchange.ended();
+  answer.stats = measured(exchange, taken);
+  changed();
+  return exchange;
+}
+
+async function stream(response, exchange, answer, taken, changed) {
+  for await (const { event, data } of events(response)) {
+    exchange.heard(`${event === "message" ? "" : `event: ${event}\n`}data: ${data}\n\n`);
+    if (data === "[DONE]") continue; // leaving here would look like hanging up
+    const chunk = parsed(data);
+    if (!chunk) continue;
+    if (chunk.error) throw refusal(chunk.error, exchange);
+    const choice = chunk.choices?.[0];
+    if (grow(answer, choice?.delta)) {
+      taken.firstAt ||= performance.now();
+      answer.state = "growing";
+    }
+    taken.usage = chunk.usage ?? taken.usage;
+    taken.finish = choice?.finish_reason ?? taken.finish;
+    changed();
+  }
+}
+
+async function whole(response, exchange, answer, taken) {
+  const json = (exchange.json = parsed(await response.text()));
+  if (!json?.choices?.length) throw new ApiError("The answer is not a chat completion; the raw response shows what came.", { status: response.status, code: "bad_answer", requestId: exchange.header("x-request-id") });
+  grow(answer, json.choices[0].message);
+  taken.usage = json.usage ?? null;
+  taken.finish = json.choices[0].finish_reason ?? "";
+}
+
+/** Adds what a delta, or a whole message, brings. Answers whether that was anything to see. */
+function grow(answer, delta) {
+  if (!delta) return false;
+  // Providers disagree about the name of what a model thinks before it speaks.
+  const reasoning = delta.reasoning_content ?? delta.reasoning ?? "";
+  const text = textOf(delta.content) || delta.refusal || "";
+  if (typeof reasoning === "string") answer.reasoning += reasoning;
+  answer.text += text;
+  for (const call of delta.tool_calls ?? []) growTool(answer.tools, call);
+  return Boolean(text || reasoning || delta.tool_calls?.length);
+}
+
+const textOf = (content) => (Array.isArray(content) ? content.map((part) => part.text ?? "").join("") : (content ?? ""));
+
+function growTool(tools, call) {
+  const tool = (tools[call.index ?? tools.length] ??= { name: "", arguments: "" });
+  tool.name ||= call.function?.name ?? "";
+  tool.arguments += call.function?.arguments ?? "";
+}
+
+function failure(error, exchange, answer, signal) {
+  if (signal?.aborted) {
+    answer.state = "stopped";
+    exchange.note = "Stopped on this page.";
+    return;
+  }
+  const told = error instanceof ApiError ? error : cut(error, exchange);
+  answer.state = "failed";
+  answer.error = { message: told.message, code: told.code, status: told.status, requestId: told.requestId };
+  if (told.body && exchange.json === undefined && !exchange.text) {
+    if (typeof told.body === "object") exchange.json = told.body;
+    else exchange.note = told.body;
+  }
+}
+
+/** A connection that broke in the middle of an answer. Anything else is a fault of ours, and is thrown. */
+function cut(error, exchange) {
+  if (!exchange.status) throw error;
+  const requestId = exchange.header("x-request-id");
+  return new ApiError("The connection broke before the answer was complete. Try again.", { code: "cut_off", requestId });
+}
+
+function refusal(error, exchange) {
+  const told = typeof error === "string" ? { message: error } : error;
+  const message = told.message || "The provider ended the answer with an error.";
+  return new ApiError(message, { status: exchange.status, code: told.code ?? told.type ?? "", requestId: exchange.header("x-request-id") });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** `{ firstMs, tookMs, inputTokens, outputTokens, perSecond, finish }`; null is "not told". */
+function measured(exchange, { firstAt, usage, finish }) {
+  const firstMs = firstAt ? firstAt - exchange.startedAt : null;
+  const outputTokens = usage?.completion_tokens ?? null;
+  const growingS = (exchange.tookMs - (firstMs ?? 0)) / 1000;
+  return {
+    firstMs,
+    tookMs: exchange.tookMs,
+    inputTokens: usage?.prompt_tokens ?? null,
+    outputTokens,
+    // Too short a time says nothing about a speed.
+    perSecond: outputTokens && growingS > 0.05 ? outputTokens / growingS : null,
+    finish,
+  };
+}

@@ -1,0 +1,184 @@
+/** The chat page: a key or the session, a model, and a conversation that stays in this browser. */
+
+import { ApiError } from "../api.js";
+import { fill, h, icon } from "../dom.js";
+import { exactly } from "../format.js";
+import { connectionBar } from "../parts/connection.js";
+import { confirmDialog, openDialog } from "../parts/dialog.js";
+import { empty, failed, loading } from "../parts/faces.js";
+import { menuButton } from "../parts/menu.js";
+import { currentUser, homeOf, keepSignedIn, signOut } from "../parts/session.js";
+import { themePicker } from "../parts/theme.js";
+import { toast } from "../parts/toast.js";
+import { modelPicker } from "../play/model-picker.js";
+import { Conversation, keep, restore } from "./conversation.js";
+import { modelsOf, rememberedKey } from "./key.js";
+import { talk } from "./talk.js";
+
+const NAME = "ipin-chat";
+
+const main = document.getElementById("main");
+const tools = document.getElementById("tools");
+const heading = main.querySelector("h1");
+const kept = restore(localStorage, NAME) ?? {};
+const conversation = new Conversation(kept.conversation);
+let model = new URLSearchParams(location.search).get("model") ?? kept.model ?? "";
+let draft = kept.draft ?? "";
+let user = null;
+let key = rememberedKey();
+let chat = null;
+let isFull = false;
+
+/** Into the browser's storage, so that nothing is lost with the tab. */
+function save() {
+  const how = keep(localStorage, NAME, { conversation, model, draft: chat?.writing.draft.text ?? draft });
+  if (how !== "all" && !isFull) toast(how === "words" ? "This browser has no room for the images; the words are kept." : "This browser does not keep the conversation. Export it before you leave.", { kind: "warn" });
+  isFull = how !== "all";
+}
+
+function show(...content) {
+  fill(main, heading, ...content);
+}
+
+async function start() {
+  show(loading("Loading", 4));
+  try {
+    user = await currentUser();
+    if (user) keepSignedIn(user);
+    document.getElementById("home").href = user ? homeOf(user) : "/";
+    if (!user && !key) return unconnected();
+    await connected(await modelsOf(key));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401 || error.status === 403) unconnected(error.message);
+    else show(failed(error, start));
+  }
+  return undefined;
+}
+
+function unconnected(why = "") {
+  fill(tools, h("span.spring"), optionsMenu());
+  show(
+    empty({
+      image: "key",
+      title: "Connect first",
+      text: why || "Paste an API key of this server, or sign in to use your session. The conversation stays in this browser.",
+      actions: [h("button.primary", { type: "button", onclick: connect }, icon("key"), "Paste an API key"), !user && h("a.button", { href: "/?next=/chat.html" }, "Sign in")],
+    }),
+  );
+}
+
+async function connect() {
+  const { connectionDialog } = await import("./connection.js");
+  const chosen = await connectionDialog({ user, key });
+  if (!chosen) return;
+  key = chosen.key;
+  await connected(chosen.models);
+}
+
+async function connected(all) {
+  const models = all.filter((each) => each.type === "chat");
+  draft = chat?.writing.draft.text ?? draft;
+  chat?.stop();
+  chat = null;
+  if (!models.length) {
+    fill(tools, h("span.spring"), connectionButton(), optionsMenu());
+    return show(empty({ image: "model", title: "No chat model here", text: "Nothing that can chat may be used with this connection. An administrator can add a model, or allow one for the key.", actions: [h("button", { type: "button", onclick: connect }, "Change the connection")] }));
+  }
+  const picker = modelPicker({ models, value: model, bare: true, onchange: (chosen) => choose(chosen) });
+  model = picker.chosen().id;
+  chat = talk({ conversation, model: picker.chosen, models: () => models, key: () => key, onchange: save, extra: keyButtons });
+  chat.writing.setDraft({ text: draft, images: [] });
+  fill(tools, picker, h("span.spring"), connectionButton(), settingsButton(), optionsMenu());
+  show(chat.element);
+  chat.writing.focus();
+  return undefined;
+}
+
+function choose(chosen) {
+  model = chosen.id;
+  chat.writing.complain("");
+  chat.redraw();
+  save();
+}
+
+const keyButtons = ({ status }) => (status === 401 ? [h("button", { type: "button", onclick: connect }, icon("key"), "Change the key")] : []);
+
+function connectionButton() {
+  const words = key ? "API key" : user.username;
+  return h("button.quiet.connection-button", { type: "button", "aria-label": `Connection: ${words}`, title: "Connection", onclick: connect }, icon(key ? "key" : "user"), h("span", words));
+}
+
+function settingsButton() {
+  const label = "System prompt and parameters";
+  return h("button.quiet.square", { type: "button", "aria-label": label, title: label, onclick: openSettings }, icon("settings"));
+}
+
+async function openSettings() {
+  const { settingFields } = await import("./settings.js");
+  const dialog = openDialog({
+    title: "How the model is asked",
+    content: h("div.stack", settingFields(conversation.settings, save)),
+    actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Done")],
+  });
+}
+
+function optionsMenu() {
+  const ofConversation = [
+    { label: "Export as Markdown", image: "download", run: () => exportAs("md") },
+    { label: "Export as JSON", image: "download", run: () => exportAs("json") },
+    { label: "Clear the conversation", image: "trash", danger: true, run: clear },
+    null,
+  ];
+  const items = () => [
+    ...(conversation.isEmpty ? [] : ofConversation),
+    { label: "Theme", image: "sun", run: chooseTheme },
+    user ? { label: user.role === "admin" ? "Administration" : "Your page", image: "home", run: () => location.assign(homeOf(user)) } : { label: "Sign in", image: "user", run: () => location.assign("/?next=/chat.html") },
+    ...(user ? [{ label: "Sign out", image: "leave", run: () => signOut() }] : []),
+  ];
+  return menuButton({ label: "More", items });
+}
+
+function chooseTheme() {
+  const dialog = openDialog({ title: "Theme", content: themePicker(), actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Done")] });
+}
+
+function exportAs(kind) {
+  const time = exactly(Date.now());
+  const json = { exportedAt: new Date().toISOString(), model, ...conversation.toJSON() };
+  const text = kind === "md" ? conversation.toMarkdown(`Conversation with ${model}`, time) : JSON.stringify(json, null, 2);
+  const url = URL.createObjectURL(new Blob([text], { type: kind === "md" ? "text/markdown" : "application/json" }));
+  h("a", { href: url, download: `conversation-${new Date().toISOString().slice(0, 10)}.${kind}` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  toast("The conversation is exported.");
+}
+
+function clear() {
+  const before = conversation.messages;
+  chat?.stop();
+  conversation.clear();
+  chat?.redraw();
+  save();
+  chat?.writing.focus();
+  toast("The conversation is cleared.", { action: { label: "Undo", run: () => putBack(before) } });
+}
+
+async function putBack(before) {
+  if (!conversation.isEmpty && !(await confirmDialog({ title: "Put the old conversation back?", text: "What was said since then goes.", action: "Put back" }))) return;
+  conversation.messages = before;
+  chat?.redraw();
+  save();
+}
+
+addEventListener("pagehide", save);
+// Another tab with this page has gone on: show that, unless something is going on here too.
+addEventListener("storage", (event) => {
+  if (event.key !== NAME || chat?.isBusy) return;
+  const other = restore(localStorage, NAME)?.conversation;
+  if (!other) return;
+  Object.assign(conversation, new Conversation(other));
+  chat?.redraw();
+});
+
+document.body.prepend(connectionBar());
+start();

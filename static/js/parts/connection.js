@@ -1,0 +1,52 @@
+/** Says when the server is slow or silent, and tries again until it is heard. */
+
+import { network, send } from "../api.js";
+import { announce, fill, h, icon } from "../dom.js";
+
+const FIRST_TRY_MS = 2_000;
+const LAST_TRY_MS = 30_000;
+
+/** The bar at the top of the page; it is there while there is something to say. */
+export function connectionBar() {
+  const bar = h("div.connection", { hidden: true });
+  let timer = 0;
+  let wait = FIRST_TRY_MS;
+
+  const hide = () => {
+    clearTimeout(timer);
+    bar.hidden = true;
+    delete bar.dataset.kind;
+  };
+  const show = (kind, ...content) => {
+    bar.dataset.kind = kind;
+    bar.hidden = false;
+    fill(bar, ...content);
+  };
+  const tryAgain = async () => {
+    clearTimeout(timer);
+    try {
+      await send("/health", { quiet: true, patienceMs: 10_000, asIs: true, signingIn: true });
+    } catch {
+      timer = setTimeout(tryAgain, wait);
+      wait = Math.min(LAST_TRY_MS, wait * 1.6);
+    }
+  };
+
+  network.addEventListener("slow", () => {
+    if (bar.dataset.kind !== "lost") show("slow", icon("clock"), h("span", "The server is taking longer than usual…"));
+  });
+  network.addEventListener("quick", () => bar.dataset.kind === "slow" && hide());
+  network.addEventListener("lost", () => {
+    wait = FIRST_TRY_MS;
+    show("lost", icon("warn"), h("span", "The server does not answer. Trying again by itself…"), h("button", { type: "button", onclick: tryAgain }, "Try now"));
+    announce("The server does not answer. It is tried again by itself.", { urgent: true });
+    timer = setTimeout(tryAgain, wait);
+  });
+  network.addEventListener("found", () => {
+    show("found", icon("ok"), h("span", "The server is back."));
+    announce("The server is back.");
+    clearTimeout(timer);
+    timer = setTimeout(hide, 3_000);
+  });
+  return bar;
+}

@@ -1,0 +1,233 @@
+/**
+ * A table of records: <data-table>. It sorts, shows a page of rows at a time (so a thousand are as quick as ten), keeps
+ * selection and focus when rows change, and becomes a list of cards where the screen is narrow.
+ */
+
+import { announce, fill, h, icon } from "../dom.js";
+import { compare, number } from "../format.js";
+
+const PAGE = 50;
+
+class DataTable extends HTMLElement {
+  /**
+   * `columns`: { id, label, cell(row) → node or text, value?(row) → what it sorts by, kind? "number" | "name" | "actions" }.
+   * `keyOf(row)` is a row's id. `select`: rows can be ticked, `onselect(Set)` hears of it. `empty()` is the face without rows.
+   * `sort`: { by, down }; `onsort(sort)` hears of it. `name(row)` is what a row is called (for the tick boxes).
+   */
+  setUp({ label, columns, keyOf = (row) => row.id, name = keyOf, select = false, onselect, sort = null, onsort, empty, dimmed }) {
+    Object.assign(this, { label, columns, keyOf, nameOf: name, select, onselect, onsort, emptyFace: empty, dimmed });
+    this.sort = sort;
+    this.page = 0;
+    this.all = [];
+    this.selected = new Set();
+    this.build();
+  }
+
+  get rows() {
+    return this.all;
+  }
+
+  /** The rows to show; the page and what is ticked stay, as far as they are still there. */
+  set rows(rows) {
+    this.all = rows;
+    const known = new Set(rows.map(this.keyOf));
+    const before = this.selected.size;
+    this.selected = new Set([...this.selected].filter((key) => known.has(key)));
+    this.draw();
+    if (before !== this.selected.size) this.onselect?.(this.selected);
+  }
+
+  clearSelection() {
+    this.selected = new Set();
+    this.draw();
+    this.onselect?.(this.selected);
+  }
+
+  build() {
+    this.heads = this.columns.map((column) => this.head(column));
+    const tickAll = (label) => h("input", { type: "checkbox", "aria-label": label, onchange: (event) => this.tickEvery(event.target.checked) });
+    this.tickAlls = this.select ? [tickAll("Tick all"), tickAll(null)] : [];
+    this.body = h("tbody", { role: "rowgroup" });
+    this.table = h(
+      "table",
+      { role: "table", "aria-label": this.label },
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, this.select && h("th.tick", { role: "columnheader", scope: "col" }, this.tickAlls[0]), this.heads)),
+      this.body,
+    );
+    this.foot = h("nav.pager", { "aria-label": `Pages of ${this.label}` });
+    this.nothing = h("div.table-empty");
+    fill(this, this.tools(), h("div.table-frame", this.table, this.nothing), this.foot);
+  }
+
+  /** What the head of the table is for, where rows are cards and there is no head: ticking all, sorting. */
+  tools() {
+    const sortable = this.columns.filter((column) => column.value);
+    const options = sortable.flatMap(({ id, label }) => [h("option", { value: id }, `By ${label.toLowerCase()}`), h("option", { value: `-${id}` }, `By ${label.toLowerCase()}, reversed`)]);
+    this.sorter = sortable.length > 1 && h("select", { "aria-label": `Order of ${this.label}`, onchange: () => this.sortAs(this.sorter.value) }, h("option", { value: "" }, "As it comes"), options);
+    this.bar = h("div.table-tools", this.tickAlls[1] && h("label.radio", this.tickAlls[1], "Tick all"), h("span.spring"), this.sorter);
+    return this.bar;
+  }
+
+  sortAs(choice) {
+    this.sort = choice ? { by: choice.replace(/^-/, ""), down: choice.startsWith("-") } : null;
+    this.page = 0;
+    this.draw();
+    this.onsort?.(this.sort);
+  }
+
+  head(column) {
+    const th = h("th", { role: "columnheader", scope: "col", class: column.kind });
+    if (!column.value) return fill(th, column.kind === "actions" ? h("span.visually-hidden", column.label) : column.label);
+    const button = h("button.sort", { type: "button", onclick: () => this.sortBy(column.id) }, h("span", column.label), icon("sort"));
+    return fill(th, button);
+  }
+
+  sortBy(id) {
+    this.sort = { by: id, down: this.sort?.by === id ? !this.sort.down : false };
+    this.page = 0;
+    this.draw();
+    const column = this.columns.find((each) => each.id === id);
+    announce(`Sorted by ${column.label}, ${this.sort.down ? "descending" : "ascending"}.`);
+    this.onsort?.(this.sort);
+  }
+
+  draw() {
+    const place = this.focusPlace();
+    const rows = this.sorted();
+    this.page = Math.min(this.page, Math.max(0, Math.ceil(rows.length / PAGE) - 1));
+    const shown = rows.slice(this.page * PAGE, (this.page + 1) * PAGE);
+    this.columns.forEach((column, at) => this.markSort(column, this.heads[at]));
+    fill(this.body, shown.map((row) => this.row(row)));
+    this.table.hidden = rows.length === 0;
+    this.nothing.hidden = rows.length > 0;
+    this.bar.hidden = rows.length < 2;
+    if (this.sorter) this.sorter.value = this.sort ? `${this.sort.down ? "-" : ""}${this.sort.by}` : "";
+    fill(this.nothing, rows.length === 0 && this.emptyFace?.());
+    this.markTicks();
+    this.drawPager(rows.length);
+    this.refocus(place);
+  }
+
+  sorted() {
+    const column = this.sort && this.columns.find((each) => each.id === this.sort.by);
+    if (!column?.value) return this.all;
+    const turn = this.sort.down ? -1 : 1;
+    const keyed = this.all.map((row) => [column.value(row), row]);
+    // Rows without a value come last whichever way it is sorted.
+    const isBlank = (value) => value === null || value === undefined || value === "";
+    keyed.sort(([a], [b]) => (isBlank(a) || isBlank(b) ? compare(a, b) : turn * compare(a, b)));
+    return keyed.map(([, row]) => row);
+  }
+
+  markSort(column, th) {
+    if (!column.value) return;
+    const isSorted = this.sort?.by === column.id;
+    if (isSorted) th.setAttribute("aria-sort", this.sort.down ? "descending" : "ascending");
+    else th.removeAttribute("aria-sort");
+    th.querySelector("use").setAttribute("href", `/icons.svg#${isSorted ? (this.sort.down ? "down" : "up") : "sort"}`);
+  }
+
+  row(row) {
+    const key = this.keyOf(row);
+    const tick =
+      this.select &&
+      h("td.tick", { role: "cell" }, h("input", { type: "checkbox", checked: this.selected.has(key), "aria-label": `Tick ${this.nameOf(row)}`, onchange: (event) => this.tick(key, event.target.checked) }));
+    const cells = this.columns.map((column) =>
+      h(column.kind === "name" ? "th" : "td", { role: column.kind === "name" ? "rowheader" : "cell", scope: column.kind === "name" ? "row" : null, class: column.kind, data: { label: column.label } }, column.cell(row)),
+    );
+    return h("tr", { role: "row", data: { key }, class: this.dimmed?.(row) ? "is-dimmed" : null }, tick, cells);
+  }
+
+  tick(key, isTicked) {
+    if (isTicked) this.selected.add(key);
+    else this.selected.delete(key);
+    this.markTicks();
+    this.onselect?.(this.selected);
+  }
+
+  /** All rows, those of other pages too; a filter has already left out the rest. */
+  tickEvery(isTicked) {
+    this.selected = new Set(isTicked ? this.all.map(this.keyOf) : []);
+    this.draw();
+    this.onselect?.(this.selected);
+  }
+
+  markTicks() {
+    for (const box of this.tickAlls) {
+      box.checked = this.all.length > 0 && this.selected.size === this.all.length;
+      box.indeterminate = this.selected.size > 0 && this.selected.size < this.all.length;
+    }
+    for (const tr of this.body.children) tr.classList.toggle("is-ticked", this.selected.has(tr.dataset.key));
+  }
+
+  drawPager(total) {
+    this.foot.hidden = total <= PAGE;
+    if (this.foot.hidden) return;
+    const first = this.page * PAGE;
+    const last = Math.min(total, first + PAGE);
+    const turn = (by, name, image, isEnd) =>
+      h("button", { type: "button", disabled: isEnd, onclick: () => this.turn(by) }, by < 0 && icon(image), name, by > 0 && icon(image));
+    fill(
+      this.foot,
+      h("span", `${number(first + 1)}–${number(last)} of ${number(total)}`),
+      h("span.spring"),
+      turn(-1, "Previous", "left", this.page === 0),
+      turn(1, "Next", "right", last === total),
+    );
+  }
+
+  turn(by) {
+    this.page += by;
+    this.draw();
+    this.scrollIntoView({ block: "start" });
+    const [back, forth] = this.foot.querySelectorAll("button");
+    (by > 0 && !forth.disabled ? forth : by < 0 && !back.disabled ? back : by > 0 ? back : forth).focus({ preventScroll: true });
+    announce(this.foot.querySelector("span").textContent);
+  }
+
+  /** Which control of which row has the focus, so that it can have it again once the rows are new. */
+  focusPlace() {
+    const tr = document.activeElement?.closest("tr[data-key]");
+    if (!tr || !this.contains(tr)) return null;
+    return { key: tr.dataset.key, at: focusables(tr).indexOf(document.activeElement), row: [...this.body.children].indexOf(tr) };
+  }
+
+  refocus(place) {
+    if (!place) return;
+    const tr = [...this.body.children].find((each) => each.dataset.key === place.key) ?? this.body.children[Math.min(place.row, this.body.children.length - 1)];
+    if (tr) (focusables(tr)[place.at] ?? focusables(tr)[0])?.focus();
+  }
+}
+customElements.define("data-table", DataTable);
+
+const focusables = (element) => [...element.querySelectorAll("a[href], button, input, select")];
+
+/** A <data-table> that is set up; give it its `rows`. */
+export function dataTable(options) {
+  const table = h("data-table");
+  table.setUp(options);
+  return table;
+}
+
+/** A search field for a toolbar. `oninput(text)` hears the text in lower case. */
+export function searchField({ label, value = "", oninput }) {
+  const input = h("input", { type: "search", placeholder: label, "aria-label": label, value, autocomplete: "off", spellcheck: "false", oninput: () => oninput(input.value.trim()) });
+  return h("div.search", icon("search"), input);
+}
+
+/** A filter for a toolbar: a select whose first choice is everything. `options`: [value, label]. */
+export function filterSelect({ label, all = "All", options, value = "", onchange }) {
+  const select = h("select", { "aria-label": label, onchange: () => onchange(select.value) }, h("option", { value: "" }, all), options.map(([id, name]) => h("option", { value: id }, name)));
+  select.value = value;
+  if (select.selectedIndex < 0) select.value = "";
+  return select;
+}
+
+/** Whether every word of a search is in one of the texts. */
+export function matches(search, ...texts) {
+  const all = texts.filter(Boolean).join("\n").toLowerCase();
+  return search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
+}

@@ -1,0 +1,100 @@
+/** One's own page: the API key, what it opens, and what was used. */
+
+import { get, post } from "../api.js";
+import { h, icon } from "../dom.js";
+import { count, money, number } from "../format.js";
+import { copyLine } from "../parts/copy.js";
+import { attempt, confirmDialog, openDialog } from "../parts/dialog.js";
+import { empty, load } from "../parts/faces.js";
+import { note, pageHead, status, tag, when } from "../parts/marks.js";
+import { inOrder } from "../play/model-picker.js";
+
+const KINDS = { chat: "Chat", embedding: "Embedding", transcription: "Transcription", speech: "Speech", reranking: "Reranking", ocr: "OCR", image: "Images", moderation: "Moderation" };
+
+export function screen(root, params, app) {
+  const key = h("div");
+  const models = h("div");
+  const usage = h("div");
+  root.append(
+    pageHead({ title: `Hello, ${app.user.username}`, lead: "Your API key, the models it opens, and where to try them." }),
+    h("section.stack-small", h("h2", "Your API key"), key),
+    h("section.stack-small", h("h2", "Your models"), models),
+    h("section.stack-small", h("h2", "Usage"), usage),
+  );
+  const showKey = () => load(key, () => get("/api/user/me"), (me) => keyCard(me.apiKey, app, showKey), { label: "Your key" });
+  showKey();
+  load(models, mine, (data) => modelCards(data), { label: "Models" });
+  load(usage, () => get("/api/user/usage"), usageCard, { label: "Usage" });
+}
+
+function keyCard(key, app, reload) {
+  if (!key) {
+    return h("div.card", empty({ image: "key", title: "No API key is linked to you yet", text: "An administrator can link one to your name. Then you can use the models here and with any OpenAI client." }));
+  }
+  const isOver = key.expiresAt && key.expiresAt < Date.now();
+  const state = isOver ? status("bad", "expired") : key.enabled === false ? status("off", "disabled") : status("ok", "good to use");
+  const rotate = h("button", { type: "button", onclick: () => attempt(rotate, () => replaceKey(reload), "The key was not replaced") }, icon("refresh"), "Replace the key");
+  return h(
+    "div.card.pad.stack",
+    h("div.row", h("strong", key.name || key.id), h("code", key.key), state, key.expiresAt && h("span.quiet-text", isOver ? "expired " : "expires ", when(key.expiresAt)), h("span.spring"), rotate),
+    h("div", h("p.label", "Base URL for your clients"), copyLine(`${app.base}/v1`, "Base URL")),
+    h("p.hint", "The key is shown in full only once, when it is made. If you have lost it, replace it; how clients are set up is in the ", h("a", { href: "#/docs" }, "API docs"), "."),
+  );
+}
+
+async function replaceKey(reload) {
+  const isSure = await confirmDialog({
+    title: "Replace your API key?",
+    text: "The old key stops working at once, in every client that uses it. The new one is shown once.",
+    action: "Replace it",
+  });
+  if (!isSure) return;
+  const { apiKey } = await post("/api/user/key/rotate", {});
+  const dialog = openDialog({
+    title: "Your new API key",
+    content: [note("warn", "Copy it now: it cannot be shown again."), copyLine(apiKey.key, "API key")],
+    actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "I have copied it")],
+  });
+  await dialog.closed;
+  reload();
+}
+
+/** What this session may use: nothing, when no good key is linked. */
+async function mine() {
+  try {
+    return { models: (await get("/v1/models")).data, refusal: "" };
+  } catch (error) {
+    if (error.status === 403) return { models: [], refusal: error.message };
+    throw error;
+  }
+}
+
+function modelCards({ models, refusal }) {
+  if (!models.length) return h("div.card", empty({ image: "model", title: "No models for you yet", text: refusal || "An administrator can allow some for your key." }));
+  return [
+    h("p.quiet-text", count(models.length, "model")),
+    h(
+      "ul.model-cards",
+      inOrder(models).map(({ id, name, type, supports_image_upload: sees }) =>
+        h(
+          "li.card",
+          h("div.two", h("span", name || id), name && name !== id && h("code", id)),
+          h("div.row", tag(KINDS[type] ?? type), sees && h("span.camera", { title: "Takes images" }, icon("camera", "Takes images")), h("span.spring"), type !== "moderation" && h("a.button", { href: `#/playground?model=${encodeURIComponent(id)}`, "aria-label": `Try ${name || id}` }, "Try")),
+        ),
+      ),
+    ),
+  ];
+}
+
+function usageCard({ totals }) {
+  if (!totals) return h("div.card", empty({ image: "usage", title: "Nothing is counted yet", text: "Calls, tokens and cost will be shown here once this server records them." }));
+  const { calls = 0, errors = 0, inputTokens = 0, outputTokens = 0, costUsd = 0 } = totals;
+  const figures = [
+    ["Calls", number(calls)],
+    ["Failed", number(errors)],
+    ["Tokens in", number(inputTokens)],
+    ["Tokens out", number(outputTokens)],
+    ["Cost", money(costUsd)],
+  ];
+  return h("dl.figures.card.pad", figures.map(([name, value]) => h("div", h("dt", name), h("dd", value))));
+}

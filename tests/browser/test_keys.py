@@ -1,0 +1,168 @@
+"""API keys in the administration: the full key is seen once; what happens to it afterwards is seen by its callers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from support import build
+from support.proxy import MASTER_KEY, Proxy
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
+expect = sync_api.expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name))
+
+
+def act(page: Page, name: str, action: str) -> None:
+    """An entry of the menu of a row."""
+    row(page, name).get_by_role("button", name=f"More for {name}").click()
+    page.get_by_role("menuitem", name=action).click()
+
+
+def shown_once(page: Page) -> str:
+    """The full key, from the dialog that shows it."""
+    line = page.get_by_role("dialog").get_by_role("textbox", name="API key")
+    expect(line).to_have_text(re.compile(r"^sk-\S{30,}$"))
+    return line.inner_text()
+
+
+@pytest.fixture
+def keys(page: Page, proxy: Proxy) -> Page:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=proxy.base_url)
+    page.goto("/admin.html#/keys")
+    expect(page.get_by_role("table", name="API keys")).to_be_visible()
+    return page
+
+
+def test_a_key_is_created_shown_once_and_masked_ever_after(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    page.get_by_role("button", name="Create an API key").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Reporting")
+    form.get_by_label("User name").fill("ann")
+    form.get_by_role("radio", name="Only these").first.check()
+    form.get_by_role("searchbox", name="Search in Models").fill("embed")
+    form.get_by_role("checkbox", name="embed-public").check()
+    form.get_by_label("Works until").fill("2099-12-31T12:00")
+    form.get_by_text("What it may be used for").click()
+    form.get_by_label("Addresses").fill("127.0.0.0/8\n192.0.2.7/32")
+    form.get_by_text("Limits and budgets").first.click()
+    form.get_by_label("Calls a minute").fill("60")
+    form.get_by_role("button", name="Add a budget").click()
+    form.get_by_label("US dollars").fill("12.5")
+    form.get_by_role("button", name="Create key").click()
+
+    full = shown_once(page)
+    page.get_by_role("button", name="Copy API key").click()
+    expect(page.get_by_role("button", name="Copy API key")).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == full
+    page.get_by_role("button", name="Done").click()
+    expect(row(page, "Reporting")).to_contain_text(f"{full[:5]}...{full[-4:]}")
+    page.reload()
+    expect(row(page, "Reporting")).to_be_visible()
+    assert full not in page.content()
+
+    assert [each["id"] for each in proxy.get("/v1/models", full).json["data"]] == ["embed-public"]
+    stored = next(each for each in proxy.admin("GET", "/apikeys").json["apiKeys"] if each["name"] == "Reporting")
+    assert (stored["username"], stored["rpm"], stored["allowedIps"]) == ("ann", 60, ["127.0.0.0/8", "192.0.2.7/32"])
+    assert stored["budgets"] == [{"usd": 12.5, "window": "day"}]
+    assert 4_102_300_000_000 < stored["expiresAt"] < 4_102_500_000_000
+
+
+def test_a_key_is_not_closed_uncopied_without_a_question(keys: Page) -> None:
+    page = keys
+    page.get_by_role("button", name="Create an API key").click()
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Hurried")
+    page.keyboard.press("Enter")
+    full = shown_once(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("alertdialog").get_by_role("button", name="Back to the key").click()
+    assert shown_once(page) == full
+    page.keyboard.press("Escape")
+    page.get_by_role("alertdialog").get_by_role("button", name="Close").last.click()
+    expect(row(page, "Hurried")).to_be_visible()
+
+
+def test_a_key_is_edited_without_being_seen(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    made = proxy.add_key("sk-edited-in-the-page-0123456789", "edited", name="Edited")
+    page.reload()
+    act(page, "Edited", "Edit")
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Renamed")
+    form.get_by_role("radio", name="Only these").first.check()
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_contain_text("Tick at least one model")
+    form.get_by_role("checkbox", name="org/blind").check()
+    form.get_by_role("button", name="Save").click()
+    expect(row(page, "Renamed")).to_contain_text("org/blind")
+    listed = proxy.get("/v1/models", "sk-edited-in-the-page-0123456789").json["data"]
+    assert [each["id"] for each in listed] == ["org/blind"]
+    assert made["key"] != "" and "sk-edited-in-the-page-0123456789" not in page.content()
+
+
+def test_a_rotated_key_is_new_and_the_old_one_is_dead(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    old = "sk-rotated-in-the-page-0123456789"
+    proxy.add_key(old, "rotated", name="Rotated")
+    page.reload()
+    act(page, "Rotated", "New key")
+    page.get_by_role("alertdialog").get_by_role("button", name="Make a new key").click()
+    new = shown_once(page)
+    assert (proxy.get("/v1/models", old).status, proxy.get("/v1/models", new).status) == (401, 200)
+
+
+def test_a_key_is_disabled_found_and_deleted(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    key = "sk-deleted-in-the-page-0123456789"
+    proxy.add_key(key, "deleted", name="Leaver")
+    page.reload()
+    page.get_by_role("searchbox", name="Search keys").fill("leaver")
+    expect(page.get_by_role("row")).to_have_count(2)
+    act(page, "Leaver", "Disable")
+    expect(row(page, "Leaver")).to_contain_text("disabled")
+    assert proxy.get("/v1/models", key).status == 401
+    page.get_by_role("button", name="Undo").click()
+    expect(row(page, "Leaver")).to_contain_text("enabled")
+    assert proxy.get("/v1/models", key).status == 200
+    act(page, "Leaver", "Delete")
+    page.get_by_role("alertdialog", name="Delete Leaver?").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="No key matches")).to_be_visible()
+    assert proxy.get("/v1/models", key).status == 401
+
+
+def test_several_keys_are_disabled_at_once(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    for number in (1, 2):
+        proxy.add_key(f"sk-several-in-the-page-012345678{number}", f"several-{number}", name=f"Several {number}")
+    page.goto("/admin.html#/keys?q=several")
+    page.reload()
+    page.get_by_role("checkbox", name="Tick all").check()
+    page.get_by_role("button", name="Disable", exact=True).click()
+    for number in (1, 2):
+        expect(row(page, f"Several {number}")).to_contain_text("disabled")
+        assert proxy.get("/v1/models", f"sk-several-in-the-page-012345678{number}").status == 401
+
+
+def test_the_list_says_when_a_key_was_used_last(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    key = "sk-used-from-elsewhere-0123456789"
+    proxy.add_key(key, "used", name="Used")
+    page.reload()
+    expect(row(page, "Used")).to_contain_text("never")
+    assert proxy.post("/v1/chat/completions", build.hello("?", model="nothing"), key).status == 404
+    page.reload()
+    expect(row(page, "Used")).not_to_contain_text("never")
+
+
+def test_the_master_key_is_said_to_be_set_outside(keys: Page) -> None:
+    page = keys
+    expect(page.get_by_role("main")).to_contain_text("Master key")
+    expect(page.get_by_role("main")).to_contain_text("MASTER_API_KEY")
+    assert MASTER_KEY not in page.content()

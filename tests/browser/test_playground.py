@@ -1,0 +1,131 @@
+"""The playground's other panels: what is sent, and what becomes of the answer."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from support import build
+from support.build import PNG
+from support.upstream import Upstream, stall
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
+expect = sync_api.expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+
+def silence() -> bytes:
+    """A tenth of a second of it, as WAV."""
+    made = io.BytesIO()
+    with wave.open(made, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(8000)
+        sound.writeframes(b"\x80" * 800)
+    return made.getvalue()
+
+
+@pytest.fixture
+def panel(page: Page) -> Callable[[str], Page]:
+    """Opens the panel of a model."""
+
+    def panel(model: str) -> Page:
+        page.goto(f"/admin.html#/playground?model={model}")
+        expect(page.get_by_label("Model", exact=True).filter(visible=True)).to_have_value(model)
+        return page
+
+    return panel
+
+
+def result(page: Page) -> Locator:
+    return page.get_by_role("region", name="Result").filter(visible=True)
+
+
+def test_embeddings_are_compared(panel: Callable[[str], Page], upstream: Upstream) -> None:
+    page = panel("embed-public")
+    upstream.will_answer(200, build.embeddings([0.6, 0.8, 0.0], [0.8, 0.6, 0.0]))
+    page.get_by_label("Text", exact=True).fill("one")
+    page.get_by_label("Another text").fill("two")
+    page.get_by_label("Dimensions").fill("3")
+    page.get_by_role("button", name="Embed").click()
+    expect(result(page)).to_contain_text("0.9600")
+    expect(result(page)).to_contain_text("3 dimensions")
+    expect(result(page)).to_contain_text("0.6000")
+    sent = upstream.history[-1].json
+    assert (sent["input"], sent["dimensions"]) == (["one", "two"], 3)
+    page.get_by_text("This call as code").filter(visible=True).click()
+    expect(page.get_by_role("tabpanel").filter(visible=True).last).to_contain_text("/v1/embeddings")
+
+
+def test_speech_is_played_and_can_be_kept(panel: Callable[[str], Page], upstream: Upstream) -> None:
+    page = panel("speech-public")
+    upstream.will_answer(200, silence(), headers={"content-type": "audio/wav"})
+    page.get_by_label("Text", exact=True).fill("Good evening.")
+    page.get_by_label("Format").select_option("wav")
+    page.get_by_role("button", name="Speak").click()
+    with page.expect_download() as download:
+        result(page).get_by_role("link", name="Download").click()
+    assert download.value.path().read_bytes() == silence()
+    assert download.value.suggested_filename == "speech.wav"
+    expect(result(page).locator("audio")).to_be_visible()
+    assert upstream.history[-1].json["input"] == "Good evening."
+
+
+def test_documents_are_put_in_order(panel: Callable[[str], Page], upstream: Upstream) -> None:
+    page = panel("rerank-public")
+    upstream.will_answer(200, build.reranked(0.1, 0.9, 0.5))
+    page.get_by_label("Question").fill("Which one?")
+    page.get_by_label("Documents").fill("worst\nbest\nmiddling")
+    page.get_by_role("button", name="Rank").click()
+    ranked = result(page).get_by_role("listitem")
+    expect(ranked).to_have_count(3)
+    assert [each.split("\n")[0] for each in ranked.all_inner_texts()] == ["best", "middling", "worst"]
+    assert upstream.history[-1].json["documents"] == ["worst", "best", "middling"]
+
+
+def test_a_picture_is_drawn(panel: Callable[[str], Page], upstream: Upstream) -> None:
+    page = panel("image-public")
+    upstream.will_answer(200, build.images(PNG))
+    page.get_by_label("Description").fill("A dot")
+    page.get_by_role("button", name="Draw").click()
+    picture = result(page).get_by_role("img", name="A dot")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("(picture) => picture.decode().then(() => picture.naturalWidth)") == 1
+    with page.expect_download() as download:
+        result(page).get_by_role("link", name="Download").click()
+    assert download.value.path().read_bytes() == PNG
+
+
+def test_what_the_provider_refuses_is_told_where_the_result_would_be(
+    panel: Callable[[str], Page], upstream: Upstream, expecting: Callable[[str], None]
+) -> None:
+    page = panel("embed-public")
+    expecting("status of 400")
+    upstream.will_answer(400, build.error("That is too long.", "invalid_request_error"))
+    page.get_by_role("button", name="Embed").click()
+    expect(result(page).get_by_role("alert")).to_contain_text("That is too long.")
+    upstream.will_answer(200, build.embeddings([1.0], [1.0]))
+    result(page).get_by_role("button", name="Try again").click()
+    expect(result(page)).to_contain_text("1.0000")
+
+
+def test_a_call_that_takes_too_long_is_stopped(panel: Callable[[str], Page], upstream: Upstream) -> None:
+    page = panel("image-public")
+    upstream.will_say(stall)
+    page.get_by_role("button", name="Draw").click()
+    upstream.wait_paused()
+    page.get_by_role("button", name="Stop").filter(visible=True).click()
+    expect(result(page)).to_contain_text("Stopped")
+    expect(page.get_by_role("button", name="Draw")).to_be_focused()
+
+
+def test_kinds_without_a_model_say_what_they_need(page: Page) -> None:
+    page.goto("/admin.html#/playground")
+    page.get_by_role("tab", name="More kinds").click()
+    expect(page.get_by_role("tabpanel").filter(visible=True)).to_contain_text("Transcription")
+    page.get_by_role("button", name="Add models").click()
+    expect(page.get_by_role("heading", level=1, name="Models")).to_be_visible()

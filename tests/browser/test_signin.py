@@ -1,0 +1,133 @@
+"""Signing in and out, through the pages; and a session that ends while somebody is in the middle of something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.proxy import PASSWORD, Proxy
+
+from .window import sign_in
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
+expect = sync_api.expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Visit = Callable[..., "Page"]
+Expecting = Callable[[str], None]
+
+
+def test_a_wrong_password_is_told_and_the_right_one_leads_on(stranger: Page, expecting: Expecting) -> None:
+    expecting("status of 401")
+    sign_in(stranger, password="wrong")
+    expect(stranger.get_by_role("alert")).to_contain_text("name or the password is wrong")
+    expect(stranger.get_by_label("User name")).to_have_value("admin")
+    expect(stranger.get_by_label("Password", exact=True)).to_be_focused()
+    stranger.keyboard.type(PASSWORD)
+    stranger.keyboard.press("Enter")
+    expect(stranger).to_have_url(re.compile(r"/admin\.html"))
+    expect(stranger.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_what_is_left_blank_is_told_beside_its_field(stranger: Page) -> None:
+    stranger.goto("/")
+    stranger.get_by_role("button", name="Sign in").click()
+    expect(stranger.get_by_label("User name")).to_have_accessible_description(re.compile("Enter your user name"))
+    expect(stranger.get_by_label("User name")).to_be_focused()
+
+
+def test_too_many_wrong_passwords_make_one_wait(stranger: Page, proxy: Proxy, expecting: Expecting) -> None:
+    expecting("status of 429")
+    stranger.clock.install()
+    for _ in range(5):
+        proxy.post("/api/user/login", {"username": "hasty", "password": "wrong"})
+    sign_in(stranger, "hasty", "wrong")
+    expect(stranger.get_by_role("alert")).to_contain_text("Too many")
+    button = stranger.get_by_role("button", name="Sign in")
+    expect(button).to_be_disabled()
+    stranger.clock.fast_forward("01:00")
+    expect(button).to_be_enabled()
+    expect(stranger.get_by_role("alert")).to_be_hidden()
+
+
+def test_one_comes_back_to_where_one_wanted_to_go(stranger: Page) -> None:
+    stranger.goto("/admin.html#/models?type=embedding")
+    expect(stranger.get_by_role("heading", name="Sign in")).to_be_visible()
+    stranger.get_by_label("User name").fill("admin")
+    stranger.get_by_label("Password", exact=True).fill(PASSWORD)
+    stranger.keyboard.press("Enter")
+    expect(stranger).to_have_url(re.compile(r"/admin\.html#/models\?type=embedding$"))
+    expect(stranger.get_by_role("row", name=re.compile("embed-public"))).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "asked", ["//elsewhere.example/x.html", "https://elsewhere.example/x.html", "javascript:alert(1).html"]
+)
+def test_one_is_led_to_no_other_site(visit: Visit, session: Any, asked: str) -> None:
+    page = visit(session)
+    page.goto(f"/?next={asked}")
+    expect(page).to_have_url(re.compile(r"^http://127\.0\.0\.1:\d+/admin\.html"))
+
+
+def test_a_user_gets_the_users_page_and_not_the_administrators(
+    visit: Visit, proxy: Proxy, session_of: Callable[..., Any]
+) -> None:
+    proxy.admin("POST", "/users", {"username": "ann", "password": PASSWORD})
+    page = visit()
+    sign_in(page, "ann")
+    expect(page).to_have_url(re.compile(r"/user\.html"))
+    page.goto("/admin.html#/models")
+    expect(page).to_have_url(re.compile(r"/user\.html"))
+
+
+def test_signing_out_ends_the_session(visit: Visit, session_of: Callable[..., Any]) -> None:
+    page = visit(session_of("admin"))
+    page.goto("/admin.html#/docs")
+    page.get_by_role("button", name="admin").click()
+    page.get_by_role("menuitem", name="Sign out", exact=True).click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.goto("/admin.html")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_signing_out_everywhere_ends_the_others_too(
+    visit: Visit, proxy: Proxy, session_of: Callable[..., Any], expecting: Expecting
+) -> None:
+    proxy.admin("POST", "/users", {"username": "ben", "password": PASSWORD, "role": "admin"})
+    here, there = visit(session_of("ben")), visit(session_of("ben"))
+    expecting("status of 401")
+    there.goto("/admin.html#/models")
+    expect(there.get_by_role("table")).to_be_visible()
+    here.goto("/admin.html#/models")
+    here.get_by_role("button", name="ben").click()
+    here.get_by_role("menuitem", name="Sign out everywhere").click()
+    expect(here.get_by_role("heading", name="Sign in")).to_be_visible()
+    there.get_by_role("navigation").get_by_role("link", name="API keys").click()
+    expect(there.get_by_role("dialog", name="Sign in again")).to_be_visible()
+
+
+def test_a_session_that_ends_costs_nothing_that_was_typed(
+    visit: Visit, proxy: Proxy, session_of: Callable[..., Any], expecting: Expecting
+) -> None:
+    state = session_of("admin")
+    page = visit(state)
+    expecting("status of 401")
+    page.goto("/admin.html#/models")
+    page.get_by_role("button", name="Add by hand").click()
+    form = page.get_by_role("dialog", name="Add a model")
+    form.get_by_label("Id", exact=True).fill("typed-before")
+    form.get_by_label("Display name").fill("Typed before the session ended")
+    proxy.post("/api/logout", {}, state["cookies"][0]["value"])
+
+    form.get_by_role("button", name="Add model").click()
+    again = page.get_by_role("dialog", name="Sign in again")
+    expect(again.get_by_label("User name")).to_have_value("admin")
+    expect(again.get_by_label("Password", exact=True)).to_be_focused()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("row", name=re.compile("Typed before the session ended"))).to_be_visible()
+    assert proxy.admin("GET", "/models/typed-before").status == 200

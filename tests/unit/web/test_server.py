@@ -1,0 +1,46 @@
+"""The pool: as many threads as there is work, whatever a thread is about to do."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from ipin_proxy.web.server import Pool
+
+Work = Callable[[], None]
+
+
+class Hooked(queue.SimpleQueue[Work]):
+    """A queue that calls `hook` when a worker has taken something and not yet begun with it."""
+
+    hook: Work | None = None
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Work:
+        work = super().get(block, timeout)
+        hook, self.hook = self.hook, None
+        if hook is not None:
+            hook()
+        return work
+
+
+def test_work_never_waits_for_a_worker_that_is_about_to_be_busy() -> None:
+    errors: list[BaseException] = []
+    pool = Pool(4, errors.append)
+    pool._queue = work = Hooked()
+    second, first = threading.Event(), threading.Event()
+    work.hook = lambda: pool.submit(second.set)
+    pool.submit(lambda: first.set() if second.wait(5) else None)
+    assert first.wait(10), "the second piece of work waited for the end of the first"
+    assert errors == []
+
+
+def test_a_worker_outlives_work_that_fails() -> None:
+    errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    pool = Pool(1, errors.put)
+    done = threading.Event()
+    pool.submit(partial(int, "no number"))  # type: ignore[arg-type]
+    pool.submit(done.set)
+    assert done.wait(10)
+    assert isinstance(errors.get(timeout=10), ValueError)
