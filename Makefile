@@ -7,13 +7,14 @@ ARGS ?=
 
 VENV := .venv
 NODE := tests/sdk/node
+BROWSER := tests/browser
 CODE := ipin_proxy server.py
 TEXT := $(CODE) tests
 
 # The development tools when they are there, else what the system has.
 py = $(if $(wildcard $(VENV)/.tools),$(VENV)/bin/python,$(PYTHON))
 
-.PHONY: help run test check lint fix sdk bench pythons tools node clean
+.PHONY: help run test check lint fix sdk browser bench pythons tools node axe clean
 
 help:
 	@echo "make run      start the server (ARGS='--port 8080')"
@@ -21,6 +22,7 @@ help:
 	@echo "make check    format, lint, types and every test: what has to pass"
 	@echo "make fix      format, and mend what can be mended"
 	@echo "make sdk      the official clients against the server"
+	@echo "make browser  the pages in Chromium (CHROMIUM=/path/to/it)"
 	@echo "make bench    speed and memory, as ratios to a direct call"
 	@echo "make pythons  the tests that need nothing installed, on every Python from 3.10 on that is here"
 
@@ -28,7 +30,7 @@ run:
 	@$(PYTHON) server.py $(ARGS)
 
 # The tools are wanted, not needed: without them the tests that use them are skipped, and say so.
-test: tools node
+test: tools node axe
 	@$(MAKE) -s --no-print-directory pytest
 
 .PHONY: pytest
@@ -51,6 +53,9 @@ fix: tools
 
 sdk: tools node
 	@$(MAKE) -s --no-print-directory pytest PYTEST_ARGS='tests/sdk $(PYTEST_ARGS)'
+
+browser: tools axe
+	@$(MAKE) -s --no-print-directory pytest PYTEST_ARGS='tests/browser $(PYTEST_ARGS)'
 
 bench:
 	@$(PYTHON) tests/bench/run.py $(ARGS)
@@ -82,6 +87,17 @@ $(NODE)/node_modules/.tools: $(NODE)/package.json
 	@cd $(NODE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error > "$(CURDIR)/.node.log" 2>&1
 	@mkdir -p $(NODE)/node_modules && touch $@
 
+axe:
+	@if [ -f $(BROWSER)/package.json ] && command -v npm > /dev/null; then \
+	  $(MAKE) -s --no-print-directory $(BROWSER)/node_modules/.tools || \
+	    echo "axe-core could not be installed (see .node.log); the tests of the pages are skipped."; \
+	fi
+
+$(BROWSER)/node_modules/.tools: $(BROWSER)/package.json
+	@echo "Installing axe-core into $(BROWSER)/node_modules ..."
+	@cd $(BROWSER) && npm install --no-package-lock --no-audit --no-fund --loglevel=error > "$(CURDIR)/.node.log" 2>&1
+	@mkdir -p $(BROWSER)/node_modules && touch $@
+
 # ---- the other Pythons ---------------------------------------------------------------------------------------------
 
 # The tests of the core, in an environment of its own for each version, with pytest as the only thing installed.
@@ -96,10 +112,10 @@ pythons:
 	      touch .pythons/$$version/.tools; } > .pythons.log 2>&1 || \
 	    { echo "Python $$version: pytest could not be installed (see .pythons.log)"; exit 1; }; fi; \
 	  echo "Python $$version:"; \
-	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider --ignore tests/sdk $(PYTEST_ARGS) || exit 1; \
+	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider --ignore tests/sdk --ignore tests/browser $(PYTEST_ARGS) || exit 1; \
 	  ran=$$((ran + 1)); \
 	done; [ $$ran -gt 0 ] || { echo "No Python was found."; exit 1; }
 
 clean:
-	rm -rf $(VENV) .pythons $(NODE)/node_modules .venv.log .node.log .pythons.log .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .pythons $(NODE)/node_modules $(BROWSER)/node_modules .venv.log .node.log .pythons.log .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -158,7 +158,7 @@ class Bill:
     usage: Usage | None = None
     deployment: Deployment | None = None
     attempts: list[Attempt] = field(default_factory=list)
-    upstream_ms: float = 0.0  # of the last attempt, until it spoke
+    upstream_ms: float = 0.0  # of all attempts, the last one until it spoke
     first_chunk_ms: int | None = None
     bytes_out: int = 0
     status: int = 200

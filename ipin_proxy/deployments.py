@@ -28,6 +28,7 @@ class Catalog:
         self.providers: dict[str, Provider] = {DEMO_PROVIDER.id: DEMO_PROVIDER, **offers, **providers}
         self.offered = frozenset(offers) - frozenset(providers)
         self.models: dict[str, Model] = {model.id: model for model in models.values() if self._is_served(model)}
+        self._known = models
         self._curated = {model.provider_id for model in models.values()}
         if all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
             self.models = {DEMO_MODEL.id: DEMO_MODEL, **self.models}
@@ -43,7 +44,7 @@ class Catalog:
     def find(self, name: str, pin: str | None) -> Model | None:
         """The model a caller means by `name`. Pinned to a provider, its own name for a model counts too; a provider
         offered from the environment takes any name until it has models of its own."""
-        model = self.models.get(name)
+        model = self.models.get(name) or self._unserved(name)
         if pin is None:
             if model is None and "/" in name:
                 first, _, rest = name.partition("/")
@@ -54,10 +55,15 @@ class Catalog:
         return self._by_upstream_name.get((pin, name)) or self._passed_on(name, pin, id_=f"{pin}/{name}")
 
     def _passed_on(self, upstream_name: str, provider_id: str, id_: str) -> Model | None:
-        if provider_id not in self.offered or provider_id in self._curated or not is_name(id_):
+        if provider_id not in self.offered or provider_id in self._curated or id_ in self._known or not is_name(id_):
             return None
         # Its type is not known, so none is held against it: every operation may try.
         return Model(id=id_, name=id_, provider_id=provider_id, type="chat", upstream_model=upstream_name)
+
+    def _unserved(self, name: str) -> Model | None:
+        """A model that is switched on while none of its providers is: it exists, and somebody has to see to it."""
+        model = self._known.get(name)
+        return model if model is not None and model.enabled else None
 
     def is_curated(self, model: Model) -> bool:
         return self.models.get(model.id) is model

@@ -46,6 +46,8 @@ BASE_PATH = re.compile(r"/(?:[^/]+/?)?|/(?:[^/]+/)?v1/?|/v1/messages/[^/]+/?")
 ID_PREFIX = secrets.token_hex(8)
 ID_NUMBERS = itertools.count(1)
 PREFLIGHT_S = "600"
+MB = 1024 * 1024
+PUBLIC_BODY_BYTES = 64 * 1024  # a body from nobody we know: a name and a password
 SAME_ORIGIN_PATHS = ("/api/admin", "/api/user", "/api/logout", "/api/session")
 
 
@@ -79,6 +81,8 @@ class Dispatcher:
             visit = self._begin(request)
             if visit.route is None:
                 return self._finished(request, self._without_route(visit))
+            if visit.route.access == PUBLIC:
+                request.most_bytes = PUBLIC_BODY_BYTES
         except Exception as error:  # noqa: BLE001 - the one error boundary
             return self._finished(request, self._rendered(error, request))
         return None
@@ -228,8 +232,10 @@ def as_refusal(error: Exception, app: App) -> ProxyError:
     if isinstance(error, FramingError):
         return BadRequest(f"The request body cannot be read. {error.message}", code="bad_request")
     if isinstance(error, BodyTooLarge):
-        limit = app.config.settings.max_body_mb
-        return PayloadTooLarge(f"The request body is larger than {limit} MB. Send less, or raise MAX_BODY_MB.")
+        limit, usual = error.limit, app.config.settings.max_body_mb * MB
+        much = f"{limit // MB} MB" if limit >= MB else f"{limit // 1024} KB"
+        hint = "Send less, or raise MAX_BODY_MB." if limit == usual else "This route takes no more."
+        return PayloadTooLarge(f"The request body is larger than {much}. {hint}")
     if isinstance(error, SlowRequest):
         return RequestTimeout(f"The request took too long: {error}.")
     if isinstance(error, ConnectionError):

@@ -153,6 +153,10 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
             reply = yield from without_usage(app, call, deployment, reply)
         if not 200 <= reply.status < 300:
             raise back.decode_error(reply, (yield from reply.read_all()), deployment)
+        if reply.media_type == "text/html":
+            raise UpstreamError(
+                f"Provider '{deployment.provider.id}' answered with a web page; its base URL may be wrong."
+            )
         if reply.status in (204, 205):
             raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a body.")
         if call.wants_stream and reply.media_type in VAGUE_TYPES:
@@ -223,9 +227,10 @@ def is_the_deployments_fault(error: ProxyError) -> bool:
 
 def note_attempt(bill: Bill, started_at: float, error: ProxyError | None) -> None:
     assert bill.deployment is not None
-    bill.upstream_ms = (time.monotonic() - started_at) * 1000
+    ms = (time.monotonic() - started_at) * 1000
+    bill.upstream_ms += ms
     status, code = (error.status, error.code) if error is not None else (200, "")
-    bill.attempts.append(Attempt(bill.deployment.provider.id, status, int(bill.upstream_ms), code))
+    bill.attempts.append(Attempt(bill.deployment.provider.id, status, int(ms), code))
 
 
 def headers_of(answer: Answer, bill: Bill) -> dict[str, str]:

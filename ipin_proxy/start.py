@@ -124,11 +124,12 @@ def serve(flags: argparse.Namespace, folder: Path) -> int:
         set_log(log, found)
         stay_on_cores(found.settings.cpu_affinity)
         threading.stack_size(THREAD_STACK_BYTES)
-        secrets = firststart.prepare(store, found)
         app = App(found, store, log)
         app.read_settings = partial(read_settings, app, flags, folder)
         server = listen(app)
         app.server = server
+        secrets = firststart.prepare(store, found)  # only now: what is made once must also be told
+        app.set_master()
         print(banner(app, server.port, secrets), flush=True)
         warn_of_risks(app)
         stopped = threading.Event()

@@ -17,7 +17,7 @@ from functools import lru_cache
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import IO, TYPE_CHECKING, Any
 
-from .errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from .errors import DO_NOT_RETRY, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from .web.framing import Body, FramingError, UntilCloseBody, reply_body
 from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
 from .web.inflate import inflated
@@ -163,7 +163,9 @@ class Upstreams:
             sock.setblocking(False)
             try:
                 yield from send_request(sock, outbound, deadline, self.clock)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError as error:
+                if not is_closed(error):
+                    raise
                 # A server may refuse a long body half-way and answer all the same.
                 if not is_new and outbound.length < RECV_BYTES:
                     sock.close()
@@ -368,7 +370,15 @@ def send_request(
     lines = [f"{outbound.method} {outbound.path} HTTP/1.1\r\nhost: {host}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in outbound.headers.items()]
     lines.append("\r\n" if outbound.method == "GET" else f"content-length: {length}\r\n\r\n")
-    head = "".join(lines).encode("latin-1")
+    try:
+        head = "".join(lines).encode("latin-1")
+    except UnicodeEncodeError:  # not as its cause: the text at fault holds the key
+        raise UpstreamError(
+            f"The API key of provider '{outbound.provider}' has a character that no HTTP header can carry. "
+            "An administrator has to copy it again from its source.",
+            code="upstream_auth_failed",
+            headers=DO_NOT_RETRY,
+        ) from None
     if length < RECV_BYTES:
         yield from transmit(sock, head + b"".join(flat(outbound.body)), deadline, clock)
         return
@@ -431,6 +441,14 @@ def waits_for(error: OSError, otherwise: int) -> int:
     if isinstance(error, BlockingIOError):
         return otherwise
     return {"SSLWantReadError": EVENT_READ, "SSLWantWriteError": EVENT_WRITE}.get(type(error).__name__, 0)
+
+
+def is_closed(error: OSError) -> bool:
+    """The other side takes nothing more (TLS says so in its own words)."""
+    return isinstance(error, (BrokenPipeError, ConnectionResetError)) or type(error).__name__ in (
+        "SSLEOFError",
+        "SSLZeroReturnError",
+    )
 
 
 def idle_seconds(origin: Origin, headers: Headers) -> float:

@@ -18,7 +18,7 @@ from .. import __version__
 from ..call import CHAT, COMPLETION, EMBEDDING, RESPONSE, Bill, Call, Deployment
 from ..errors import DO_NOT_RETRY, ProxyError, UpstreamError, UpstreamRefused
 from ..meter import usage_of
-from ..records import Provider
+from ..records import SENSITIVE_NAME, Provider
 from ..upstream import FileRange, Origin, Outbound, Piece, Reply
 from ..web import members
 from ..web.response import Pipe
@@ -245,12 +245,22 @@ def detail_text(detail: Any) -> str:
 def clean_message(told: Any, deployment: Deployment) -> str:
     """An upstream's message without our credentials and its host, and no longer than a message should be."""
     message = told if isinstance(told, str) else ""
-    if deployment.secret and len(deployment.secret) >= SECRET_CHARS:
-        message = message.replace(deployment.secret, "[key]")
+    for secret in secrets_of(deployment):
+        if len(secret) >= SECRET_CHARS:
+            message = message.replace(secret, "[key]")
     host = urlsplit(deployment.provider.base_url).hostname
     if host:
         message = re.sub(rf"(?:https?://)?{re.escape(host)}(?::\d+)?", "[provider]", message, flags=re.IGNORECASE)
     return message[:MESSAGE_CHARS]
+
+
+def secrets_of(deployment: Deployment) -> list[str]:
+    """Every form in which a provider has seen our credentials."""
+    secret, provider = deployment.secret or "", deployment.provider
+    found = [value for name, value in provider.headers.items() if SENSITIVE_NAME.search(name)]
+    if provider.auth == "basic":
+        found += [base64.b64encode(secret.encode()).decode(), secret.partition(":")[2]]
+    return [secret, *found]
 
 
 def default_type(status: int) -> str:

@@ -23,11 +23,16 @@ DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = comment("keep-alive")  # a comment: an event named ping would reach the SDK's user as a broken chunk
 
 # What makes a frame worth opening. Escaped quotes in a model's text (\"error\") do not match.
-WORTH_A_LOOK = re.compile(
-    rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"|\[DONE\]|"detail"|"response\.(?:completed|incomplete|failed)"'
+WORTH_A_LOOK = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"|\[DONE\]|"detail"')
+# The same for streams of typed events, where the last one has a type that says so.
+TYPED_WORTH_A_LOOK = re.compile(
+    rb'"usage"\s*:\s*\{|"error"|"detail"|"response\.(?:incomplete|failed)"|\.(?:completed|done)"'
 )
 BARE_LINE = re.compile(rb"^\s*\{.*\}\s*$", re.MULTILINE)
-TERMINAL_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+TERMINAL_EVENTS = frozenset(
+    {"response.completed", "response.incomplete", "response.failed"}
+    | {"image_generation.completed", "image_edit.completed", "speech.audio.done"}
+)
 
 
 class StreamTap:
@@ -38,7 +43,9 @@ class StreamTap:
         self._deployment = deployment
         self._raise_if_error = raise_if_error
         self._operation = bill.call.operation
-        self._drops_usage = self._operation in (CHAT, COMPLETION) and not bill.call.asks_usage
+        self._is_typed = self._operation not in (CHAT, COMPLETION)
+        self._worth_a_look = TYPED_WORTH_A_LOOK if self._is_typed else WORTH_A_LOOK
+        self._drops_usage = not self._is_typed and not bill.call.asks_usage
         self._answers = answers_asked_for(bill.call)
         self._finished: set[str] = set()
         self._splitter = FrameSplitter()
@@ -50,10 +57,11 @@ class StreamTap:
         frames = self._splitter.feed(data)
         if not frames:
             return b""
+        worth = self._worth_a_look.search
         if len(frames) == 1:
-            out = frames[0] if WORTH_A_LOOK.search(frames[0]) is None else self._look(frames[0])
+            out = frames[0] if worth(frames[0]) is None else self._look(frames[0])
         else:
-            out = b"".join([each if WORTH_A_LOOK.search(each) is None else self._look(each) for each in frames])
+            out = b"".join([each if worth(each) is None else self._look(each) for each in frames])
         if out and not self._has_begun:
             self._begin()
         return out
@@ -62,17 +70,13 @@ class StreamTap:
         """The upstream ended properly; so must the answer in it, or it was cut."""
         rest = self._splitter.rest
         out = self._look(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
-        if self._operation in (CHAT, COMPLETION):
-            if not self._is_complete:
-                raise self._cut()
-            return out if self._is_done else out + DONE
-        if self._operation is RESPONSE and not self._is_complete:
+        if not self._is_complete:
             raise self._cut()
-        return out
+        return out if self._is_typed or self._is_done else out + DONE
 
     def fail(self, error: Exception) -> bytes | None:
         if self._is_complete:  # the connection broke after the last word
-            return b"" if self._is_done or self._operation is RESPONSE else DONE
+            return b"" if self._is_typed or self._is_done else DONE
         return self._error_frame(stream_error(error, self._deployment.provider.id))
 
     def idle(self) -> bytes:
@@ -99,10 +103,12 @@ class StreamTap:
             return raw  # a broken frame is the provider's; those after it still arrive
         if not isinstance(body, dict):
             return raw
-        if self._operation is RESPONSE and body.get("type") in TERMINAL_EVENTS:
+        kind = body.get("type") or event.event
+        if self._is_typed and kind in TERMINAL_EVENTS:
             self._is_complete = True
-        elif body.get("error"):
-            return self._error(body)
+            self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
+        elif body.get("error") or (self._is_typed and kind == "error"):
+            return self._error(body if body.get("error") else {"error": body})
         self._bill.used(usage_of(body))
         choices = body.get("choices")
         if choices and isinstance(choices, list):
@@ -149,6 +155,13 @@ class StreamTap:
             flat = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
             return frame(json.dumps({**flat, "sequence_number": 0}), "error")
         return frame(json.dumps({"error": told}))
+
+
+def failure_of(event: Json, provider: str) -> ProxyError | None:
+    """What went wrong in a response that ends as failed, for the log; the event itself says it to the caller."""
+    if event.get("type") != "response.failed":
+        return None
+    return UpstreamError(f"Provider '{provider}' ended the response as failed.", code="upstream_stream_interrupted")
 
 
 def answers_asked_for(call: Call) -> int:

@@ -39,7 +39,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class BodyTooLarge(Exception):
-    """More bytes than MAX_BODY_MB, announced or sent."""
+    """More bytes than `limit`, announced or sent."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
 
 
 class SlowRequest(Exception):
@@ -131,7 +135,7 @@ class Connection:
             self.refuse(FramingError("The request body ended before it was complete."))
         elif self.state == HEAD:
             self.refuse(HeadError("The request ended in the middle of its headers."))
-        elif self.state != WRITING:
+        elif self.state != WRITING and not (self.state == IDLE and self.inbuf):  # then resume() comes to it
             self.close()
 
     def take(self, data: bytes | bytearray) -> None:
@@ -178,7 +182,7 @@ class Connection:
     def begin_body(self, request: Request, body: Body, rest: bytes | bytearray) -> None:
         limit = self.server.limits.body_bytes
         if isinstance(body, LengthBody) and body.length > limit:
-            self.refuse(BodyTooLarge())
+            self.refuse(BodyTooLarge(limit))
             return
         self.received = 0
         self.enter(BODY)
@@ -190,6 +194,9 @@ class Connection:
             refusal = self.server.service.screen(request)
             if refusal is not None:
                 self.answer_and_close(refusal)
+                return
+            if request.most_bytes is not None and isinstance(body, LengthBody) and body.length > request.most_bytes:
+                self.refuse(BodyTooLarge(request.most_bytes))
                 return
             expect = request.headers.get("expect")
             if expect is not None and expect.lower() == "100-continue" and request.head.minor == 1 and not rest:
@@ -205,8 +212,9 @@ class Connection:
         try:
             payload = body.feed(data)
             self.received = body.received
-            if body.received > self.server.limits.body_bytes:
-                raise BodyTooLarge
+            limit = request.most_bytes or self.server.limits.body_bytes
+            if body.received > limit:
+                raise BodyTooLarge(limit)
             if body.done and not request.body and request.file is None:
                 request.body = payload
             else:

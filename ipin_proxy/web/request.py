@@ -38,7 +38,19 @@ def decode_path(target: str) -> tuple[str, str]:
 class Request:
     """One request. `body` is bytes in memory, or b"" when it was spooled to `file` (uploads above 1 MB)."""
 
-    __slots__ = ("body", "connection", "file", "head", "headers", "method", "path", "peer", "query_string", "state")
+    __slots__ = (
+        "body",
+        "connection",
+        "file",
+        "head",
+        "headers",
+        "method",
+        "most_bytes",
+        "path",
+        "peer",
+        "query_string",
+        "state",
+    )
 
     def __init__(self, head: RequestHead, connection: Connection) -> None:
         self.head = head
@@ -49,6 +61,7 @@ class Request:
         self.peer = connection.peer
         self.body: bytes | bytearray = b""
         self.file: IO[bytes] | None = None
+        self.most_bytes: int | None = None  # what the service lets this body have, where that is less than usual
         self.state: object = None  # what the service worked out before the body was in
 
     @property

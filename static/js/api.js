@@ -78,14 +78,12 @@ async function once(path, { method = "GET", body, headers = {}, key, signal, pat
   const isJson = body !== undefined && (body === null || body.constructor === Object || Array.isArray(body));
   const limit = new AbortController();
   const stop = () => limit.abort(signal.reason);
+  // It stays after the head has come: the body may still be stopped.
   signal?.addEventListener("abort", stop, { once: true });
   if (signal?.aborted) stop();
   const late = patienceMs ? setTimeout(() => limit.abort("late"), patienceMs) : 0;
-  const notice = quiet ? 0 : setTimeout(() => slower(1), SLOW_MS);
-  let noticed = false;
-  const noticing = quiet ? 0 : setTimeout(() => (noticed = true), SLOW_MS);
   try {
-    const response = await fetch(path, {
+    const answer = fetch(path, {
       method,
       body: isJson ? JSON.stringify(body) : body,
       headers: {
@@ -98,6 +96,7 @@ async function once(path, { method = "GET", body, headers = {}, key, signal, pat
       cache: "no-store",
       signal: limit.signal,
     });
+    const response = await (quiet ? answer : noticed(answer));
     heard();
     return response;
   } catch (error) {
@@ -112,16 +111,36 @@ async function once(path, { method = "GET", body, headers = {}, key, signal, pat
     });
   } finally {
     clearTimeout(late);
-    clearTimeout(notice);
-    clearTimeout(noticing);
-    if (noticed) slower(-1);
-    signal?.removeEventListener("abort", stop);
   }
 }
 
-function slower(by) {
-  slow += by;
-  network.dispatchEvent(new Event(slow > 0 ? "slow" : "quick"));
+/** A module that is only needed now: fetchPart(() => import("./form.js")). Throws ApiError. */
+export async function fetchPart(load) {
+  try {
+    return await noticed(load());
+  } catch (error) {
+    console.error(error);
+    throw new ApiError("A part of this page could not be fetched. The server may be restarting; try again, or load the page anew.", { code: "no_part" });
+  }
+}
+
+/** The same promise; while it takes long, the page says that the server is slow. */
+export async function noticed(promise) {
+  const tell = (by) => {
+    slow += by;
+    network.dispatchEvent(new Event(slow > 0 ? "slow" : "quick"));
+  };
+  let isSlow = false;
+  const timer = setTimeout(() => {
+    isSlow = true;
+    tell(1);
+  }, SLOW_MS);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    if (isSlow) tell(-1);
+  }
 }
 
 /** The server was silent: "lost" once, until it is heard again. */

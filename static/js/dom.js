@@ -56,11 +56,25 @@ export function on(target, type, selector, listener) {
   return () => target.removeEventListener(type, heard);
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+let icons = "/icons.svg";
+
+/** The icons are taken into the page, so that they are there too when the server is not. */
+async function keepIcons() {
+  const text = await (await fetch("/icons.svg")).text();
+  const sprite = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+  sprite.setAttribute("hidden", "");
+  sprite.setAttribute("aria-hidden", "true");
+  document.body.append(document.adoptNode(sprite));
+  icons = "";
+}
+keepIcons().catch(() => {}); // then they come from the file, one by one
+
 /** An icon of icons.svg. Without a label it is decoration. */
 export function icon(name, label = "") {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `/icons.svg#${name}`);
+  const svg = document.createElementNS(SVG, "svg");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `${icons}#${name}`);
   svg.setAttribute("class", "icon");
   if (label) {
     svg.setAttribute("role", "img");
@@ -68,6 +82,11 @@ export function icon(name, label = "") {
   } else svg.setAttribute("aria-hidden", "true");
   svg.append(use);
   return svg;
+}
+
+/** Shows another icon in the place of the one inside an element. */
+export function turnIcon(element, name) {
+  element.querySelector("use").setAttribute("href", `${icons}#${name}`);
 }
 
 /** A fresh id, to tie a label or a description to a control. */

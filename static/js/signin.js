@@ -4,7 +4,8 @@ import { ApiError } from "./api.js";
 import { fill, h } from "./dom.js";
 import { connectionBar } from "./parts/connection.js";
 import { failed, loading } from "./parts/faces.js";
-import { currentUser, homeOf, signInForm } from "./parts/session.js";
+import { currentUser, homeOf } from "./parts/session.js";
+import { signInForm } from "./parts/signin.js";
 
 const card = document.getElementById("card");
 

@@ -157,7 +157,7 @@ def test_a_sign_in_as_xml_is_415(proxy: Proxy) -> None:
 def test_odd_texts_are_wrong_passwords_and_nothing_more(sign_in: Callable[..., Reply]) -> None:
     assert sign_in("admin", "half \ud83d of a pair").status == 401
     assert sign_in("a" * 10_000).status == 401
-    assert sign_in("admin", "x" * 100_000).status == 401
+    assert sign_in("admin", "x" * 20_000).status == 401
 
 
 def test_another_site_cannot_sign_a_browser_in(sign_in: Callable[..., Reply]) -> None:

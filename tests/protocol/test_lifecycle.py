@@ -183,7 +183,6 @@ def test_what_is_given_is_never_printed_or_stored(clone: Clone) -> None:
     assert told(proxy.output, "Password") is None and told(proxy.output, "Master key") is None
 
 
-@pytest.mark.xfail(strict=True, reason="the secrets are made and kept before it is known whether they can be told")
 def test_a_first_start_that_fails_does_not_lose_the_secrets(clone: Clone) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "in use" in clone.refuses("--port", str(taken.getsockname()[1]))

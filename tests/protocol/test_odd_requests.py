@@ -182,7 +182,7 @@ def test_json_by_another_name(proxy: Proxy) -> None:
         assert proxy.post(CHAT, hello(), KEY, {"content-type": media_type}).status == 200
 
 
-@pytest.mark.parametrize("body", [b"[" * 300_000, b'{"username":' * 300_000, b'{"username":"admin"', b"null", b"\xff"])
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"username":' * 5_000, b'{"username":"admin"', b"null", b"\xff"])
 @pytest.mark.parametrize("path", ["/api/admin/login", "/api/user/login"])
 def test_a_sign_in_that_is_no_json(proxy: Proxy, path: str, body: bytes) -> None:
     """Open to everybody, so nobody may bring the server down here."""

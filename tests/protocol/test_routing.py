@@ -298,13 +298,8 @@ def test_a_model_whose_own_provider_has_no_key_goes_to_its_fallback(proxy: Proxy
 # What cannot be served.
 
 
-SWITCHED_OFF = pytest.param(
-    "switched-off-model", marks=pytest.mark.xfail(strict=True, reason="it is told as a model that is not there")
-)
-
-
 @pytest.mark.parametrize("streams", [False, True])
-@pytest.mark.parametrize("name", [SWITCHED_OFF, "unkeyed-model", "file-gone-model"])
+@pytest.mark.parametrize("name", ["switched-off-model", "unkeyed-model", "file-gone-model"])
 def test_a_provider_that_cannot_serve_is_the_administrators_affair(
     proxy: Proxy, upstream: Upstream, name: str, streams: bool
 ) -> None:
@@ -714,10 +709,9 @@ def test_a_stream_outlives_its_key(proxy: Proxy, upstream: Upstream) -> None:
     ("fields", "secrets"),
     [
         ({"apiKey": "a-key-of-no-known-form"}, ["a-key-of-no-known-form"]),
-        pytest.param(
+        (
             {"apiKey": "user:a-pass-word", "auth": "basic"},
             ["user:a-pass-word", "dXNlcjphLXBhc3Mtd29yZA=="],
-            marks=pytest.mark.xfail(strict=True, reason="the form in which it was sent is not cut out"),
         ),
         ({"apiKey": "", "auth": "none", "headers": {"api-key": "in-its-own-header"}}, ["in-its-own-header"]),
     ],

@@ -142,7 +142,6 @@ def test_a_stored_provider_goes_before_the_offered_one_and_takes_only_its_models
     assert (shelf.offered, found(shelf, "a"), found(shelf, "openai/x")) == (frozenset(), "openai:a", None)
 
 
-@pytest.mark.xfail(strict=True, reason="it goes to the offered provider instead")
 def test_a_disabled_model_is_not_there_although_its_name_begins_like_an_offered_provider() -> None:
     assert found(catalog(model("openai/x", enabled=False), offers=(OFFER,)), "openai/x") is None
 

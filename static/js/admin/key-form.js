@@ -1,6 +1,6 @@
 /** The form of an API key, and the one time its key is shown. */
 
-import { at, get, post, put } from "../api.js";
+import { at, post, put } from "../api.js";
 import { h, icon } from "../dom.js";
 import { fromLocalInput, toLocalInput } from "../format.js";
 import { confirmDialog, formDialog, openDialog } from "../parts/dialog.js";
@@ -8,9 +8,9 @@ import { copyLine } from "../parts/copy.js";
 import { field } from "../parts/field.js";
 import { note } from "../parts/marks.js";
 import { multiSelect } from "../parts/multiselect.js";
-import { rows } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
-import { typeName } from "./model-types.js";
+import { budgetsField, budgetsOf } from "./budgets.js";
+import { typeName } from "./types.js";
 
 const SCOPES = [
   ["chat", "Chat"],
@@ -21,12 +21,6 @@ const SCOPES = [
   ["rerank", "Reranking"],
   ["models", "List models"],
   ["metrics", "Metrics"],
-];
-const WINDOWS = [
-  ["day", "a day"],
-  ["week", "a week"],
-  ["month", "a month"],
-  ["total", "in total"],
 ];
 
 /** The field for which models a key may use. */
@@ -40,23 +34,6 @@ export function modelsField(models, value = []) {
     noun: "model",
   });
   return field({ label: "Models", name: "allowedModels", control: choice, read: () => choice.value, write: () => {}, check: () => choice.isUndecided && "Tick at least one model, or allow all." });
-}
-
-/** The field for budgets, of keys and of users. */
-export function budgetsField(value = []) {
-  return field({
-    label: "Budgets",
-    name: "budgets",
-    ...rows({
-      columns: [
-        { name: "usd", label: "US dollars", type: "number", placeholder: "US dollars" },
-        { name: "window", label: "in", type: "select", options: WINDOWS },
-      ],
-      add: "Add a budget",
-      noun: "budget",
-    }),
-    value,
-  });
 }
 
 /** The dialog for a key, stored or new; a new one is shown once afterwards. Resolves to the record or undefined. */
@@ -108,7 +85,7 @@ export async function editKey({ key = null, models, users = [] }) {
       isNew && h("details.more", h("summary", "Use a key you already have"), h("div", field({ label: "Key", name: "key", type: "secret", hint: "At least 16 characters without blanks. Blank: a new one is made.", check: (value) => value && value.length < 16 && "It needs at least 16 characters." }))),
     ),
     save: async (values) => {
-      const record = { ...values, expiresAt: fromLocalInput(values.expiresAt), budgets: values.budgets.filter((each) => each.usd !== null) };
+      const record = { ...values, expiresAt: fromLocalInput(values.expiresAt), budgets: budgetsOf(values.budgets) };
       if (!record.key) delete record.key;
       const answer = isNew ? await post("/api/admin/apikeys", record) : await put(at("/api/admin/apikeys", key.id), record);
       if (!isNew) toast(`${answer.name} is saved.`);
@@ -154,5 +131,3 @@ export async function rotateKey(key) {
   });
   return yes ? post(at("/api/admin/apikeys", key.id, "rotate"), {}) : null;
 }
-
-export const fetchKeys = async () => (await get("/api/admin/apikeys")).apiKeys;

@@ -3,15 +3,17 @@
 import { at, get, post, put, remove } from "../api.js";
 import { fill, h, icon } from "../dom.js";
 import { count, date, dateTime, names, number } from "../format.js";
-import { attempt, confirmDialog } from "../parts/dialog.js";
+import { attempt, confirmDialog, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag, when } from "../parts/marks.js";
-import { dataTable, filterSelect, matches, searchField } from "../parts/table.js";
+import { filterSelect, matches, searchField } from "../parts/search.js";
+import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
-import { editKey, fetchKeys, rotateKey, showKey } from "./key-form.js";
 
 const FILTERS = ["q", "status"];
+
+const forms = () => part(() => import("./key-form.js"));
 const SOURCES = { flag: "given on the command line", environment: "set in the server's environment", envFile: "set in the file .env" };
 
 export function screen(root, params, app) {
@@ -22,8 +24,8 @@ export function screen(root, params, app) {
   let filter = filterOf(params);
 
   const fetchAll = async () => {
-    const [one, two, three, four] = await Promise.all([fetchKeys(), get("/api/admin/models"), get("/api/admin/users"), get("/api/admin/settings")]);
-    keys = one.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first, until somebody sorts
+    const [one, two, three, four] = await Promise.all([get("/api/admin/apikeys"), get("/api/admin/models"), get("/api/admin/users"), get("/api/admin/settings")]);
+    keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first, until somebody sorts
     models = two.models;
     users = three.users;
     master = four.settings.find((each) => each.name === "MASTER_API_KEY");
@@ -175,13 +177,14 @@ export function screen(root, params, app) {
   const nameOf = (id) => keys.find((each) => each.id === id)?.name || id;
 
   async function edit(row) {
-    if (await editKey({ key: row, models, users })) await reload();
+    if (await (await forms())?.editKey({ key: row, models, users })) await reload();
   }
 
   async function rotate(row) {
-    const fresh = await attempt(null, () => rotateKey(row), "The key was not changed");
+    const form = await forms();
+    const fresh = form && (await attempt(null, () => form.rotateKey(row), "The key was not changed"));
     if (!fresh) return;
-    await showKey(fresh, { text: [h("strong", fresh.name), " has a new key; the old one no longer works. This is the only time it is shown."] });
+    await form.showKey(fresh, { text: [h("strong", fresh.name), " has a new key; the old one no longer works. This is the only time it is shown."] });
     await reload();
   }
 

@@ -4,7 +4,7 @@
  * to take new parameters without being built anew, and to end what it has running.
  */
 
-import { ApiError } from "../api.js";
+import { ApiError, fetchPart } from "../api.js";
 import { announce, fill, focusOn, h, icon, on } from "../dom.js";
 import { attempt, confirmLeaving } from "../parts/dialog.js";
 import { connectionBar } from "../parts/connection.js";
@@ -98,7 +98,7 @@ async function show(name, params) {
   const root = h("div.screen");
   const waiting = setTimeout(() => mine === turn && fill(main, h("div.screen", loading(title))), 200);
   try {
-    const module = await load();
+    const module = await fetchPart(load);
     if (mine !== turn) return;
     shown.live = module.screen(root, params, app) ?? {};
     fill(main, root);
@@ -109,10 +109,9 @@ async function show(name, params) {
     }
   } catch (error) {
     if (mine !== turn) return;
-    // A module that could not be fetched is remembered as failed by the browser: only loading the page anew helps.
-    const silence = new ApiError("A part of this page could not be fetched. The server may be restarting.");
-    fill(main, h("div.screen", failed(silence, () => location.reload())));
-    console.error(error);
+    if (!(error instanceof ApiError)) throw error;
+    // Browsers remember a module that could not be fetched: only loading the page anew asks for it again.
+    fill(main, h("div.screen", failed(error, () => location.reload())));
   } finally {
     clearTimeout(waiting);
   }

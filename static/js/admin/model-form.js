@@ -7,7 +7,7 @@ import { field } from "../parts/field.js";
 import { rows } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
 import { fetchListed } from "./model-picker.js";
-import { TYPES, guessImages, guessType } from "./model-types.js";
+import { TYPES, guessImages, guessType } from "./types.js";
 
 const PRICES = [
   ["input", "Input", "per million tokens"],

@@ -7,9 +7,9 @@ import { formDialog } from "../parts/dialog.js";
 import { load } from "../parts/faces.js";
 import { field } from "../parts/field.js";
 import { note, tag } from "../parts/marks.js";
-import { matches } from "../parts/table.js";
+import { matches } from "../parts/search.js";
 import { toast } from "../parts/toast.js";
-import { TYPES, guessImages, guessType } from "./model-types.js";
+import { TYPES, guessImages, guessType } from "./types.js";
 
 const SHOWN = 150;
 

@@ -3,18 +3,18 @@
 import { at, get, post, put, remove } from "../api.js";
 import { fill, h, icon } from "../dom.js";
 import { count, money, number } from "../format.js";
-import { attempt, confirmDialog, openDialog } from "../parts/dialog.js";
+import { attempt, confirmDialog, openDialog, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status } from "../parts/marks.js";
-import { dataTable, filterSelect, matches, searchField } from "../parts/table.js";
+import { filterSelect, matches, searchField } from "../parts/search.js";
+import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
-import { editModel } from "./model-form.js";
-import { pickModels } from "./model-picker.js";
-import { TYPES, typeName } from "./model-types.js";
-import { addProvider } from "./provider-form.js";
+import { TYPES, typeName } from "./types.js";
 
 const FILTERS = ["q", "provider", "type", "status"];
+
+const picker = () => part(() => import("./model-picker.js"));
 
 export function screen(root, params, app) {
   let models = [];
@@ -170,13 +170,15 @@ export function screen(root, params, app) {
   const reload = () => load(place, fetchAll, () => (drawToolbar(), draw(), [toolbar, bar, table]), { label: "Loading models" });
 
   async function edit(row) {
-    if (await editModel({ model: row, providerId: filter.provider, models, providers })) await reload();
+    const form = await part(() => import("./model-form.js"));
+    if (await form?.editModel({ model: row, providerId: filter.provider, models, providers })) await reload();
   }
 
   async function addFirstProvider() {
-    const provider = await addProvider([]);
+    const form = await part(() => import("./provider-form.js"));
+    const provider = await form?.addProvider([]);
     if (!provider) return;
-    await pickModels(provider);
+    await (await picker())?.pickModels(provider);
     await reload();
   }
 
@@ -188,7 +190,7 @@ export function screen(root, params, app) {
   async function pick() {
     const filtered = providers.find((each) => each.id === filter.provider);
     const provider = filtered ?? (providers.length === 1 ? providers[0] : await chooseProvider());
-    if (provider && (await pickModels(provider))) await reload();
+    if (provider && (await (await picker())?.pickModels(provider))) await reload();
   }
 
   async function chooseProvider() {

@@ -6,7 +6,7 @@ import { count, names, number } from "../format.js";
 import { copyLine } from "../parts/copy.js";
 import { load } from "../parts/faces.js";
 import { pageHead, status } from "../parts/marks.js";
-import { isLeft } from "./start.js";
+import { isLeft } from "./guide.js";
 import { lastTest } from "./tests.js";
 
 export function screen(root, params, app) {

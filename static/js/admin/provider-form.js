@@ -8,15 +8,10 @@ import { checkFields, field, readFields, showFieldError } from "../parts/field.j
 import { load } from "../parts/faces.js";
 import { note } from "../parts/marks.js";
 import { rows, toLines, toMapping } from "../parts/rows.js";
-import { matches, searchField } from "../parts/table.js";
+import { matches, searchField } from "../parts/search.js";
 import { toast } from "../parts/toast.js";
+import { PROVIDER_TYPES } from "./types.js";
 
-export const TYPES = [
-  ["openai", "OpenAI-compatible"],
-  ["anthropic", "Anthropic"],
-  ["ollama", "Ollama"],
-  ["chutes", "Chutes"],
-];
 const AUTH = [
   ["bearer", "Bearer (usual)"],
   ["header", "A header of its own"],
@@ -121,7 +116,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
     check: (value) => (/[{}]/.test(value) ? "Replace the part in braces, and the braces, by your own." : !/^https?:\/\/[^/]/i.test(value) && from.type !== "demo" ? "It begins with http:// or https://." : ""),
   });
   const apiKey = keyField(provider, preset, isNew && Boolean(from.name) && !isGap);
-  const type = field({ label: "It speaks like", name: "type", type: "select", options: from.type === "demo" ? [["demo", "Demo"], ...TYPES] : TYPES, value: from.type });
+  const type = field({ label: "It speaks like", name: "type", type: "select", options: from.type === "demo" ? [["demo", "Demo"], ...PROVIDER_TYPES] : PROVIDER_TYPES, value: from.type });
   const enabled = field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled ?? true });
 
   const headerName = field({ label: "Name of the header", name: "authHeader", value: authHeader, placeholder: "x-api-key" });

@@ -3,17 +3,20 @@
 import { ApiError, at, get, put, remove } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { count, number } from "../format.js";
-import { attempt, busy, confirmDialog, openDialog } from "../parts/dialog.js";
+import { attempt, busy, confirmDialog, openDialog, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag, when } from "../parts/marks.js";
-import { dataTable, matches, searchField } from "../parts/table.js";
+import { matches, searchField } from "../parts/search.js";
+import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
-import { pickModels } from "./model-picker.js";
-import { TYPES, addProvider, editProvider } from "./provider-form.js";
 import { findingMark, forgetTest, lastTest, testProvider } from "./tests.js";
+import { PROVIDER_TYPES } from "./types.js";
 
 const TESTS_AT_ONCE = 4;
+
+const forms = () => part(() => import("./provider-form.js"));
+const picker = () => part(() => import("./model-picker.js"));
 
 export function screen(root, params, app) {
   let providers = [];
@@ -62,7 +65,7 @@ export function screen(root, params, app) {
     );
   }
 
-  const typeWords = (row) => TYPES.find(([id]) => id === row.type)?.[1] ?? "Demo";
+  const typeWords = (row) => PROVIDER_TYPES.find(([id]) => id === row.type)?.[1] ?? "Demo";
 
   function keyCell(row) {
     if (!row.apiKey) return h("span.quiet-text", row.auth === "none" ? "needs none" : "none");
@@ -104,18 +107,18 @@ export function screen(root, params, app) {
   }
 
   async function add() {
-    const added = await addProvider(providers.map((each) => each.id));
+    const added = await (await forms())?.addProvider(providers.map((each) => each.id));
     if (!added) return;
     await reload();
     await pick(added);
   }
 
   async function edit(row) {
-    if (await editProvider({ provider: row })) await reload();
+    if (await (await forms())?.editProvider({ provider: row })) await reload();
   }
 
   async function pick(row) {
-    if (await pickModels(row)) await reload();
+    if (await (await picker())?.pickModels(row)) await reload();
   }
 
   async function test(row) {

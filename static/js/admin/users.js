@@ -3,15 +3,15 @@
 import { at, get, post, put, remove } from "../api.js";
 import { h, icon } from "../dom.js";
 import { count, date, number } from "../format.js";
-import { attempt, confirmDialog, formDialog, openDialog } from "../parts/dialog.js";
+import { attempt, confirmDialog, formDialog, openDialog, part } from "../parts/dialog.js";
 import { copyButton } from "../parts/copy.js";
 import { empty, load } from "../parts/faces.js";
 import { field } from "../parts/field.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag } from "../parts/marks.js";
-import { dataTable, matches, searchField } from "../parts/table.js";
+import { matches, searchField } from "../parts/search.js";
+import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
-import { budgetsField, fetchKeys } from "./key-form.js";
 
 const LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"; // none that look alike
 const ROLES = [
@@ -25,9 +25,9 @@ export function screen(root, params, app) {
   let search = params.get("q") ?? "";
 
   const fetchAll = async () => {
-    const [one, two] = await Promise.all([get("/api/admin/users"), fetchKeys()]);
+    const [one, two] = await Promise.all([get("/api/admin/users"), get("/api/admin/apikeys")]);
     users = one.users;
-    keys = two;
+    keys = two.apiKeys;
   };
   const isLastAdmin = (user) => user.role === "admin" && user.enabled && users.filter((each) => each.role === "admin" && each.enabled).length === 1;
   const isSelf = (user) => user.id === app.user.id;
@@ -124,14 +124,16 @@ export function screen(root, params, app) {
     return saved;
   }
 
-  function changeDialog(row) {
+  async function changeDialog(row) {
     const isKept = isLastAdmin(row);
+    const budgets = await part(() => import("./budgets.js"));
+    if (!budgets) return undefined;
     return formDialog({
       title: `Edit ${row.username}`,
       size: "wide",
-      content: h("div.fields", commonFields(row, { isKept }), h("div.across", budgetsField(row.budgets)), across(field({ label: "Enabled", name: "enabled", type: "switch", value: row.enabled, disabled: isKept, hint: isKept ? "The last administrator stays enabled." : "Somebody disabled is signed out at once and cannot sign in." }))),
+      content: h("div.fields", commonFields(row, { isKept }), h("div.across", budgets.budgetsField(row.budgets)), across(field({ label: "Enabled", name: "enabled", type: "switch", value: row.enabled, disabled: isKept, hint: isKept ? "The last administrator stays enabled." : "Somebody disabled is signed out at once and cannot sign in." }))),
       save: async (values) => {
-        const saved = await put(at("/api/admin/users", row.id), { ...values, email: values.email || null, apiKeyId: values.apiKeyId || null, budgets: values.budgets.filter((each) => each.usd !== null) });
+        const saved = await put(at("/api/admin/users", row.id), { ...values, email: values.email || null, apiKeyId: values.apiKeyId || null, budgets: budgets.budgetsOf(values.budgets) });
         toast(`${saved.username} is saved.`);
         return saved;
       },

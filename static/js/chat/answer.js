@@ -102,7 +102,7 @@ function cut(error, exchange) {
 function refusal(error, exchange) {
   const told = typeof error === "string" ? { message: error } : error;
   const message = told.message || "The provider ended the answer with an error.";
-  return new ApiError(message, { status: exchange.status, code: told.code ?? told.type ?? "", requestId: exchange.header("x-request-id") });
+  return new ApiError(message, { code: told.code ?? told.type ?? "", requestId: exchange.header("x-request-id") });
 }
 
 function parsed(text) {

@@ -7,7 +7,7 @@ import { busy, formDialog } from "../parts/dialog.js";
 import { field } from "../parts/field.js";
 import { isKeptForLong, modelsOf, remember } from "./key.js";
 
-/** Resolves to `{ key, models }`, the key "" for the session, or to undefined when it was left. */
+/** Resolves to `{ key, data, refusal }`, the key "" for the session, or to undefined when it was left. */
 export async function connectionDialog({ user, key }) {
   const outcome = h("div.test-outcome", { role: "status" });
   const secret = field({
@@ -34,7 +34,8 @@ export async function connectionDialog({ user, key }) {
     if (!session.checked && !chosen()) return secret.setError("Paste a key first.");
     const began = performance.now();
     try {
-      const models = await modelsOf(chosen());
+      const { data: models, refusal } = await modelsOf(chosen(), user);
+      if (refusal) return say("bad", refusal);
       say("ok", `It works: ${count(models.length, "model")}, answered in ${duration(performance.now() - began)}.`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -58,10 +59,10 @@ export async function connectionDialog({ user, key }) {
       outcome,
     ],
     async save() {
-      const models = await modelsOf(chosen());
+      const { data: models, refusal = "" } = await modelsOf(chosen(), user);
       remember(chosen(), keepIt.value);
       announce(`Connected: ${count(models.length, "model")}.`);
-      return { key: chosen(), models };
+      return { key: chosen(), data: models, refusal };
     },
   });
   return dialog;

@@ -71,21 +71,6 @@ export class Conversation {
   toJSON() {
     return { settings: this.settings, messages: this.messages };
   }
-
-  /** As a document to read. Images are named, not enclosed. */
-  toMarkdown(title, time) {
-    const parts = [`# ${title}`, `*${time}*`];
-    if (this.settings.system.trim()) parts.push("## System prompt", this.settings.system.trim());
-    for (const each of this.messages) {
-      parts.push(each.role === "user" ? "## You" : `## ${each.model}`);
-      parts.push(...(each.images ?? []).map((image) => `*Image: ${image.name}*`));
-      if (each.text) parts.push(each.text.trim());
-      if (each.tools?.length) parts.push(`\`\`\`json\n${JSON.stringify(each.tools, null, 2)}\n\`\`\``);
-      if (each.error) parts.push(`*Failed: ${each.error.message}*`);
-      if (each.state === "stopped") parts.push("*Stopped here.*");
-    }
-    return `${parts.join("\n\n")}\n`;
-  }
 }
 
 export const isRunning = (message) => message.state === "waiting" || message.state === "growing";
@@ -119,29 +104,4 @@ function asMessage({ role, text, images = [] }, withImages) {
   const words = [text, ...images.slice(shown.length).map(() => "[an image that is not shown to you]")].filter(Boolean).join("\n\n");
   if (!shown.length) return { role, content: words };
   return { role, content: [...(words ? [{ type: "text", text: words }] : []), ...shown.map(({ url }) => ({ type: "image_url", image_url: { url } }))] };
-}
-
-/** What was kept under this name, or null. */
-export function restore(storage, name) {
-  try {
-    return JSON.parse(storage.getItem(name));
-  } catch {
-    return null;
-  }
-}
-
-/**
- * Keeps `{ conversation, … }`. Answers "all", "words" when the browser has no room for the images, or "nothing".
- */
-export function keep(storage, name, kept) {
-  const wordsOnly = (key, value) => (key === "images" ? value.map(({ name }) => ({ name, url: "" })) : value);
-  for (const [how, replacer] of [["all"], ["words", wordsOnly]]) {
-    try {
-      storage.setItem(name, JSON.stringify(kept, replacer));
-      return how;
-    } catch {
-      // Full: with less, or not at all.
-    }
-  }
-  return "nothing";
 }

@@ -1,6 +1,7 @@
 /** The pasted key of the chat page: it stays in this tab, or in this browser if that is wished. */
 
 import { get } from "../api.js";
+import { sessionModels } from "../play/models.js";
 
 const NAME = "ipin-chat-key";
 
@@ -28,5 +29,5 @@ export function remember(key, isForLong) {
   }
 }
 
-/** The models that may be used, with a key or (without) the session. Throws ApiError. */
-export const modelsOf = async (key) => (await get("/v1/models", { key: key || undefined })).data;
+/** `{ data, refusal }`: the models that may be used, with a key or (without) the session of `user`. Throws ApiError. */
+export const modelsOf = (key, user) => (key ? get("/v1/models", { key }) : sessionModels(user));

@@ -4,14 +4,15 @@ import { ApiError } from "../api.js";
 import { fill, h, icon } from "../dom.js";
 import { exactly } from "../format.js";
 import { connectionBar } from "../parts/connection.js";
-import { confirmDialog, openDialog } from "../parts/dialog.js";
+import { confirmDialog, openDialog, part } from "../parts/dialog.js";
 import { empty, failed, loading } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { currentUser, homeOf, keepSignedIn, signOut } from "../parts/session.js";
 import { themePicker } from "../parts/theme.js";
 import { toast } from "../parts/toast.js";
 import { modelPicker } from "../play/model-picker.js";
-import { Conversation, keep, restore } from "./conversation.js";
+import { Conversation } from "./conversation.js";
+import { keep, restore } from "./keeping.js";
 import { modelsOf, rememberedKey } from "./key.js";
 import { talk } from "./talk.js";
 
@@ -36,29 +37,28 @@ function save() {
   isFull = how !== "all";
 }
 
-function show(...content) {
+function fillMain(...content) {
   fill(main, heading, ...content);
 }
 
 async function start() {
-  show(loading("Loading", 4));
+  fillMain(loading("Loading", 4));
   try {
     user = await currentUser();
     if (user) keepSignedIn(user);
     document.getElementById("home").href = user ? homeOf(user) : "/";
-    if (!user && !key) return unconnected();
-    await connected(await modelsOf(key));
+    if (!user && !key) unconnected();
+    else show(await modelsOf(key, user));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401 || error.status === 403) unconnected(error.message);
-    else show(failed(error, start));
+    if (key && (error.status === 401 || error.status === 403)) unconnected(error.message);
+    else fillMain(failed(error, start));
   }
-  return undefined;
 }
 
 function unconnected(why = "") {
   fill(tools, h("span.spring"), optionsMenu());
-  show(
+  fillMain(
     empty({
       image: "key",
       title: "Connect first",
@@ -69,30 +69,34 @@ function unconnected(why = "") {
 }
 
 async function connect() {
-  const { connectionDialog } = await import("./connection.js");
-  const chosen = await connectionDialog({ user, key });
+  const chosen = await (await part(() => import("./connection.js")))?.connectionDialog({ user, key });
   if (!chosen) return;
   key = chosen.key;
-  await connected(chosen.models);
+  show(chosen);
 }
 
-async function connected(all) {
-  const models = all.filter((each) => each.type === "chat");
+/** The models of a connection, or why there are none. */
+function show({ data, refusal }) {
+  if (refusal) unconnected(refusal);
+  else connected(data.filter((each) => each.type === "chat"));
+}
+
+function connected(models) {
   draft = chat?.writing.draft.text ?? draft;
   chat?.stop();
   chat = null;
   if (!models.length) {
     fill(tools, h("span.spring"), connectionButton(), optionsMenu());
-    return show(empty({ image: "model", title: "No chat model here", text: "Nothing that can chat may be used with this connection. An administrator can add a model, or allow one for the key.", actions: [h("button", { type: "button", onclick: connect }, "Change the connection")] }));
+    fillMain(empty({ image: "model", title: "No chat model here", text: "Nothing that can chat may be used with this connection. An administrator can add a model, or allow one for the key.", actions: [h("button", { type: "button", onclick: connect }, "Change the connection")] }));
+    return;
   }
   const picker = modelPicker({ models, value: model, bare: true, onchange: (chosen) => choose(chosen) });
   model = picker.chosen().id;
   chat = talk({ conversation, model: picker.chosen, models: () => models, key: () => key, onchange: save, extra: keyButtons });
   chat.writing.setDraft({ text: draft, images: [] });
   fill(tools, picker, h("span.spring"), connectionButton(), settingsButton(), optionsMenu());
-  show(chat.element);
+  fillMain(chat.element);
   chat.writing.focus();
-  return undefined;
 }
 
 function choose(chosen) {
@@ -115,10 +119,11 @@ function settingsButton() {
 }
 
 async function openSettings() {
-  const { settingFields } = await import("./settings.js");
+  const module = await part(() => import("./settings.js"));
+  if (!module) return;
   const dialog = openDialog({
     title: "How the model is asked",
-    content: h("div.stack", settingFields(conversation.settings, save)),
+    content: h("div.stack", module.settingFields(conversation.settings, save)),
     actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Done")],
   });
 }
@@ -143,10 +148,11 @@ function chooseTheme() {
   const dialog = openDialog({ title: "Theme", content: themePicker(), actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Done")] });
 }
 
-function exportAs(kind) {
-  const time = exactly(Date.now());
+async function exportAs(kind) {
+  const module = await part(() => import("./export.js"));
+  if (!module) return;
   const json = { exportedAt: new Date().toISOString(), model, ...conversation.toJSON() };
-  const text = kind === "md" ? conversation.toMarkdown(`Conversation with ${model}`, time) : JSON.stringify(json, null, 2);
+  const text = kind === "md" ? module.asMarkdown(conversation, `Conversation with ${model}`, exactly(Date.now())) : JSON.stringify(json, null, 2);
   const url = URL.createObjectURL(new Blob([text], { type: kind === "md" ? "text/markdown" : "application/json" }));
   h("a", { href: url, download: `conversation-${new Date().toISOString().slice(0, 10)}.${kind}` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);

@@ -131,8 +131,8 @@ function withoutTail(text) {
 function render(block, depth) {
   const { kind, lines } = block;
   if (kind === "fence") return code(lines.join("\n"), block.language);
-  // A page has its own headings above these.
-  if (kind === "heading") return h(`h${Math.min(6, block.level + 2)}`, inline(block.text));
+  // The page has its own two levels of headings above these.
+  if (kind === "heading") return h(`h${Math.max(3, Math.min(6, block.level + 1))}`, inline(block.text));
   if (kind === "rule") return h("hr");
   if (kind === "table") return table(lines);
   if (kind === "paragraph" || depth >= DEEPEST) return h("p", inline(lines.map((line) => line.trim() + (/ {2,}$/.test(line) ? "  " : "")).join("\n").trim()));

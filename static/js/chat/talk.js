@@ -3,6 +3,7 @@
  * again, and what was said last be edited. The same for the chat page and the playground.
  */
 
+import { ApiError, fetchPart } from "../api.js";
 import { announce, h } from "../dom.js";
 import { names } from "../format.js";
 import { empty } from "../parts/faces.js";
@@ -22,7 +23,7 @@ export function talk({ conversation, model, models, key = () => "", onchange = (
   const element = h("div.talk", view.element, writing.element);
   takeDrops(element, (files) => writing.add(files));
   // Whoever begins to write will soon need these.
-  writing.element.addEventListener("input", () => Promise.all([import("./answer.js"), fetchMarkdown()]), { once: true });
+  writing.element.addEventListener("input", () => Promise.all([import("./answer.js"), fetchMarkdown()]).catch(() => {}), { once: true });
 
   function beginning() {
     const chosen = model();
@@ -75,8 +76,7 @@ export function talk({ conversation, model, models, key = () => "", onchange = (
     view.draw(conversation);
     if (hadFocus) writing.act.focus();
     onchange();
-    const { ask } = await import("./answer.js");
-    const exchange = await ask(body, message, { key: key(), signal: mine.signal, changed });
+    const exchange = await asked(body, message, { key: key(), signal: mine.signal, changed });
     cancelAnimationFrame(frame);
     if (running === mine) {
       running = null;
@@ -86,9 +86,21 @@ export function talk({ conversation, model, models, key = () => "", onchange = (
     view.draw(conversation);
     if (hadFocus) writing.focus();
     onchange();
-    onexchange(exchange);
+    if (exchange) onexchange(exchange);
     if (message.state === "done") announce("The answer is complete.");
     if (message.state === "stopped") announce("Stopped.");
+  }
+
+  /** The Exchange; null when this page cannot even ask. */
+  async function asked(body, message, options) {
+    try {
+      const { ask } = await fetchPart(() => import("./answer.js"));
+      return await ask(body, message, options);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      Object.assign(message, { state: "failed", error });
+      return null;
+    }
   }
 
   function stop() {

@@ -34,7 +34,9 @@ export function transcript({ onregenerate, onedit, empty, extra = () => [] }) {
     if (follows) jump.hidden = true;
   });
   // A picture that loads, or a window that turns, moves the end.
-  new ResizeObserver(() => follows && toEnd()).observe(turns);
+  const sizes = new ResizeObserver(() => follows && toEnd());
+  sizes.observe(turns);
+  sizes.observe(element);
 
   /** Draws what is new or different; turns that stay as they are keep their place, focus and selection. */
   function draw({ messages }) {
@@ -74,7 +76,7 @@ function said(message, edit) {
     h("div.said", pictures.length > 0 && h("div.pictures", pictures), message.text && h("p", message.text)),
     foot,
   );
-  const settle = (isLast) => fill(foot, copyButton(message.text, { label: "what you said", words: false }), isLast && small("Edit and send again", "edit", edit));
+  const settle = (isLast) => fill(foot, copyButton(message.text, { label: "what you said", words: false }), isLast && small("Edit this message", "edit", edit));
   return { node, settle };
 }
 
@@ -86,14 +88,15 @@ function answered(message, regenerate, extra) {
   const waiting = h("p.waiting", h("span.dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span.visually-hidden", "Waiting for the first word"));
   const end = h("div");
   const foot = h("div.turn-foot");
-  const node = h("article.turn", { data: { role: "assistant" }, "aria-label": message.model }, h("h3.turn-head", message.model), thinking, prose, tools, waiting, end, foot);
+  const node = h("article.turn", { data: { role: "assistant" }, "aria-label": message.model }, h("h2.turn-head", message.model), thinking, prose, tools, waiting, end, foot);
   // Until Markdown can be drawn, which is a matter of milliseconds, the text is shown as it is.
   let update = (text) => (prose.textContent = text);
-  fetchMarkdown().then(({ growing }) => {
+  const drawn = ({ growing }) => {
     prose.textContent = "";
     update = growing(prose);
     update(message.text);
-  });
+  };
+  fetchMarkdown().then(drawn, () => {});
   const grow = () => {
     update(message.text);
     thought.textContent = message.reasoning;

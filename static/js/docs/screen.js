@@ -6,9 +6,10 @@ import { count } from "../format.js";
 import { codeBlock, copyLine } from "../parts/copy.js";
 import { empty, load } from "../parts/faces.js";
 import { note, pageHead } from "../parts/marks.js";
-import { filterSelect, matches, searchField } from "../parts/table.js";
+import { filterSelect, matches, searchField } from "../parts/search.js";
 import { tabs } from "../parts/tabs.js";
 import { modelPicker } from "../play/model-picker.js";
+import { sessionModels } from "../play/models.js";
 import { snippets } from "../snippets.js";
 import { clients } from "./clients.js";
 
@@ -33,29 +34,32 @@ export function screen(root, params, app) {
     pageHead({ title: "API docs", lead: "Any OpenAI client works with this server: change its base URL and its key, and nothing else." }),
     h("section.stack-small", h("h2", "Base URL"), copyLine(base, "Base URL"), keyHint(app)),
     first,
-    routesSection(app.user?.role === "admin" ? "" : "key"),
+    routesSection(app.user.role === "admin" ? "" : "key"),
   );
-  load(first, () => get("/v1/models"), ({ data }) => withModels(data, params.get("model"), app), { label: "Models" });
+  let tell = app.setParams;
+  const shown = ({ data, refusal }) => withModels(data, refusal, params.get("model"), { base: app.base, tell: (given) => tell(given) });
+  load(first, () => sessionModels(app.user), shown, { label: "Models" });
+  return { leave: () => (tell = () => {}) };
 }
 
 function keyHint(app) {
-  const isAdmin = app.user?.role === "admin";
+  const isAdmin = app.user.role === "admin";
   const where = isAdmin ? h("a", { href: "#/keys" }, "Create one") : h("a", { href: "#/overview" }, "Yours is on your page");
   return h("p.hint", "In all examples, ", h("code", "YOUR-KEY"), " stands for an API key of this server. ", where, ".");
 }
 
-function withModels(models, wanted, app) {
-  if (!models.length) return h("div.card", empty({ image: "model", title: "No model yet", text: "Once there is a model, a first call and the set-up of clients are shown here." }));
+function withModels(models, refusal, wanted, { base, tell }) {
+  if (!models.length) return h("div.card", empty({ image: "model", title: "No model yet", text: `${refusal} Once there is a model, a first call and the set-up of clients are shown here.`.trim() }));
   const call = h("div");
   const list = h("div.clients");
   let language = "curl";
   const draw = (model) => {
-    app.setParams({ model: model.id });
+    tell({ model: model.id });
     const [operation, body, file] = FIRST_CALLS[model.type] ?? FIRST_CALLS.chat;
-    const shown = snippets(operation, { base: app.base, body: { model: model.id, ...body }, file });
+    const shown = snippets(operation, { base, body: { model: model.id, ...body }, file });
     fill(call, tabs(shown.map(({ id, label, code }) => ({ id, label, content: () => codeBlock(code, { label: `${label} code` }) })), { label: "Language", chosen: language, onchoose: (id) => (language = id) }));
     const open = new Set([...list.querySelectorAll("details[open]")].map((each) => each.id));
-    const fitting = clients({ base: app.base, model: model.id }).filter(({ types }) => types === "all" || types.includes(model.type));
+    const fitting = clients({ base, model: model.id }).filter(({ types }) => types === "all" || types.includes(model.type));
     fill(list, fitting.map((each) => client(each, model.type, open)));
   };
   const preferred = models.find((each) => each.id === wanted) ?? models.find((each) => each.type === "chat") ?? models[0];
@@ -65,7 +69,7 @@ function withModels(models, wanted, app) {
 }
 
 function client({ id, name, about, steps, note: more }, type, open) {
-  const codes = steps.map(({ where, code }) => [h("p.small", where), codeBlock(typeof code === "function" ? code(type) : code, { label: `set-up of ${name}` })]);
+  const codes = steps.map(({ where, code }) => [h("p.small", where), codeBlock(typeof code === "function" ? code(type) : code, { label: `set-up of ${name}, ${where}` })]);
   if (!steps.length) return h("div.client.is-later", h("strong", name), h("p.quiet-text", about));
   return h("details.more", { id: `client-${id}`, open: open.has(`client-${id}`) }, h("summary", name), h("div.stack-small", h("p", about), codes, more && h("p.hint", more)));
 }
@@ -100,5 +104,5 @@ function route({ path, method, about }) {
   const example = Object.values(about.requestBody?.content ?? {})[0]?.example;
   const line = [h("span.method", { data: { method } }, method), h("code", path), h("span.route-about", about.summary), h("span.quiet-text.small.route-who", WHO[about["x-access"]] ?? "")];
   if (!example && !about.description) return h("div.route", line);
-  return h("details.route", h("summary", line), h("div.stack-small", about.description && h("p", about.description), example && [h("p.small", "For example"), codeBlock(JSON.stringify(example, null, 2), { label: "example body" })]));
+  return h("details.route", h("summary", line), h("div.stack-small", about.description && h("p", about.description), example && [h("p.small", "For example"), codeBlock(JSON.stringify(example, null, 2), { label: `example for ${method} ${path}` })]));
 }

@@ -1,6 +1,6 @@
 /** Copying: a button that says it worked, a text that is meant to be copied, a block of code. */
 
-import { announce, h, icon, topmost, uid } from "../dom.js";
+import { announce, h, icon, topmost, turnIcon, uid } from "../dom.js";
 
 /** Puts a text on the clipboard; the answer says whether that worked. */
 export async function copyText(text) {
@@ -29,11 +29,11 @@ export function copyButton(text, { label = "", words = true, kind = "" } = {}) {
     const worked = await copyText(typeof text === "function" ? text() : text);
     announce(worked ? "Copied." : "Copying did not work. Select the text and copy it yourself.", { urgent: !worked });
     if (words) face.textContent = worked ? "Copied" : "Select and copy";
-    button.querySelector("use").setAttribute("href", `/icons.svg#${worked ? "check" : "warn"}`);
+    turnIcon(button, worked ? "check" : "warn");
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (words) face.textContent = "Copy";
-      button.querySelector("use").setAttribute("href", "/icons.svg#copy");
+      turnIcon(button, "copy");
     }, 2_000);
   });
   return button;

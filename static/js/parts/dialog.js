@@ -3,7 +3,7 @@
  * until it is saved or knowingly given up, and shows a refusal beside the field it is about.
  */
 
-import { ApiError } from "../api.js";
+import { ApiError, fetchPart } from "../api.js";
 import { announce, focusOn, h, icon, uid } from "../dom.js";
 import { checkFields, readFields, showFieldError } from "./field.js";
 import { guard } from "./guard.js";
@@ -160,6 +160,9 @@ export async function busy(button, act) {
     button.removeAttribute("aria-disabled");
   }
 }
+
+/** A module that is only needed now, as fetchPart; a failure is said in a dialog, and the answer is undefined. */
+export const part = (load) => attempt(null, () => fetchPart(load), "Something is missing");
 
 /** As busy, for actions without a form: what fails is said in a dialog. Answers undefined then. */
 export async function attempt(button, act, title = "That did not work") {

@@ -5,7 +5,7 @@
 
 import { announce, calmly, fill, h, icon, uid } from "../dom.js";
 import { count, number } from "../format.js";
-import { matches } from "./table.js";
+import { matches } from "./search.js";
 
 const SHOWN = 200;
 

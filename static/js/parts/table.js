@@ -3,7 +3,7 @@
  * selection and focus when rows change, and becomes a list of cards where the screen is narrow.
  */
 
-import { announce, fill, h, icon } from "../dom.js";
+import { announce, fill, h, icon, turnIcon } from "../dom.js";
 import { compare, number } from "../format.js";
 
 const PAGE = 50;
@@ -124,7 +124,7 @@ class DataTable extends HTMLElement {
     const isSorted = this.sort?.by === column.id;
     if (isSorted) th.setAttribute("aria-sort", this.sort.down ? "descending" : "ascending");
     else th.removeAttribute("aria-sort");
-    th.querySelector("use").setAttribute("href", `/icons.svg#${isSorted ? (this.sort.down ? "down" : "up") : "sort"}`);
+    turnIcon(th, isSorted ? (this.sort.down ? "down" : "up") : "sort");
   }
 
   row(row) {
@@ -207,27 +207,4 @@ export function dataTable(options) {
   const table = h("data-table");
   table.setUp(options);
   return table;
-}
-
-/** A search field for a toolbar. `oninput(text)` hears the text in lower case. */
-export function searchField({ label, value = "", oninput }) {
-  const input = h("input", { type: "search", placeholder: label, "aria-label": label, value, autocomplete: "off", spellcheck: "false", oninput: () => oninput(input.value.trim()) });
-  return h("div.search", icon("search"), input);
-}
-
-/** A filter for a toolbar: a select whose first choice is everything. `options`: [value, label]. */
-export function filterSelect({ label, all = "All", options, value = "", onchange }) {
-  const select = h("select", { "aria-label": label, onchange: () => onchange(select.value) }, h("option", { value: "" }, all), options.map(([id, name]) => h("option", { value: id }, name)));
-  select.value = value;
-  if (select.selectedIndex < 0) select.value = "";
-  return select;
-}
-
-/** Whether every word of a search is in one of the texts. */
-export function matches(search, ...texts) {
-  const all = texts.filter(Boolean).join("\n").toLowerCase();
-  return search
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => all.includes(word));
 }

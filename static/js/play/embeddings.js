@@ -43,7 +43,7 @@ function vectorFace(vector, title) {
   const rest = vector.length - FIRST;
   return h(
     "div.stack-small",
-    h("div.row", h("h3", title), h("span.spring"), copyButton(() => JSON.stringify(vector), { label: `the vector of ${title}`, words: false })),
+    h("div.row", h("h2", title), h("span.spring"), copyButton(() => JSON.stringify(vector), { label: `the vector of ${title}`, words: false })),
     h("p.quiet-text", `${number(vector.length)} dimensions · length ${number(Math.sqrt(dot(vector, vector)), 3)}`),
     strip(vector),
     h("p.mono.small", some.join("  "), rest > 0 && h("span.quiet-text", `  … ${number(rest)} more`)),

@@ -1,21 +1,18 @@
 /** What is folded away under every call of the playground: the call as code, and what really went out and came back. */
 
+import { fetchPart } from "../api.js";
 import { fill, h } from "../dom.js";
-import { codeBlock } from "../parts/copy.js";
-import { tabs } from "../parts/tabs.js";
 import { duration } from "../format.js";
+import { codeBlock } from "../parts/copy.js";
+import { load } from "../parts/faces.js";
+import { tabs } from "../parts/tabs.js";
 
 /** The call as code. `given()` answers `[operation, { base, body, file }]` of the call as it would be made now. */
 export function codeFold(given) {
   const place = h("div");
   let chosen = "curl";
-  const draw = async () => {
-    if (!fold.open) return;
-    const { snippets } = await import("../snippets.js");
-    const list = snippets(...given());
-    const shown = list.map(({ id, label, code }) => ({ id, label, content: () => codeBlock(code, { label: `${label} code` }) }));
-    fill(place, tabs(shown, { label: "Language", chosen, onchoose: (id) => (chosen = id) }));
-  };
+  const draw = () => fold.open && load(place, () => fetchPart(() => import("../snippets.js")), ({ snippets }) => shown(snippets(...given())), { label: "Code" });
+  const shown = (list) => tabs(list.map(({ id, label, code }) => ({ id, label, content: () => codeBlock(code, { label: `${label} code` }) })), { label: "Language", chosen, onchoose: (id) => (chosen = id) });
   const fold = h("details.more", { ontoggle: draw }, h("summary", "This call as code"), place);
   return Object.assign(fold, { redraw: draw });
 }

@@ -1,6 +1,6 @@
 /** People's own page: who is here, which of its screens the address names, and the way between them. */
 
-import { ApiError } from "../api.js";
+import { ApiError, fetchPart } from "../api.js";
 import { announce, fill, focusOn, h, icon, on } from "../dom.js";
 import { connectionBar } from "../parts/connection.js";
 import { attempt } from "../parts/dialog.js";
@@ -62,7 +62,7 @@ async function show(name, params) {
   if (side.matches(":popover-open")) side.hidePopover();
   const root = h("div.screen");
   try {
-    const module = await fetched();
+    const module = await fetchPart(fetched);
     if (mine !== turn) return;
     shown.live = module.screen(root, params, app) ?? null;
     fill(main, root);
@@ -72,9 +72,9 @@ async function show(name, params) {
     announce(title);
   } catch (error) {
     if (mine !== turn) return;
-    // A module that could not be fetched is remembered as failed by the browser: only loading the page anew helps.
-    fill(main, h("div.screen", failed(new ApiError("A part of this page could not be fetched. The server may be restarting."), () => location.reload())));
-    console.error(error);
+    if (!(error instanceof ApiError)) throw error;
+    // Browsers remember a module that could not be fetched: only loading the page anew asks for it again.
+    fill(main, h("div.screen", failed(error, () => location.reload())));
   }
 }
 

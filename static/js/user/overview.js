@@ -1,15 +1,18 @@
 /** One's own page: the API key, what it opens, and what was used. */
 
+import { typeName } from "../admin/types.js";
 import { get, post } from "../api.js";
-import { h, icon } from "../dom.js";
+import { calmly, fill, h, icon } from "../dom.js";
 import { count, money, number } from "../format.js";
 import { copyLine } from "../parts/copy.js";
 import { attempt, confirmDialog, openDialog } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { note, pageHead, status, tag, when } from "../parts/marks.js";
+import { matches, searchField } from "../parts/search.js";
 import { inOrder } from "../play/model-picker.js";
+import { sessionModels } from "../play/models.js";
 
-const KINDS = { chat: "Chat", embedding: "Embedding", transcription: "Transcription", speech: "Speech", reranking: "Reranking", ocr: "OCR", image: "Images", moderation: "Moderation" };
+const MANY = 12;
 
 export function screen(root, params, app) {
   const key = h("div");
@@ -23,7 +26,7 @@ export function screen(root, params, app) {
   );
   const showKey = () => load(key, () => get("/api/user/me"), (me) => keyCard(me.apiKey, app, showKey), { label: "Your key" });
   showKey();
-  load(models, mine, (data) => modelCards(data), { label: "Models" });
+  load(models, () => sessionModels(app.user), ({ data, refusal }) => modelCards(data, refusal), { label: "Models" });
   load(usage, () => get("/api/user/usage"), usageCard, { label: "Usage" });
 }
 
@@ -59,31 +62,27 @@ async function replaceKey(reload) {
   reload();
 }
 
-/** What this session may use: nothing, when no good key is linked. */
-async function mine() {
-  try {
-    return { models: (await get("/v1/models")).data, refusal: "" };
-  } catch (error) {
-    if (error.status === 403) return { models: [], refusal: error.message };
-    throw error;
-  }
+function modelCards(models, refusal) {
+  if (!models.length) return h("div.card", empty({ image: "model", title: "No models for you yet", text: refusal || "An administrator can allow some for your key." }));
+  const list = h("ul.model-cards");
+  const tally = h("span.quiet-text", { role: "status" });
+  const show = (text) => {
+    const found = inOrder(models).filter(({ id, name, type }) => matches(text, id, name, typeName(type)));
+    tally.textContent = count(found.length, "model");
+    fill(list, found.map(modelCard));
+  };
+  show("");
+  const search = models.length > MANY && searchField({ label: "Search your models", oninput: calmly(show) });
+  return [h("div.toolbar", search, tally), list];
 }
 
-function modelCards({ models, refusal }) {
-  if (!models.length) return h("div.card", empty({ image: "model", title: "No models for you yet", text: refusal || "An administrator can allow some for your key." }));
-  return [
-    h("p.quiet-text", count(models.length, "model")),
-    h(
-      "ul.model-cards",
-      inOrder(models).map(({ id, name, type, supports_image_upload: sees }) =>
-        h(
-          "li.card",
-          h("div.two", h("span", name || id), name && name !== id && h("code", id)),
-          h("div.row", tag(KINDS[type] ?? type), sees && h("span.camera", { title: "Takes images" }, icon("camera", "Takes images")), h("span.spring"), type !== "moderation" && h("a.button", { href: `#/playground?model=${encodeURIComponent(id)}`, "aria-label": `Try ${name || id}` }, "Try")),
-        ),
-      ),
-    ),
-  ];
+function modelCard({ id, name, type, supports_image_upload: sees }) {
+  const open = type !== "moderation" && h("a.button", { href: `#/playground?model=${encodeURIComponent(id)}`, "aria-label": `Try ${name || id}` }, "Try");
+  return h(
+    "li.card",
+    h("div.two", h("span", name || id), name && name !== id && h("code", id)),
+    h("div.row", tag(typeName(type)), sees && h("span.camera", { title: "Takes images" }, icon("camera", "Takes images")), h("span.spring"), open),
+  );
 }
 
 function usageCard({ totals }) {

@@ -1,4 +1,12 @@
-/** The types of models in words, and what a model's name lets one guess. Guesses are shown and can be changed. */
+/** The types of providers and models in words, and what a model's name lets one guess. Guesses are shown and can be changed. */
+
+/** What a provider speaks like. */
+export const PROVIDER_TYPES = [
+  ["openai", "OpenAI-compatible"],
+  ["anthropic", "Anthropic"],
+  ["ollama", "Ollama"],
+  ["chutes", "Chutes"],
+];
 
 export const TYPES = [
   ["chat", "Chat"],

@@ -1,0 +1,31 @@
+/** Budgets, of keys and of users: so many dollars in such a time. */
+
+import { field } from "../parts/field.js";
+import { rows } from "../parts/rows.js";
+
+const WINDOWS = [
+  ["day", "a day"],
+  ["week", "a week"],
+  ["month", "a month"],
+  ["total", "in total"],
+];
+
+/** The field for them. */
+export function budgetsField(value = []) {
+  return field({
+    label: "Budgets",
+    name: "budgets",
+    ...rows({
+      columns: [
+        { name: "usd", label: "US dollars", type: "number", placeholder: "US dollars" },
+        { name: "window", label: "in", type: "select", options: WINDOWS },
+      ],
+      add: "Add a budget",
+      noun: "budget",
+    }),
+    value,
+  });
+}
+
+/** What the field holds, as records keep it. */
+export const budgetsOf = (lines) => lines.filter((each) => each.usd !== null);

@@ -1,0 +1,131 @@
+"""The chat page: with a pasted key or with the session; the conversation stays in this browser until it is cleared."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.build import chunk, completion, finish, opening, spoken
+from support.proxy import KEY, Proxy
+from support.upstream import Upstream, pause
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
+expect = sync_api.expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def connect(page: Page, key: str = KEY) -> None:
+    page.goto("/chat.html?model=gpt-public")
+    page.get_by_role("button", name="Paste an API key").click()
+    form = page.get_by_role("dialog", name="Connection")
+    form.get_by_label("API key", exact=True).last.fill(key)
+    form.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_role("textbox", name="Message").fill(text)
+    page.keyboard.press("Enter")
+
+
+def choose(page: Page, action: str) -> None:
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("menuitem", name=action).click()
+
+
+def test_a_pasted_key_is_tested_and_then_used(
+    stranger: Page, upstream: Upstream, expecting: Callable[[str], None]
+) -> None:
+    page = stranger
+    expecting("status of 401")
+    page.goto("/chat.html")
+    page.get_by_role("button", name="Paste an API key").click()
+    form = page.get_by_role("dialog", name="Connection")
+    secret = form.get_by_label("API key", exact=True).last
+    secret.fill("sk-nobody-has-this-key")
+    form.get_by_role("button", name="Test connection").click()
+    expect(form.get_by_role("status")).to_contain_text(re.compile("key", re.IGNORECASE))
+    secret.fill(KEY)
+    form.get_by_role("button", name="Test connection").click()
+    expect(form.get_by_role("status")).to_contain_text("6 models")
+    form.get_by_role("button", name="Use it").click()
+
+    page.get_by_label("Model", exact=True).select_option("gpt-public")
+    upstream.will_stream(opening(), chunk("Hel"), pause, chunk("lo!"), finish())
+    say(page, "Say hello.")
+    answer = page.get_by_role("article", name="gpt-public")
+    expect(answer).to_contain_text("Hel")
+    expect(answer).not_to_contain_text("Hello!")
+    upstream.resume()
+    expect(answer).to_contain_text("Hello!")
+    page.reload()
+    expect(answer).to_contain_text("Hello!")  # key and conversation are remembered in this tab
+    assert KEY not in page.evaluate("JSON.stringify(localStorage)")
+
+
+def test_the_session_serves_without_a_key(page: Page, upstream: Upstream) -> None:
+    page.goto("/chat.html?model=org/blind")
+    expect(page.get_by_label("Model", exact=True)).to_have_value("org/blind")
+    page.get_by_role("button", name="System prompt and parameters").click()
+    page.get_by_role("dialog").get_by_label("System prompt").fill("Be brief.")
+    page.get_by_role("dialog").get_by_label("Show the answer while it comes").uncheck()
+    page.get_by_role("button", name="Done").click()
+    upstream.will_answer(200, completion("Briefly."))
+    say(page, "How?")
+    expect(page.get_by_role("article", name="org/blind")).to_contain_text("Briefly.")
+    assert upstream.history[-1].json["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_a_conversation_is_exported_and_cleared(stranger: Page, upstream: Upstream) -> None:
+    page = stranger
+    connect(page)
+    upstream.will_stream(*spoken("**Gladly.**"))
+    say(page, "Keep this?")
+    expect(page.get_by_role("article", name="gpt-public")).to_contain_text("Gladly.")
+    with page.expect_download() as markdown:
+        choose(page, "Export as Markdown")
+    text = markdown.value.path().read_text()
+    assert markdown.value.suggested_filename.endswith(".md")
+    assert "Keep this?" in text and "**Gladly.**" in text and KEY not in text
+    with page.expect_download() as exported:
+        choose(page, "Export as JSON")
+    document: Any = json.loads(exported.value.path().read_text())
+    assert [each["text"] for each in document["messages"]] == ["Keep this?", "**Gladly.**"]
+    choose(page, "Clear the conversation")
+    expect(page.get_by_role("article")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    choose(page, "Clear the conversation")
+    page.reload()
+    expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_what_is_being_written_survives_a_reload(stranger: Page) -> None:
+    connect(stranger)
+    stranger.get_by_role("textbox", name="Message").fill("Half a thought")
+    stranger.reload()
+    expect(stranger.get_by_role("textbox", name="Message")).to_have_value("Half a thought")
+
+
+def test_a_key_that_is_taken_away_meanwhile_can_be_changed_in_place(
+    stranger: Page, proxy: Proxy, upstream: Upstream, expecting: Callable[[str], None]
+) -> None:
+    page = stranger
+    expecting("status of 401")
+    proxy.add_key("sk-taken-away-0123456789", "taken")
+    connect(page, "sk-taken-away-0123456789")
+    proxy.admin("DELETE", "/apikeys/taken")
+    say(page, "Still there?")
+    answer = page.get_by_role("article", name="gpt-public")
+    answer.get_by_role("button", name="Change the key").click()
+    form = page.get_by_role("dialog", name="Connection")
+    form.get_by_label("API key", exact=True).last.fill(KEY)
+    form.get_by_role("button", name="Use it").click()
+    upstream.will_stream(*spoken("Again."))
+    answer.get_by_role("button", name="Try again").click()
+    expect(answer).to_contain_text("Again.")

@@ -1,0 +1,210 @@
+"""What holds for every page and screen: both themes, narrow and wide, axe-core, and names that are hostile or long.
+
+The server of this module is full of such names. Each window goes from screen to screen as a person does, so a test takes
+little more than axe needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import build
+from support.proxy import PASSWORD, Proxy
+from support.upstream import Upstream
+
+from .window import HOSTILE, Watch, axe, sticking_out
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
+expect = sync_api.expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+LONG = "a-name-without-a-single-place-to-break-it-that-goes-on-and-on-and-on-and-on-and-on-and-on"
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 667}
+VARIABLE = "A_RATHER_LONG_NAME_FOR_THE_KEY_OF_A_PROVIDER_KEY"
+THEMES = ("light", "dark")
+SCREENS = [
+    "/",
+    "/admin.html#/overview",
+    "/admin.html#/start",
+    "/admin.html#/start?step=models",
+    "/admin.html#/start?step=key",
+    "/admin.html#/start?step=try",
+    "/admin.html#/providers",
+    "/admin.html#/models",
+    "/admin.html#/models?q=nothing-has-this-name",
+    "/admin.html#/keys",
+    "/admin.html#/users",
+    "/admin.html#/playground?panel=chat",
+    "/admin.html#/playground?panel=embeddings",
+    "/admin.html#/playground?panel=transcription",
+    "/admin.html#/playground?panel=speech",
+    "/admin.html#/playground?panel=ocr",
+    "/admin.html#/playground?panel=rerank",
+    "/admin.html#/playground?panel=images",
+    "/admin.html#/docs",
+    "/admin.html#/usage",
+    "/admin.html#/requests",
+    "/admin.html#/settings",
+    "/admin.html#/settings?part=file",
+    "/admin.html#/settings?part=backups",
+    "/user.html#/overview",
+    "/user.html#/playground",
+    "/user.html#/docs",
+    "/chat.html",
+]
+# A dialog: the screen, and the buttons that lead to it.
+DIALOGS = {
+    "choose a provider": ("/admin.html#/providers", ["Add a provider"]),
+    "a provider": ("/admin.html#/providers", ["Add a provider", "Another server"]),
+    "a model": ("/admin.html#/models", ["Add by hand"]),
+    "models of a provider": ("/admin.html#/models?provider=hostile", ["Add from a provider"]),
+    "a key": ("/admin.html#/keys", ["Create an API key"]),
+    "a user": ("/admin.html#/users", ["Add a user"]),
+    "a question": ("/admin.html#/settings?part=file", ["Export with secrets"]),
+    "the connection": ("/chat.html", ["Connection"]),
+    "parameters": ("/chat.html", ["System prompt and parameters"]),
+}
+# Where which record is seen.
+SHOWING_NAMES = [
+    each for each in SCREENS if re.search(r"/(providers|models|keys|users|playground\?panel=chat|docs)$", each)
+]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream, chromium: Any) -> Iterator[Proxy]:
+    """A server whose every record has a name that is hostile, and one that is long."""
+    base_url = shared_upstream.base_url
+    types = ("chat", "embedding", "transcription", "speech", "reranking", "ocr", "image", "moderation")
+    providers = [
+        build.provider(base_url, "hostile", name=HOSTILE, headers={"x-note": HOSTILE}),
+        build.provider(base_url, "long", name=LONG, apiKey=f"env:{VARIABLE}"),
+    ]
+    models = [
+        build.model(f"hostile-{each}", "hostile", name=f"{HOSTILE} {each}", type=each, price={"input": 0.25})
+        for each in types
+    ]
+    models += [build.model(f"{LONG}/{LONG}", "long", name=f"{LONG} {LONG}"), build.model("off", "long", enabled=False)]
+    keys = [
+        build.key(
+            "sk-tests-0123456789abcdefghij", "key-1", name=HOSTILE, username=HOSTILE, expiresAt=1_700_000_000_000
+        ),
+        build.key("sk-long-0123456789abcdefghij", "key-2", name=LONG, username=LONG, allowedModels=[HOSTILE, LONG]),
+    ]
+    proxy = Proxy.start(
+        tmp_path_factory.mktemp("every"), providers=providers, models=models, keys=keys, env={VARIABLE: "sk-long"}
+    )
+    for name, key in ((HOSTILE, "key-1"), (LONG, "key-2")):
+        person = {"username": name[:60], "password": PASSWORD, "apiKeyId": key, "email": "a.person@example.com"}
+        assert proxy.admin("POST", "/users", person).status == 201
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def windows(chromium: Browser, running: Proxy, session: Any) -> Iterator[Callable[[str, str], tuple[Page, Watch]]]:
+    """`windows(theme, path)`: a window of that theme, the same for all screens of a page."""
+    opened: dict[tuple[str, bool], tuple[Page, Watch]] = {}
+
+    def windows(theme: str, path: str) -> tuple[Page, Watch]:
+        is_stranger = path == "/"
+        if (theme, is_stranger) not in opened:
+            context = chromium.new_context(
+                base_url=running.base_url,
+                storage_state=None if is_stranger else session,
+                color_scheme=theme,  # type: ignore[arg-type]
+                reduced_motion="reduce",
+                viewport=WIDE,  # type: ignore[arg-type]
+            )
+            context.set_default_timeout(10_000)
+            opened[theme, is_stranger] = context.new_page(), Watch(context, running.base_url)
+        page, watch = opened[theme, is_stranger]
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.goto(path)
+        settled(page)
+        return page, watch
+
+    yield windows
+    for page, _ in opened.values():
+        page.context.close()
+
+
+def settled(page: Page) -> None:
+    """Until nothing is loading any more."""
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    expect(page.locator(".loading, main [aria-busy=true]")).to_have_count(0)
+
+
+def complaints(watch: Watch) -> list[str]:
+    """Those of this test: the window is used by the next one too."""
+    found = watch.settle()
+    watch.complaints.clear()
+    return found
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("path", SCREENS)
+def test_a_screen_is_accessible_and_fits_in_either_theme_wide_or_narrow(
+    windows: Callable[[str, str], tuple[Page, Watch]], proxy: Proxy, path: str, theme: str
+) -> None:
+    page, watch = windows(theme, path)
+    assert axe(page) == []
+    assert sticking_out(page) == []
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    assert sticking_out(page) == []
+    if theme == "light":
+        assert axe(page) == []
+    assert complaints(watch) == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", DIALOGS)
+def test_a_dialog_is_accessible_and_fits_in_either_theme_wide_or_narrow(
+    windows: Callable[[str, str], tuple[Page, Watch]], proxy: Proxy, name: str, theme: str
+) -> None:
+    path, buttons = DIALOGS[name]
+    page, watch = windows(theme, path)
+    for button in buttons:
+        page.get_by_role("button", name=re.compile(re.escape(button))).last.click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog).to_be_visible()
+    expect(dialog.locator(".loading, [aria-busy=true]")).to_have_count(0)
+    assert axe(page) == []
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    assert sticking_out(page) == []
+    assert dialog.evaluate("(dialog) => dialog.scrollWidth - dialog.clientWidth") <= 0
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert complaints(watch) == []
+
+
+@pytest.mark.parametrize("path", SHOWING_NAMES)
+def test_hostile_names_are_text(windows: Callable[[str, str], tuple[Page, Watch]], proxy: Proxy, path: str) -> None:
+    page, watch = windows("light", path)
+    shown = page.get_by_role("main").get_by_text(HOSTILE)
+    assert shown.count() + page.locator("option", has_text=HOSTILE).count() > 0
+    assert page.locator("img[src=x], [onerror]").count() == 0
+    assert complaints(watch) == []
+
+
+def test_hostile_names_are_text_in_dialogs_and_notes_too(page: Page) -> None:
+    page.goto("/admin.html#/models")
+    page.get_by_role("button", name="More for hostile-chat").click()
+    page.get_by_role("menuitem", name="Edit").click()
+    expect(page.get_by_role("dialog", name=HOSTILE)).to_be_visible()
+    page.keyboard.press("Escape")
+    page.goto("/admin.html#/keys")
+    page.get_by_role("row").filter(has_text=HOSTILE).get_by_role("button", name=re.compile("More for")).first.click()
+    page.get_by_role("menuitem", name="Delete").click()
+    expect(page.get_by_role("alertdialog")).to_contain_text(HOSTILE)
+    page.keyboard.press("Escape")
+    page.goto("/admin.html#/providers")
+    page.get_by_role("button", name=f"More for {HOSTILE}").click()
+    page.get_by_role("menuitem", name="Disable").click()
+    expect(page.get_by_text(f"{HOSTILE} is disabled.").first).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text(f"{HOSTILE} is enabled.").first).to_be_visible()
+    assert page.locator("img[src=x], [onerror]").count() == 0

@@ -1,0 +1,246 @@
+"""How the pages behave: themes, the keyboard, addresses that lead somewhere, and a server that is slow or gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.proxy import Proxy
+
+from .window import focused
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
+expect = sync_api.expect
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+Visit = Callable[..., "Page"]
+
+# What every frame shows, from the first that is painted.
+WATCH_FRAMES = """
+const seen = [];
+globalThis.frames = new Promise((done) => {
+  const look = () => {
+    const page = document.documentElement;
+    if (document.body) seen.push([page.dataset.theme ?? "", getComputedStyle(page).backgroundColor]);
+    if (seen.length < 10) requestAnimationFrame(look);
+    else done(seen);
+  };
+  requestAnimationFrame(look);
+});
+"""
+OUTLINE = """
+() => {
+  const style = getComputedStyle(document.activeElement);
+  return { name: document.activeElement.outerHTML.slice(0, 120), isShown: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 };
+}
+"""
+
+
+# Themes.
+
+
+@pytest.mark.parametrize("path", ["/", "/admin.html", "/chat.html"])
+def test_the_chosen_theme_is_there_from_the_first_frame_on(visit: Visit, session: Any, path: str) -> None:
+    page = visit(None if path == "/" else session, color_scheme="light")
+    page.add_init_script("localStorage.setItem('ipin-theme', 'dark')")
+    page.add_init_script(WATCH_FRAMES)
+    page.goto(path)
+    seen = page.evaluate("frames")
+    assert {theme for theme, _ in seen} == {"dark"}
+    assert len({color for _, color in seen}) == 1
+
+
+def test_a_theme_is_chosen_kept_and_followed_by_other_windows(visit: Visit, session: Any) -> None:
+    page = visit(session, color_scheme="light")
+    page.goto("/admin.html#/docs")
+    other = page.context.new_page()
+    other.goto("/user.html")
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    ground = page.locator("html")
+    light = page.evaluate(background)
+    page.get_by_role("radio", name="Dark").check(force=True)
+    expect(ground).not_to_have_css("background-color", light)
+    dark = page.evaluate(background)
+    expect(other.locator("html")).to_have_css("background-color", dark)
+    page.reload()
+    expect(page.get_by_role("radio", name="Dark")).to_be_checked()
+    assert page.evaluate(background) == dark
+    page.get_by_role("radio", name="System").check(force=True)
+    expect(ground).to_have_css("background-color", light)
+    page.emulate_media(color_scheme="dark")
+    expect(ground).to_have_css("background-color", dark)
+
+
+# The keyboard.
+
+
+def test_the_keyboard_reaches_everything_and_the_focus_is_seen(page: Page) -> None:
+    page.goto("/admin.html#/models")
+    expect(page.get_by_role("table")).to_be_visible()
+    page.keyboard.press("Tab")
+    assert focused(page) == "Skip to the content"
+    hidden, names = [], []
+    for _ in range(45):
+        found = page.evaluate(OUTLINE)
+        names.append(focused(page))
+        if not found["isShown"]:
+            hidden.append(found["name"])
+        page.keyboard.press("Tab")
+    assert hidden == []
+    for name in ("Providers", "Add by hand", "Search models", "Tick all", "More for embed-public"):
+        assert name in names
+
+
+def test_the_skip_link_leads_past_the_navigation(page: Page) -> None:
+    page.goto("/admin.html#/models")
+    expect(page.get_by_role("table")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Add by hand"
+
+
+def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page) -> None:
+    page.goto("/admin.html#/users")
+    page.get_by_role("button", name="Add a user").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("User name")).to_be_focused()
+    inside = "() => document.activeElement === document.body || document.querySelector('dialog').contains(document.activeElement)"
+    for key in ["Tab"] * 20 + ["Shift+Tab"] * 24:
+        page.keyboard.press(key)
+        assert page.evaluate(inside), focused(page)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Add a user")).to_be_focused()
+
+
+def test_a_menu_is_walked_with_arrows_and_left_with_escape(page: Page) -> None:
+    page.goto("/admin.html#/users")
+    opener = page.get_by_role("button", name="More for admin")
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem", name="Edit")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("menuitem", name="New password")).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_role("menuitem", name="Delete")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(opener).to_be_focused()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+
+
+def test_tabs_are_walked_with_arrows(page: Page) -> None:
+    page.goto("/admin.html#/settings")
+    page.get_by_role("tab", name="Values").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Export and import")).to_be_focused()
+    expect(page.get_by_role("tab", name="Export and import")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("button", name="Export without secrets")).to_be_visible()
+
+
+def test_a_new_screen_takes_the_focus_to_its_heading_and_says_its_name(page: Page) -> None:
+    page.goto("/admin.html#/providers")
+    page.get_by_role("link", name="Users").press("Enter")
+    expect(page.get_by_role("heading", level=1, name="Users")).to_be_focused()
+    expect(page).to_have_title(re.compile("Users"))
+    expect(page.get_by_role("navigation", name="Screens").get_by_role("link", name="Users")).to_have_attribute(
+        "aria-current", "page"
+    )
+
+
+def test_results_are_announced(page: Page) -> None:
+    page.goto("/admin.html#/models")
+    page.get_by_role("columnheader", name="Type").get_by_role("button").click()
+    expect(page.get_by_role("status").filter(has_text="Sorted by Type")).to_have_count(1)
+
+
+# A narrow window.
+
+
+def test_in_a_narrow_window_the_screens_are_behind_a_menu(visit: Visit, session: Any) -> None:
+    page = visit(session, viewport={"width": 375, "height": 667})
+    page.goto("/admin.html#/overview")
+    expect(page.get_by_role("navigation", name="Screens")).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("navigation", name="Screens").get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", level=1, name="Models")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Screens")).to_be_hidden()
+
+
+# Addresses.
+
+
+def test_an_address_opens_what_it_names(page: Page) -> None:
+    page.goto("/admin.html#/settings?part=backups")
+    expect(page.get_by_role("tab", name="Backups")).to_have_attribute("aria-selected", "true")
+    page.goto("/admin.html#/keys?new=1")
+    expect(page.get_by_role("dialog", name="Create an API key")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.goto("/admin.html#/models?edit=org%2Fblind")
+    expect(page.get_by_role("dialog").get_by_label("Id", exact=True)).to_have_value("org/blind")
+    page.keyboard.press("Escape")
+    page.goto("/admin.html#/no-such-screen")
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+
+
+# A server that is gone, or slow.
+
+
+def test_a_dead_server_is_said_so_and_tried_again(page: Page, expecting: Callable[[str], None]) -> None:
+    expecting("ERR_INTERNET_DISCONNECTED")
+    page.goto("/admin.html#/models")
+    expect(page.get_by_role("table", name="Models")).to_be_visible()
+    page.get_by_role("link", name="API keys").click()
+    expect(page.get_by_role("table", name="API keys")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("heading", name="No answer from the server")).to_be_visible()
+    expect(page.get_by_text("The server does not answer.").first).to_be_visible()
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("row", name=re.compile("embed-public"))).to_be_visible()
+
+
+def test_an_error_of_the_server_is_shown_with_a_way_to_try_again(page: Page, expecting: Callable[[str], None]) -> None:
+    expecting("status of 503")
+    answers = iter([503])
+
+    def answer(route: Route) -> None:
+        if next(answers, 0):
+            route.fulfill(status=503, body="<html>down for a moment</html>", headers={"content-type": "text/html"})
+        else:
+            route.continue_()
+
+    page.route("**/api/admin/users", answer)
+    page.goto("/admin.html#/users")
+    expect(page.get_by_role("heading", name="This could not be loaded")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("row", name=re.compile("admin"))).to_be_visible()
+
+
+def test_a_slow_server_is_said_to_be_slow(page: Page, proxy: Proxy) -> None:
+    held: list[Route] = []
+    page.clock.install()
+    page.route("**/api/admin/users", lambda route: held.append(route))
+    page.goto("/admin.html#/users")
+    expect(page.get_by_role("main").get_by_text("Loading users")).to_be_attached()
+    page.clock.fast_forward(5_000)
+    expect(page.get_by_text("taking longer than usual")).to_be_visible()
+    held[0].continue_()
+    expect(page.get_by_role("row", name=re.compile("admin"))).to_be_visible()
+    expect(page.get_by_text("taking longer than usual")).to_be_hidden()
+
+
+def test_saving_twice_by_a_double_click_saves_once(page: Page, proxy: Proxy) -> None:
+    page.goto("/admin.html#/keys")
+    page.get_by_role("button", name="Create an API key").click()
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Only one")
+    page.get_by_role("button", name="Create key").dblclick()
+    expect(page.get_by_role("textbox", name="API key")).to_be_visible()
+    made = [each for each in proxy.admin("GET", "/apikeys").json["apiKeys"] if each["name"] == "Only one"]
+    assert len(made) == 1
