@@ -28,7 +28,9 @@ WORTH_A_LOOK = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"|\[
 TYPED_WORTH_A_LOOK = re.compile(
     rb'"usage"\s*:\s*\{|"error"|"detail"|"response\.(?:incomplete|failed)"|\.(?:completed|done)"'
 )
-BARE_LINE = re.compile(rb"^\s*\{.*\}\s*$", re.MULTILINE)
+BARE_LINE = re.compile(
+    rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE
+)  # with \s it would look over line ends, again and again
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
     | {"image_generation.completed", "image_edit.completed", "speech.audio.done"}

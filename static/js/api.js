@@ -74,7 +74,10 @@ export async function send(path, options = {}) {
   }
 }
 
-async function once(path, { method = "GET", body, headers = {}, key, signal, patienceMs = PATIENCE_MS, quiet = false }) {
+async function once(
+  path,
+  { method = "GET", body, headers = {}, key, signal, patienceMs = PATIENCE_MS, quiet = false },
+) {
   const isJson = body !== undefined && (body === null || body.constructor === Object || Array.isArray(body));
   const limit = new AbortController();
   const stop = () => limit.abort(signal.reason);
@@ -102,7 +105,9 @@ async function once(path, { method = "GET", body, headers = {}, key, signal, pat
   } catch (error) {
     if (signal?.aborted) throw new DOMException("The request was stopped.", "AbortError");
     if (limit.signal.aborted) {
-      throw new ApiError("The server has not answered for a minute. It may be overloaded. Try again.", { code: "timeout" });
+      throw new ApiError("The server has not answered for a minute. It may be overloaded. Try again.", {
+        code: "timeout",
+      });
     }
     unheard();
     throw new ApiError("The server does not answer. Is it running, and are you online?", {
@@ -120,7 +125,10 @@ export async function fetchPart(load) {
     return await noticed(load());
   } catch (error) {
     console.error(error);
-    throw new ApiError("A part of this page could not be fetched. The server may be restarting; try again, or load the page anew.", { code: "no_part" });
+    throw new ApiError(
+      "A part of this page could not be fetched. The server may be restarting; try again, or load the page anew.",
+      { code: "no_part" },
+    );
   }
 }
 

@@ -38,7 +38,8 @@ function nodes(children) {
 /** Puts these children in the place of all there are. The same ones again stay untouched, and keep the focus. */
 export function fill(element, ...children) {
   const wanted = nodes(children);
-  const isSame = wanted.length === element.childNodes.length && wanted.every((each, at) => each === element.childNodes[at]);
+  const isSame =
+    wanted.length === element.childNodes.length && wanted.every((each, at) => each === element.childNodes[at]);
   if (!isSame) element.replaceChildren(...wanted);
   return element;
 }

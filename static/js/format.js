@@ -31,7 +31,22 @@ export function ago(ms, now = Date.now()) {
 }
 
 export function number(value, most = 0, least = 0) {
-  return new Intl.NumberFormat(undefined, { maximumFractionDigits: most, minimumFractionDigits: least }).format(value);
+  return formatter(most, least).format(value);
+}
+
+const formatters = new Map();
+
+/** Kept, since making one takes longer than drawing a row of a table. */
+function formatter(most, least, money = false) {
+  const key = `${most} ${least} ${money}`;
+  if (!formatters.has(key)) {
+    const style = money ? { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol" } : {};
+    formatters.set(
+      key,
+      new Intl.NumberFormat(undefined, { ...style, maximumFractionDigits: most, minimumFractionDigits: least }),
+    );
+  }
+  return formatters.get(key);
 }
 
 /** 1 model, 1 204 models. */
@@ -39,14 +54,10 @@ export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one
 
 /** US dollars; small amounts keep the digits that matter. */
 export function money(usd) {
-  const digits = usd === 0 || Math.abs(usd) >= 0.01 ? 2 : Math.min(9, 2 - Math.floor(Math.log10(Math.abs(usd))));
-  return new Intl.NumberFormat(undefined, {
-    style: "currency",
-    currency: "USD",
-    currencyDisplay: "narrowSymbol",
-    minimumFractionDigits: Math.abs(usd) >= 0.01 || usd === 0 ? 2 : 0,
-    maximumFractionDigits: Math.max(digits, usd < 10 ? 3 : 2),
-  }).format(usd);
+  const size = Math.abs(usd);
+  if (size === 0 || size >= 10) return formatter(2, 2, true).format(usd);
+  if (size >= 0.01) return formatter(3, 2, true).format(usd);
+  return formatter(Math.min(9, 2 - Math.floor(Math.log10(size))), 0, true).format(usd);
 }
 
 /** 8.2 MB, counted in 1024, as limits are. */

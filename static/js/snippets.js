@@ -4,7 +4,7 @@ const KEY = "YOUR-KEY";
 const WIDE = 88;
 
 /** What each kind of call is: its path, the method of the official SDKs, and what its answer is good for. */
-export const OPERATIONS = {
+const OPERATIONS = {
   chat: { path: "/v1/chat/completions", method: "chat.completions.create", shown: "choices[0].message.content" },
   embeddings: { path: "/v1/embeddings", method: "embeddings.create", shown: "data[0].embedding" },
   transcription: { path: "/v1/audio/transcriptions", method: "audio.transcriptions.create", shown: "text" },
@@ -17,7 +17,9 @@ export const OPERATIONS = {
 
 // Of the members of a chat body, those that the SDK for Python takes by name; the others go in extra_body.
 const CHAT_NAMES = new Set(
-  "model messages stream stream_options temperature top_p max_tokens max_completion_tokens stop seed n presence_penalty frequency_penalty response_format tools tool_choice parallel_tool_calls logit_bias logprobs top_logprobs reasoning_effort user metadata modalities prediction verbosity".split(" "),
+  `model messages stream stream_options temperature top_p max_tokens max_completion_tokens stop seed n presence_penalty frequency_penalty
+  response_format tools tool_choice parallel_tool_calls logit_bias logprobs top_logprobs reasoning_effort user metadata modalities prediction
+  verbosity`.split(/\s+/),
 );
 
 /**
@@ -37,7 +39,7 @@ export function snippets(operation, { base, body, file = "", key = KEY }) {
 export const chatSnippets = ({ base, model, key = KEY }) => snippets("chat", { base, key, body: { model, messages: [{ role: "user", content: "Hello!" }] } });
 
 /** For the shell: in single quotes when it has to be. */
-export const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 /** Images stand for themselves in a few letters; the real ones would bury the rest. */
 function withoutData(value) {
@@ -48,7 +50,7 @@ function withoutData(value) {
 }
 
 function curl(operation, base, body, file, key) {
-  const lines = [`curl ${base}${OPERATIONS[operation].path}`, `-H "Authorization: Bearer ${key}"`];
+  const lines = [`curl ${body.stream ? "-N " : ""}${base}${OPERATIONS[operation].path}`, `-H "Authorization: Bearer ${key}"`];
   if (file) lines.push(...Object.entries(body).map(([name, value]) => `-F ${quoted(`${name}=${value}`)}`), `-F ${quoted(`file=@${file}`)}`);
   else lines.push('-H "Content-Type: application/json"', `-d '${literal(body, JSON_TEXT).replaceAll("'", "'\\''")}'`);
   if (operation === "speech") lines.push(`--output speech.${body.response_format ?? "mp3"}`);

@@ -1,10 +1,9 @@
-/** The form of an API key, and the one time its key is shown. */
+/** The form of an API key. */
 
 import { at, post, put } from "../api.js";
-import { h, icon } from "../dom.js";
+import { h } from "../dom.js";
 import { fromLocalInput, toLocalInput } from "../format.js";
-import { confirmDialog, formDialog, openDialog } from "../parts/dialog.js";
-import { copyLine } from "../parts/copy.js";
+import { formDialog, part } from "../parts/dialog.js";
 import { field } from "../parts/field.js";
 import { note } from "../parts/marks.js";
 import { multiSelect } from "../parts/multiselect.js";
@@ -27,20 +26,40 @@ const SCOPES = [
 export function modelsField(models, value = []) {
   const choice = multiSelect({
     label: "Models",
-    options: models.map((each) => ({ value: each.id, label: each.id, note: [each.name !== each.id && each.name, typeName(each.type), !each.enabled && "disabled"].filter(Boolean).join(" · ") })),
+    options: models.map((each) => ({
+      value: each.id,
+      label: each.id,
+      note: [each.name !== each.id && each.name, typeName(each.type), !each.enabled && "disabled"]
+        .filter(Boolean)
+        .join(" · "),
+    })),
     value,
     all: "All models, also those added later",
     only: "Only these:",
     noun: "model",
   });
-  return field({ label: "Models", name: "allowedModels", control: choice, read: () => choice.value, write: () => {}, check: () => choice.isUndecided && "Tick at least one model, or allow all." });
+  return field({
+    label: "Models",
+    name: "allowedModels",
+    control: choice,
+    read: () => choice.value,
+    write: () => {},
+    check: () => choice.isUndecided && "Tick at least one model, or allow all.",
+  });
 }
 
 /** The dialog for a key, stored or new; a new one is shown once afterwards. Resolves to the record or undefined. */
 export async function editKey({ key = null, models, users = [] }) {
   const isNew = !key;
   const from = key ?? { name: "", username: "", allowedModels: [], scopes: [], enabled: true };
-  const scopes = multiSelect({ label: "May be used for", options: SCOPES.map(([value, label]) => ({ value, label })), value: from.scopes ?? [], all: "Everything", only: "Only these:", noun: "use" });
+  const scopes = multiSelect({
+    label: "May be used for",
+    options: SCOPES.map(([value, label]) => ({ value, label })),
+    value: from.scopes ?? [],
+    all: "Everything",
+    only: "Only these:",
+    noun: "use",
+  });
   const whole = { type: "number", step: "1", min: "1", placeholder: "no limit" };
   const hasLimits = from.rpm || from.tpm || from.maxParallel || from.monthlyRequests || from.budgets?.length;
   const hasBounds = from.scopes?.length || from.allowedIps?.length;
@@ -50,10 +69,30 @@ export async function editKey({ key = null, models, users = [] }) {
     submit: isNew ? "Create key" : "Save",
     content: h(
       "div.fields",
-      field({ label: "Name", name: "name", value: from.name, required: true, missing: "Give it a name, so that you know it later.", placeholder: "What or who it is for" }),
-      field({ label: "User name", name: "username", value: from.username, optional: true, suggestions: users.map((each) => each.username), hint: "Whose calls these are, for reports." }),
+      field({
+        label: "Name",
+        name: "name",
+        value: from.name,
+        required: true,
+        missing: "Give it a name, so that you know it later.",
+        placeholder: "What or who it is for",
+      }),
+      field({
+        label: "User name",
+        name: "username",
+        value: from.username,
+        optional: true,
+        suggestions: users.map((each) => each.username),
+        hint: "Whose calls these are, for reports.",
+      }),
       across(modelsField(models, from.allowedModels)),
-      field({ label: "Works until", name: "expiresAt", type: "date-time", value: toLocalInput(from.expiresAt), hint: "Blank: until it is disabled or deleted." }),
+      field({
+        label: "Works until",
+        name: "expiresAt",
+        type: "date-time",
+        value: toLocalInput(from.expiresAt),
+        hint: "Blank: until it is disabled or deleted.",
+      }),
       h("div.switch-beside", field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled })),
       h(
         "details.more",
@@ -61,8 +100,22 @@ export async function editKey({ key = null, models, users = [] }) {
         h("summary", "What it may be used for, and from where"),
         h(
           "div.stack",
-          field({ label: "May be used for", name: "scopes", control: scopes, read: () => scopes.value, write: () => {}, check: () => scopes.isUndecided && "Tick at least one use, or allow everything." }),
-          field({ label: "Addresses", name: "allowedIps", type: "lines", value: from.allowedIps ?? [], placeholder: "192.168.1.0/24", hint: "Addresses or networks, one a line. Blank: from anywhere." }),
+          field({
+            label: "May be used for",
+            name: "scopes",
+            control: scopes,
+            read: () => scopes.value,
+            write: () => {},
+            check: () => scopes.isUndecided && "Tick at least one use, or allow everything.",
+          }),
+          field({
+            label: "Addresses",
+            name: "allowedIps",
+            type: "lines",
+            value: from.allowedIps ?? [],
+            placeholder: "192.168.1.0/24",
+            hint: "Addresses or networks, one a line. Blank: from anywhere.",
+          }),
         ),
       ),
       h(
@@ -82,52 +135,37 @@ export async function editKey({ key = null, models, users = [] }) {
           budgetsField(from.budgets),
         ),
       ),
-      isNew && h("details.more", h("summary", "Use a key you already have"), h("div", field({ label: "Key", name: "key", type: "secret", hint: "At least 16 characters without blanks. Blank: a new one is made.", check: (value) => value && value.length < 16 && "It needs at least 16 characters." }))),
+      isNew &&
+        h(
+          "details.more",
+          h("summary", "Use a key you already have"),
+          h(
+            "div",
+            field({
+              label: "Key",
+              name: "key",
+              type: "secret",
+              hint: "At least 16 characters without blanks. Blank: a new one is made.",
+              check: (value) => value && value.length < 16 && "It needs at least 16 characters.",
+            }),
+          ),
+        ),
     ),
     save: async (values) => {
       const record = { ...values, expiresAt: fromLocalInput(values.expiresAt), budgets: budgetsOf(values.budgets) };
       if (!record.key) delete record.key;
-      const answer = isNew ? await post("/api/admin/apikeys", record) : await put(at("/api/admin/apikeys", key.id), record);
+      const answer = isNew
+        ? await post("/api/admin/apikeys", record)
+        : await put(at("/api/admin/apikeys", key.id), record);
       if (!isNew) toast(`${answer.name} is saved.`);
       return answer;
     },
   });
-  if (saved && isNew) await showKey(saved);
+  if (saved && isNew) await (await part(() => import("./key-actions.js")))?.showKey(saved);
   return saved;
 }
 
 function across(element) {
   element.classList.add("across");
   return element;
-}
-
-/** The fresh key, this once. It asks before it goes uncopied. */
-export function showKey(key, { title = "Copy the key now", text } = {}) {
-  let isCopied = false;
-  const line = copyLine(key.key, "API key");
-  line.addEventListener("click", (event) => event.target.closest(".copy") && (isCopied = true));
-  line.addEventListener("copy", () => (isCopied = true));
-  const dialog = openDialog({
-    title,
-    size: "wide",
-    content: [
-      h("p", text ?? [h("strong", key.name), " is ready. This is the only time its key is shown: copy it and keep it where secrets are kept."]),
-      line,
-      h("dl.facts", h("dt", "Base URL"), h("dd", h("code", `${location.origin}/v1`))),
-    ],
-    actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.ask() }, icon("check"), "Done")],
-    mayClose: () => isCopied || confirmDialog({ title: "Close without copying?", text: "The key cannot be shown again. You can only have a new one made.", action: "Close", danger: false, cancel: "Back to the key" }),
-  });
-  line.querySelector("button").focus();
-  return dialog.closed;
-}
-
-/** Makes a new key for a record; the old one stops working at once. */
-export async function rotateKey(key) {
-  const yes = await confirmDialog({
-    title: `New key for ${key.name || key.id}?`,
-    text: h("p", "A new key is made and the old one, ", h("code", key.key), ", stops working at once. Whoever uses it needs the new one."),
-    action: "Make a new key",
-  });
-  return yes ? post(at("/api/admin/apikeys", key.id, "rotate"), {}) : null;
 }

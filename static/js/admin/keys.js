@@ -1,9 +1,9 @@
 /** API keys: what callers present. Shown in full once, as a mask ever after. */
 
-import { at, get, post, put, remove } from "../api.js";
+import { at, get, post, put } from "../api.js";
 import { fill, h, icon } from "../dom.js";
 import { count, date, dateTime, names, number } from "../format.js";
-import { attempt, confirmDialog, part } from "../parts/dialog.js";
+import { attempt, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag, when } from "../parts/marks.js";
@@ -14,7 +14,12 @@ import { toast } from "../parts/toast.js";
 const FILTERS = ["q", "status"];
 
 const forms = () => part(() => import("./key-form.js"));
-const SOURCES = { flag: "given on the command line", environment: "set in the server's environment", envFile: "set in the file .env" };
+const actions = () => part(() => import("./key-actions.js"));
+const SOURCES = {
+  flag: "given on the command line",
+  environment: "set in the server's environment",
+  envFile: "set in the file .env",
+};
 
 export function screen(root, params, app) {
   let keys = [];
@@ -24,7 +29,12 @@ export function screen(root, params, app) {
   let filter = filterOf(params);
 
   const fetchAll = async () => {
-    const [one, two, three, four] = await Promise.all([get("/api/admin/apikeys"), get("/api/admin/models"), get("/api/admin/users"), get("/api/admin/settings")]);
+    const [one, two, three, four] = await Promise.all([
+      get("/api/admin/apikeys"),
+      get("/api/admin/models"),
+      get("/api/admin/users"),
+      get("/api/admin/settings"),
+    ]);
     keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first, until somebody sorts
     models = two.models;
     users = three.users;
@@ -50,23 +60,47 @@ export function screen(root, params, app) {
     ],
     empty: () =>
       keys.length
-        ? empty({ image: "search", title: "No key matches", text: "Nothing fits this search and this filter.", actions: [h("button", { type: "button", onclick: () => change(new URLSearchParams()) }, "Show all")] })
-        : empty({ image: "key", title: "No API key yet", text: "Each person or program that calls this server gets a key of its own. You can say which models it may use, and take it away at any time.", actions: [h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Create an API key")] }),
+        ? empty({
+            image: "search",
+            title: "No key matches",
+            text: "Nothing fits this search and this filter.",
+            actions: [h("button", { type: "button", onclick: () => change(new URLSearchParams()) }, "Show all")],
+          })
+        : empty({
+            image: "key",
+            title: "No API key yet",
+            text: "Each person or program that calls this server gets a key of its own. You can say which models it may use, and take it away at any time.",
+            actions: [
+              h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Create an API key"),
+            ],
+          }),
   });
 
   function nameCell(row) {
     const owners = users.filter((each) => each.apiKeyId === row.id).map((each) => each.username);
     const whose = owners.length ? `signs in as ${names(owners, 2)}` : row.username;
-    return h("div.two", h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name || row.id), whose && h("span", whose));
+    return h(
+      "div.two",
+      h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name || row.id),
+      whose && h("span", whose),
+    );
   }
 
   function usedCell(row) {
-    return h("div.two", h("span.plain", when(row.lastUsedAt)), row.createdAt && h("span.nowrap", "made ", when(row.createdAt)));
+    return h(
+      "div.two",
+      h("span.plain", when(row.lastUsedAt)),
+      row.createdAt && h("span.nowrap", "made ", when(row.createdAt)),
+    );
   }
 
   function modelsCell(row) {
     if (!row.allowedModels.length) return h("span", "all");
-    return h("span.clip", { title: names(row.allowedModels, 20) }, row.allowedModels.length === 1 ? row.allowedModels[0] : number(row.allowedModels.length));
+    return h(
+      "span.clip",
+      { title: names(row.allowedModels, 20) },
+      row.allowedModels.length === 1 ? row.allowedModels[0] : number(row.allowedModels.length),
+    );
   }
 
   function limitsCell(row) {
@@ -80,8 +114,12 @@ export function screen(root, params, app) {
       row.allowedIps?.length && count(row.allowedIps.length, "network"),
     ].filter(Boolean);
     if (!parts.length) return h("span.quiet-text.is-none", "none");
-    const shown = parts.length > 3 ? [...parts.slice(0, 2), `and ${parts.length - 2} more`] : parts;
-    return h("div.lines", { title: parts.join(", ") }, shown.map((each) => h("span", each)));
+    const told = parts.length > 3 ? [...parts.slice(0, 2), `and ${parts.length - 2} more`] : parts;
+    return h(
+      "div.lines",
+      { title: parts.join(", ") },
+      told.map((each) => h("span", each)),
+    );
   }
 
   function stateOf(row) {
@@ -93,7 +131,16 @@ export function screen(root, params, app) {
     const state = stateOf(row);
     const mark = status({ enabled: "ok", disabled: "off", expired: "warn" }[state], state);
     if (!row.expiresAt) return mark;
-    return h("div.two", mark, h("span.nowrap", { title: dateTime(row.expiresAt) }, state === "expired" ? "" : "until ", h("time", { datetime: new Date(row.expiresAt).toISOString() }, date(row.expiresAt))));
+    return h(
+      "div.two",
+      mark,
+      h(
+        "span.nowrap",
+        { title: dateTime(row.expiresAt) },
+        state === "expired" ? "" : "until ",
+        h("time", { datetime: new Date(row.expiresAt).toISOString() }, date(row.expiresAt)),
+      ),
+    );
   }
 
   function actionsCell(row) {
@@ -104,7 +151,11 @@ export function screen(root, params, app) {
         items: [
           { label: "Edit", image: "edit", run: () => edit(row) },
           { label: "New key…", image: "refresh", run: () => rotate(row) },
-          { label: row.enabled ? "Disable" : "Enable", image: row.enabled ? "off" : "ok", run: () => bulk([row.id], row.enabled ? "disable" : "enable") },
+          {
+            label: row.enabled ? "Disable" : "Enable",
+            image: row.enabled ? "off" : "ok",
+            run: () => bulk([row.id], row.enabled ? "disable" : "enable"),
+          },
           null,
           { label: "Delete…", image: "trash", danger: true, run: () => destroy([row.id]) },
         ],
@@ -120,19 +171,31 @@ export function screen(root, params, app) {
       h(
         "div.two",
         h("span", "Master key ", tag("may do everything")),
-        h("span", isGiven ? `It is ${SOURCES[master.source]} as MASTER_API_KEY and changed only there.` : "It was made at the first start and printed once. To have one of your own, set MASTER_API_KEY in the server's environment."),
+        h(
+          "span",
+          isGiven
+            ? `It is ${SOURCES[master.source]} as MASTER_API_KEY and changed only there.`
+            : "It was made at the first start and printed once. To have one of your own, set MASTER_API_KEY in the server's environment.",
+        ),
       ),
     );
   }
 
   function shown() {
-    return keys.filter((row) => (!filter.status || stateOf(row) === filter.status) && matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" ")));
+    return keys.filter(
+      (row) =>
+        (!filter.status || stateOf(row) === filter.status) &&
+        matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" ")),
+    );
   }
 
   function draw() {
     const found = shown();
     table.rows = found;
-    tally.textContent = found.length === keys.length ? count(keys.length, "key") : `${number(found.length)} of ${count(keys.length, "key")}`;
+    tally.textContent =
+      found.length === keys.length
+        ? count(keys.length, "key")
+        : `${number(found.length)} of ${count(keys.length, "key")}`;
   }
 
   function drawToolbar() {
@@ -141,7 +204,17 @@ export function screen(root, params, app) {
     fill(
       toolbar,
       searchField({ label: "Search keys", value: filter.q, oninput: set("q") }),
-      filterSelect({ label: "Status", all: "Any status", options: [["enabled", "Enabled"], ["disabled", "Disabled"], ["expired", "Expired"]], value: filter.status, onchange: set("status") }),
+      filterSelect({
+        label: "Status",
+        all: "Any status",
+        options: [
+          ["enabled", "Enabled"],
+          ["disabled", "Disabled"],
+          ["expired", "Expired"],
+        ],
+        value: filter.status,
+        onchange: set("status"),
+      }),
       h("span.spring"),
       tally,
     );
@@ -173,7 +246,10 @@ export function screen(root, params, app) {
     remember();
   }
 
-  const reload = () => load(place, fetchAll, () => (drawToolbar(), draw(), [masterCard(), toolbar, bar, table]), { label: "Loading API keys" });
+  const reload = () =>
+    load(place, fetchAll, () => (drawToolbar(), draw(), [masterCard(), toolbar, bar, table]), {
+      label: "Loading API keys",
+    });
   const nameOf = (id) => keys.find((each) => each.id === id)?.name || id;
 
   async function edit(row) {
@@ -181,42 +257,33 @@ export function screen(root, params, app) {
   }
 
   async function rotate(row) {
-    const form = await forms();
-    const fresh = form && (await attempt(null, () => form.rotateKey(row), "The key was not changed"));
-    if (!fresh) return;
-    await form.showKey(fresh, { text: [h("strong", fresh.name), " has a new key; the old one no longer works. This is the only time it is shown."] });
-    await reload();
+    if (await (await actions())?.rotateKey(row)) await reload();
   }
 
   async function bulk(ids, action, button = null, isUndo = false) {
     const isEnabled = action === "enable";
     const changing = keys.filter((each) => ids.includes(each.id) && each.enabled !== isEnabled).map((each) => each.id);
     const label = ids.length === 1 ? nameOf(ids[0]) : count(ids.length, "key");
-    const done = await attempt(button, () => (ids.length === 1 ? put(at("/api/admin/apikeys", ids[0]), { enabled: isEnabled }) : post("/api/admin/apikeys/bulk", { ids, action })));
+    const done = await attempt(button, () =>
+      ids.length === 1
+        ? put(at("/api/admin/apikeys", ids[0]), { enabled: isEnabled })
+        : post("/api/admin/apikeys/bulk", { ids, action }),
+    );
     if (!done) return;
     table.clearSelection();
     await reload();
-    const undo = changing.length && !isUndo ? { label: "Undo", run: () => bulk(changing, isEnabled ? "disable" : "enable", null, true) } : null;
+    const undo =
+      changing.length && !isUndo
+        ? { label: "Undo", run: () => bulk(changing, isEnabled ? "disable" : "enable", null, true) }
+        : null;
     toast(`${label} ${ids.length === 1 ? "is" : "are"} ${action}d.`, { action: undo });
   }
 
   async function destroy(ids) {
-    const owners = users.filter((each) => ids.includes(each.apiKeyId)).map((each) => each.username);
-    const whose = owners.length ? ` ${names(owners, 5)} ${owners.length === 1 ? "loses the key" : "lose the keys"} of ${owners.length === 1 ? "this account" : "these accounts"}.` : "";
-    const yes = await confirmDialog({
-      title: ids.length === 1 ? `Delete ${nameOf(ids[0])}?` : `Delete ${count(ids.length, "key")}?`,
-      text: `Whatever uses ${ids.length === 1 ? "it" : "them"} stops working at once, for good.${whose}`,
-      list: ids.length > 1 ? ids.slice(0, 50).map(nameOf) : [],
-      more: Math.max(0, ids.length - 50),
-      action: ids.length === 1 ? "Delete" : `Delete ${count(ids.length, "key")}`,
-    });
-    if (!yes) return;
-    const label = ids.length === 1 ? nameOf(ids[0]) : count(ids.length, "key");
-    const done = await attempt(null, () => (ids.length === 1 ? remove(at("/api/admin/apikeys", ids[0])) : post("/api/admin/apikeys/bulk", { ids, action: "delete" })), "Nothing was deleted");
-    if (!done) return;
+    const chosen = keys.filter((each) => ids.includes(each.id));
+    if (!(await (await actions())?.deleteKeys(chosen, users))) return;
     table.clearSelection();
     await reload();
-    toast(`${label} ${ids.length === 1 ? "is" : "are"} deleted.`);
   }
 
   const toolbar = h("div.toolbar");
@@ -224,7 +291,11 @@ export function screen(root, params, app) {
   const bar = h("div.bulk", { hidden: true });
   const place = h("div.stack");
   root.append(
-    pageHead({ title: "API keys", lead: "One for each person or program that calls this server.", actions: [h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Create an API key")] }),
+    pageHead({
+      title: "API keys",
+      lead: "One for each person or program that calls this server.",
+      actions: [h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Create an API key")],
+    }),
     place,
   );
   reload().then((isThere) => isThere && params.has("new") && edit(null));

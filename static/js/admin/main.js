@@ -54,7 +54,9 @@ const app = {
 };
 
 function address(name, params) {
-  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value !== null && value !== undefined));
+  const query = new URLSearchParams(
+    Object.entries(params).filter(([, value]) => value !== "" && value !== null && value !== undefined),
+  );
   return `#/${name}${query.size ? `?${query}` : ""}`;
 }
 
@@ -111,7 +113,13 @@ async function show(name, params) {
     if (mine !== turn) return;
     if (!(error instanceof ApiError)) throw error;
     // Browsers remember a module that could not be fetched: only loading the page anew asks for it again.
-    fill(main, h("div.screen", failed(error, () => location.reload())));
+    fill(
+      main,
+      h(
+        "div.screen",
+        failed(error, () => location.reload()),
+      ),
+    );
   } finally {
     clearTimeout(waiting);
   }

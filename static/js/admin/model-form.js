@@ -6,7 +6,7 @@ import { formDialog } from "../parts/dialog.js";
 import { field } from "../parts/field.js";
 import { rows } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
-import { fetchListed } from "./model-picker.js";
+import { fetchListed } from "./probe.js";
 import { TYPES, guessImages, guessType } from "./types.js";
 
 const PRICES = [
@@ -24,21 +24,63 @@ const PRICES = [
 /** The dialog for a model, stored or new. `models` and `providers` are all there are. Resolves to the record or undefined. */
 export function editModel({ model = null, providerId = "", models, providers }) {
   const isNew = !model;
-  const from = model ?? { id: "", name: "", providerId: providerId || providers[0]?.id || "", type: "chat", enabled: true };
+  const from = model ?? {
+    id: "",
+    name: "",
+    providerId: providerId || providers[0]?.id || "",
+    type: "chat",
+    enabled: true,
+  };
   const others = models.filter((each) => each.id !== from.id);
   const providerOptions = providers.map((each) => [each.id, each.enabled ? each.name : `${each.name} (disabled)`]);
-  if (from.providerId && !providers.some((each) => each.id === from.providerId)) providerOptions.unshift([from.providerId, `${from.providerId} (not there)`]);
+  if (from.providerId && !providers.some((each) => each.id === from.providerId))
+    providerOptions.unshift([from.providerId, `${from.providerId} (not there)`]);
   let [isOwnType, isOwnImages] = [!isNew, !isNew];
 
   const guess = (name) => {
     if (!isOwnType) type.value = guessType(name);
     if (!isOwnImages) images.value = guessImages(name);
   };
-  const upstream = field({ label: "Name at the provider", name: "upstreamModel", value: from.upstreamModel ?? "", optional: true, spellcheck: "false", suggestions: [], hint: "Only if it differs from the id.", oninput: guess });
-  const provider = field({ label: "Provider", name: "providerId", type: "select", required: true, missing: "Add a provider first.", options: providerOptions, value: from.providerId });
-  const type = field({ label: "Type", name: "type", type: "select", options: TYPES, value: from.type, oninput: () => (isOwnType = true) });
-  const images = field({ label: h("span.with-icon", icon("camera"), "Takes images"), name: "supportsImageUpload", type: "switch", value: from.supportsImageUpload, oninput: () => (isOwnImages = true) });
-  const video = field({ label: h("span.with-icon", icon("video"), "Takes videos"), name: "supportsVideoUpload", type: "switch", value: from.supportsVideoUpload });
+  const upstream = field({
+    label: "Name at the provider",
+    name: "upstreamModel",
+    value: from.upstreamModel ?? "",
+    optional: true,
+    spellcheck: "false",
+    suggestions: [],
+    hint: "Only if it differs from the id.",
+    oninput: guess,
+  });
+  const provider = field({
+    label: "Provider",
+    name: "providerId",
+    type: "select",
+    required: true,
+    missing: "Add a provider first.",
+    options: providerOptions,
+    value: from.providerId,
+  });
+  const type = field({
+    label: "Type",
+    name: "type",
+    type: "select",
+    options: TYPES,
+    value: from.type,
+    oninput: () => (isOwnType = true),
+  });
+  const images = field({
+    label: h("span.with-icon", icon("camera"), "Takes images"),
+    name: "supportsImageUpload",
+    type: "switch",
+    value: from.supportsImageUpload,
+    oninput: () => (isOwnImages = true),
+  });
+  const video = field({
+    label: h("span.with-icon", icon("video"), "Takes videos"),
+    name: "supportsVideoUpload",
+    type: "switch",
+    value: from.supportsVideoUpload,
+  });
 
   /** What the provider lists, once somebody is about to type the name. */
   async function suggest() {
@@ -48,7 +90,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     list.dataset.provider = id;
     list.replaceChildren();
     try {
-      const listed = await fetchListed({ id });
+      const listed = await fetchListed(id);
       if (provider.value === id) list.replaceChildren(...listed.map((each) => h("option", { value: each.id })));
     } catch (error) {
       // Suggestions are a kindness: without them the name is typed.
@@ -75,9 +117,32 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     provider,
     upstream,
     type,
-    field({ label: "Context window", name: "contextWindow", type: "number", step: "1", value: from.contextWindow, placeholder: "tokens", hint: "How many tokens it takes at most, if known." }),
-    h("div.switches.across", images, video, field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled })),
-    h("details.more", { open: Boolean(from.price) }, h("summary", "Prices, in US dollars"), h("div.prices", PRICES.map(([name, label, unit]) => field({ label, name: `price.${name}`, type: "number", value: from.price?.[name], hint: unit })))),
+    field({
+      label: "Context window",
+      name: "contextWindow",
+      type: "number",
+      step: "1",
+      value: from.contextWindow,
+      placeholder: "tokens",
+      hint: "How many tokens it takes at most, if known.",
+    }),
+    h(
+      "div.switches.across",
+      images,
+      video,
+      field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled }),
+    ),
+    h(
+      "details.more",
+      { open: Boolean(from.price) },
+      h("summary", "Prices, in US dollars"),
+      h(
+        "div.prices",
+        PRICES.map(([name, label, unit]) =>
+          field({ label, name: `price.${name}`, type: "number", value: from.price?.[name], hint: unit }),
+        ),
+      ),
+    ),
     h(
       "details.more",
       { open: Boolean(from.fallbacks?.length || from.deployments?.length) },
@@ -88,7 +153,20 @@ export function editModel({ model = null, providerId = "", models, providers }) 
           label: "Fallbacks",
           name: "fallbacks",
           hint: "Other models that answer, in this order, when this one cannot.",
-          ...rows({ columns: [{ name: "id", label: "Model", type: "select", options: others.map((each) => [each.id, each.id]), wide: true }], add: "Add a fallback", noun: "fallback", ordered: true }),
+          ...rows({
+            columns: [
+              {
+                name: "id",
+                label: "Model",
+                type: "select",
+                options: others.map((each) => [each.id, each.id]),
+                wide: true,
+              },
+            ],
+            add: "Add a fallback",
+            noun: "fallback",
+            ordered: true,
+          }),
           value: (from.fallbacks ?? []).map((id) => ({ id })),
         }),
         field({
@@ -97,7 +175,12 @@ export function editModel({ model = null, providerId = "", models, providers }) 
           hint: "The same model at other providers. A place with weight 2 gets twice the calls of one with weight 1.",
           ...rows({
             columns: [
-              { name: "providerId", label: "Provider", type: "select", options: providers.map((each) => [each.id, each.name]) },
+              {
+                name: "providerId",
+                label: "Provider",
+                type: "select",
+                options: providers.map((each) => [each.id, each.name]),
+              },
               { name: "upstreamModel", label: "Name there", placeholder: "Name there, if different" },
               { name: "weight", label: "Weight", type: "number", placeholder: "1" },
             ],
@@ -117,7 +200,9 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     submit: isNew ? "Add model" : "Save",
     save: async (values) => {
       const record = recordOf(values, model);
-      const saved = isNew ? await post("/api/admin/models", record) : await put(at("/api/admin/models", model.id), record);
+      const saved = isNew
+        ? await post("/api/admin/models", record)
+        : await put(at("/api/admin/models", model.id), record);
       toast(isNew ? `${saved.id} is added.` : `${saved.id} is saved.`);
       return saved;
     },
@@ -131,7 +216,13 @@ function recordOf(values, model) {
     if (!name.startsWith("price.")) record[name] = value;
     else if (value !== null) price[name.slice(6)] = value;
   }
-  const places = values.deployments.filter((each) => each.providerId).map(({ providerId, upstreamModel, weight }) => ({ providerId, ...(upstreamModel ? { upstreamModel } : {}), weight: weight ?? 1 }));
+  const places = values.deployments
+    .filter((each) => each.providerId)
+    .map(({ providerId, upstreamModel, weight }) => ({
+      providerId,
+      ...(upstreamModel ? { upstreamModel } : {}),
+      weight: weight ?? 1,
+    }));
   return {
     ...record,
     ...(model ? { id: model.id } : {}),

@@ -1,14 +1,14 @@
 /** Choosing models from what a provider says it serves, several at once. */
 
-import { at, get, post } from "../api.js";
+import { get, post } from "../api.js";
 import { announce, calmly, fill, h, icon } from "../dom.js";
 import { count, number } from "../format.js";
 import { formDialog } from "../parts/dialog.js";
 import { load } from "../parts/faces.js";
-import { field } from "../parts/field.js";
 import { note, tag } from "../parts/marks.js";
 import { matches } from "../parts/search.js";
 import { toast } from "../parts/toast.js";
+import { fetchListed } from "./probe.js";
 import { TYPES, guessImages, guessType } from "./types.js";
 
 const SHOWN = 150;
@@ -19,12 +19,27 @@ const SHOWN = 150;
  */
 export function modelChoice({ provider, listed, existing, onchange = () => {} }) {
   const ids = new Set(existing.map((each) => each.id));
-  const have = new Set(existing.filter((each) => each.providerId === provider.id).map((each) => each.upstreamModel || each.id));
-  const lines = listed.map(({ id, name }) => ({ id, name: name || id, has: have.has(id), ticked: false, type: guessType(id), images: guessImages(id) }));
+  const have = new Set(
+    existing.filter((each) => each.providerId === provider.id).map((each) => each.upstreamModel || each.id),
+  );
+  const lines = listed.map(({ id, name }) => ({
+    id,
+    name: name || id,
+    has: have.has(id),
+    ticked: false,
+    type: guessType(id),
+    images: guessImages(id),
+  }));
   const list = h("div.ticks", { role: "group", "aria-label": `Models of ${provider.name}` });
   const tally = h("span.quiet-text", { "aria-live": "polite" });
   const more = h("p.hint", { hidden: true });
-  const find = h("input", { type: "search", placeholder: "Search", "aria-label": `Search models of ${provider.name}`, autocomplete: "off", autofocus: true });
+  const find = h("input", {
+    type: "search",
+    placeholder: "Search",
+    "aria-label": `Search models of ${provider.name}`,
+    autocomplete: "off",
+    autofocus: true,
+  });
   const found = () => lines.filter((each) => matches(find.value.trim(), each.id, each.name));
 
   function draw() {
@@ -49,8 +64,22 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
   }
 
   function details(line) {
-    const type = h("select", { "aria-label": `Type of ${line.id}`, value: line.type, onchange: (event) => (line.type = event.target.value) }, TYPES.map(([id, words]) => h("option", { value: id }, words)));
-    const camera = h("label.camera-tick", { title: "Takes images" }, h("input", { type: "checkbox", checked: line.images, "aria-label": `${line.id} takes images`, onchange: (event) => (line.images = event.target.checked) }), icon("camera"));
+    const type = h(
+      "select",
+      { "aria-label": `Type of ${line.id}`, value: line.type, onchange: (event) => (line.type = event.target.value) },
+      TYPES.map(([id, words]) => h("option", { value: id }, words)),
+    );
+    const camera = h(
+      "label.camera-tick",
+      { title: "Takes images" },
+      h("input", {
+        type: "checkbox",
+        checked: line.images,
+        "aria-label": `${line.id} takes images`,
+        onchange: (event) => (line.images = event.target.checked),
+      }),
+      icon("camera"),
+    );
     return [camera, type];
   }
 
@@ -66,7 +95,10 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
     announce(tally.textContent);
   }
 
-  find.addEventListener("input", calmly(() => (draw(), announce(`${count(found().length, "model")} found.`)), 80));
+  find.addEventListener(
+    "input",
+    calmly(() => (draw(), announce(`${count(found().length, "model")} found.`)), 80),
+  );
   find.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
   const element = h(
     "div.ticks-panel.tall",
@@ -99,8 +131,6 @@ function recordOf({ id, name, type, images }, provider, taken) {
   };
 }
 
-export const fetchListed = async (provider) => (await get(at("/api/admin/providers", provider.id, "models"), { quiet: true })).models;
-
 /** Stores them, all or none. */
 export const addModels = async (records) => (await post("/api/admin/models", { models: records })).models;
 
@@ -128,11 +158,12 @@ export function pickModels(provider) {
   load(
     place,
     async () => {
-      const [listed, { models }] = await Promise.all([fetchListed(provider), get("/api/admin/models")]);
+      const [listed, { models }] = await Promise.all([fetchListed(provider.id), get("/api/admin/models")]);
       return { listed, models };
     },
     ({ listed, models }) => {
-      if (!listed.length) return note("info", "This provider lists no models. Add them by hand, under the names it documents.");
+      if (!listed.length)
+        return note("info", "This provider lists no models. Add them by hand, under the names it documents.");
       choice = modelChoice({ provider, listed, existing: models, onchange: told });
       return choice.element;
     },
@@ -140,7 +171,3 @@ export function pickModels(provider) {
   ).then(() => place.querySelector("input")?.focus());
   return done.then((added) => (Array.isArray(added) ? added : undefined));
 }
-
-/** A field to choose a provider by. */
-export const providerSelect = (providers, value) =>
-  field({ label: "Provider", name: "providerId", type: "select", options: providers.map((each) => [each.id, each.name]), value });

@@ -40,8 +40,20 @@ export function screen(root, params, app) {
       { id: "name", label: "Model", kind: "name", value: (row) => row.name, cell: nameCell },
       { id: "provider", label: "Provider", value: (row) => providerName(row.providerId), cell: providerCell },
       { id: "type", label: "Type", value: (row) => typeName(row.type), cell: (row) => typeName(row.type) },
-      { id: "input", label: "Input", kind: "number", value: (row) => row.price?.input, cell: (row) => priceCell(row.price?.input) },
-      { id: "output", label: "Output", kind: "number", value: (row) => row.price?.output, cell: (row) => priceCell(row.price?.output) },
+      {
+        id: "input",
+        label: "Input",
+        kind: "number",
+        value: (row) => row.price?.input,
+        cell: (row) => priceCell(row.price?.input),
+      },
+      {
+        id: "output",
+        label: "Output",
+        kind: "number",
+        value: (row) => row.price?.output,
+        cell: (row) => priceCell(row.price?.output),
+      },
       { id: "status", label: "Status", value: (row) => stateOf(row), cell: stateCell },
       { id: "actions", label: "Actions", kind: "actions", cell: actionsCell },
     ],
@@ -51,7 +63,12 @@ export function screen(root, params, app) {
   function nameCell(row) {
     return h(
       "div.two",
-      h("span", h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name), row.supportsImageUpload && h("span.mark", { title: "Takes images" }, icon("camera", "takes images")), row.supportsVideoUpload && h("span.mark", { title: "Takes videos" }, icon("video", "takes videos"))),
+      h(
+        "span",
+        h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name),
+        row.supportsImageUpload && h("span.mark", { title: "Takes images" }, icon("camera", "takes images")),
+        row.supportsVideoUpload && h("span.mark", { title: "Takes videos" }, icon("video", "takes videos")),
+      ),
       row.name !== row.id && h("code", row.id),
     );
   }
@@ -59,11 +76,17 @@ export function screen(root, params, app) {
   function providerCell(row) {
     const more = row.deployments?.length;
     const other = row.upstreamModel && row.upstreamModel !== row.id;
-    return h("div.two", h("span.plain", providerName(row.providerId), more > 0 && h("span.quiet-text", ` + ${number(more)}`)), other && h("code", row.upstreamModel));
+    return h(
+      "div.two",
+      h("span.plain", providerName(row.providerId), more > 0 && h("span.quiet-text", ` + ${number(more)}`)),
+      other && h("code", row.upstreamModel),
+    );
   }
 
   function priceCell(value) {
-    return value === null || value === undefined ? h("span.quiet-text.is-none", { title: "No price is entered" }, "–") : h("span", { title: "per million tokens" }, money(value));
+    return value === null || value === undefined
+      ? h("span.quiet-text.is-none", { title: "No price is entered" }, "–")
+      : h("span", { title: "per million tokens" }, money(value));
   }
 
   function stateOf(row) {
@@ -87,7 +110,11 @@ export function screen(root, params, app) {
           { label: "Edit", image: "edit", run: () => edit(row) },
           { label: "Try it", image: "chat", run: () => app.go("playground", { model: row.id }) },
           { label: "How to call it", image: "docs", run: () => app.go("docs", { model: row.id }) },
-          { label: row.enabled ? "Disable" : "Enable", image: row.enabled ? "off" : "ok", run: () => bulk([row.id], row.enabled ? "disable" : "enable") },
+          {
+            label: row.enabled ? "Disable" : "Enable",
+            image: row.enabled ? "off" : "ok",
+            run: () => bulk([row.id], row.enabled ? "disable" : "enable"),
+          },
           null,
           { label: "Delete…", image: "trash", danger: true, run: () => destroy([row.id]) },
         ],
@@ -97,7 +124,12 @@ export function screen(root, params, app) {
 
   function emptyFace() {
     if (models.length) {
-      return empty({ image: "search", title: "No model matches", text: "Nothing fits this search and these filters.", actions: [h("button", { type: "button", onclick: () => change(new URLSearchParams()) }, "Show all")] });
+      return empty({
+        image: "search",
+        title: "No model matches",
+        text: "Nothing fits this search and these filters.",
+        actions: [h("button", { type: "button", onclick: () => change(new URLSearchParams()) }, "Show all")],
+      });
     }
     return empty({
       image: "model",
@@ -106,15 +138,23 @@ export function screen(root, params, app) {
         ? "Models are what callers ask for by name. Take them from what a provider lists, or add one by hand. Until then the built-in demo answers."
         : "Models are what callers ask for by name. They need a provider first. Until then the built-in demo answers.",
       actions: providers.length
-        ? [fromProvider("primary"), h("button", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add by hand")]
-        : [h("button.primary", { type: "button", onclick: addFirstProvider }, icon("plus"), "Add a provider"), h("a.button", { href: "#/start" }, icon("guide"), "Open the set-up guide")],
+        ? [
+            fromProvider("primary"),
+            h("button", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add by hand"),
+          ]
+        : [
+            h("button.primary", { type: "button", onclick: addFirstProvider }, icon("plus"), "Add a provider"),
+            h("a.button", { href: "#/start" }, icon("guide"), "Open the set-up guide"),
+          ],
     });
   }
 
   const shown = () =>
     models.filter(
       (row) =>
-        (!filter.provider || row.providerId === filter.provider || row.deployments?.some((each) => each.providerId === filter.provider)) &&
+        (!filter.provider ||
+          row.providerId === filter.provider ||
+          row.deployments?.some((each) => each.providerId === filter.provider)) &&
         (!filter.type || row.type === filter.type) &&
         (!filter.status || (filter.status === "enabled") === row.enabled) &&
         matches(filter.q, row.id, row.name, row.upstreamModel, providerName(row.providerId)),
@@ -123,7 +163,10 @@ export function screen(root, params, app) {
   function draw() {
     const rows = shown();
     table.rows = rows;
-    tally.textContent = rows.length === models.length ? count(models.length, "model") : `${number(rows.length)} of ${count(models.length, "model")}`;
+    tally.textContent =
+      rows.length === models.length
+        ? count(models.length, "model")
+        : `${number(rows.length)} of ${count(models.length, "model")}`;
   }
 
   function drawToolbar() {
@@ -133,9 +176,24 @@ export function screen(root, params, app) {
     fill(
       toolbar,
       searchField({ label: "Search models", value: filter.q, oninput: set("q") }),
-      filterSelect({ label: "Provider", all: "All providers", options: providers.map((each) => [each.id, each.name]), value: filter.provider, onchange: set("provider") }),
+      filterSelect({
+        label: "Provider",
+        all: "All providers",
+        options: providers.map((each) => [each.id, each.name]),
+        value: filter.provider,
+        onchange: set("provider"),
+      }),
       filterSelect({ label: "Type", all: "All types", options: TYPES, value: filter.type, onchange: set("type") }),
-      filterSelect({ label: "Status", all: "Any status", options: [["enabled", "Enabled"], ["disabled", "Disabled"]], value: filter.status, onchange: set("status") }),
+      filterSelect({
+        label: "Status",
+        all: "Any status",
+        options: [
+          ["enabled", "Enabled"],
+          ["disabled", "Disabled"],
+        ],
+        value: filter.status,
+        onchange: set("status"),
+      }),
       h("span.spring"),
       tally,
     );
@@ -167,7 +225,8 @@ export function screen(root, params, app) {
     remember();
   }
 
-  const reload = () => load(place, fetchAll, () => (drawToolbar(), draw(), [toolbar, bar, table]), { label: "Loading models" });
+  const reload = () =>
+    load(place, fetchAll, () => (drawToolbar(), draw(), [toolbar, bar, table]), { label: "Loading models" });
 
   async function edit(row) {
     const form = await part(() => import("./model-form.js"));
@@ -175,8 +234,8 @@ export function screen(root, params, app) {
   }
 
   async function addFirstProvider() {
-    const form = await part(() => import("./provider-form.js"));
-    const provider = await form?.addProvider([]);
+    const presets = await part(() => import("./presets.js"));
+    const provider = await presets?.addProvider([]);
     if (!provider) return;
     await (await picker())?.pickModels(provider);
     await reload();
@@ -196,33 +255,63 @@ export function screen(root, params, app) {
   async function chooseProvider() {
     const dialog = openDialog({
       title: "Which provider?",
-      content: h("div.choices", providers.map((each) => h("button", { type: "button", onclick: () => dialog.close(each) }, h("strong", each.name), h("span.quiet-text", count(models.filter((model) => model.providerId === each.id).length, "model"))))),
+      content: h(
+        "div.choices",
+        providers.map((each) =>
+          h(
+            "button",
+            { type: "button", onclick: () => dialog.close(each) },
+            h("strong", each.name),
+            h("span.quiet-text", count(models.filter((model) => model.providerId === each.id).length, "model")),
+          ),
+        ),
+      ),
     });
     dialog.element.querySelector(".choices button")?.focus();
     return dialog.closed;
   }
 
   async function bulk(ids, action, button = null, isUndo = false) {
-    const changing = models.filter((each) => ids.includes(each.id) && each.enabled !== (action === "enable")).map((each) => each.id);
-    const done = await attempt(button, () => (ids.length === 1 ? put(at("/api/admin/models", ids[0]), { enabled: action === "enable" }) : post("/api/admin/models/bulk", { ids, action })));
+    const changing = models
+      .filter((each) => ids.includes(each.id) && each.enabled !== (action === "enable"))
+      .map((each) => each.id);
+    const done = await attempt(button, () =>
+      ids.length === 1
+        ? put(at("/api/admin/models", ids[0]), { enabled: action === "enable" })
+        : post("/api/admin/models/bulk", { ids, action }),
+    );
     if (!done) return;
     table.clearSelection();
     await reload();
-    const undo = changing.length && !isUndo ? { label: "Undo", run: () => bulk(changing, action === "enable" ? "disable" : "enable", null, true) } : null;
-    toast(`${ids.length === 1 ? ids[0] : count(ids.length, "model")} ${ids.length === 1 ? "is" : "are"} ${action}d.`, { action: undo });
+    const undo =
+      changing.length && !isUndo
+        ? { label: "Undo", run: () => bulk(changing, action === "enable" ? "disable" : "enable", null, true) }
+        : null;
+    toast(`${ids.length === 1 ? ids[0] : count(ids.length, "model")} ${ids.length === 1 ? "is" : "are"} ${action}d.`, {
+      action: undo,
+    });
   }
 
   async function destroy(ids) {
     const fallbacks = models.filter((each) => !ids.includes(each.id) && each.fallbacks?.some((id) => ids.includes(id)));
     const yes = await confirmDialog({
       title: ids.length === 1 ? `Delete ${ids[0]}?` : `Delete ${count(ids.length, "model")}?`,
-      text: fallbacks.length ? `Callers can no longer ask for ${ids.length === 1 ? "it" : "them"}, and ${count(fallbacks.length, "model")} that name ${ids.length === 1 ? "it" : "them"} as a fallback go without.` : `Callers can no longer ask for ${ids.length === 1 ? "it" : "them"}.`,
+      text: fallbacks.length
+        ? `Callers can no longer ask for ${ids.length === 1 ? "it" : "them"}, and ${count(fallbacks.length, "model")} that name ${ids.length === 1 ? "it" : "them"} as a fallback go without.`
+        : `Callers can no longer ask for ${ids.length === 1 ? "it" : "them"}.`,
       list: ids.length > 1 ? ids.slice(0, 50) : [],
       more: Math.max(0, ids.length - 50),
       action: ids.length === 1 ? "Delete" : `Delete ${count(ids.length, "model")}`,
     });
     if (!yes) return;
-    const done = await attempt(null, () => (ids.length === 1 ? remove(at("/api/admin/models", ids[0])) : post("/api/admin/models/bulk", { ids, action: "delete" })), "Nothing was deleted");
+    const done = await attempt(
+      null,
+      () =>
+        ids.length === 1
+          ? remove(at("/api/admin/models", ids[0]))
+          : post("/api/admin/models/bulk", { ids, action: "delete" }),
+      "Nothing was deleted",
+    );
     if (!done) return;
     table.clearSelection();
     await reload();
@@ -234,7 +323,11 @@ export function screen(root, params, app) {
   const bar = h("div.bulk", { hidden: true });
   const place = h("div.stack");
   const byHand = h("button", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add by hand");
-  const head = pageHead({ title: "Models", lead: "The names callers ask for, and who answers to them.", actions: [byHand, fromProvider("primary")] });
+  const head = pageHead({
+    title: "Models",
+    lead: "The names callers ask for, and who answers to them.",
+    actions: [byHand, fromProvider("primary")],
+  });
   const actions = head.querySelector(".actions");
   root.append(head, place);
   reload().then(() => {

@@ -7,19 +7,32 @@ import { copyLine } from "../parts/copy.js";
 import { load } from "../parts/faces.js";
 import { pageHead, status } from "../parts/marks.js";
 import { isLeft } from "./guide.js";
-import { lastTest } from "./tests.js";
+import { lastTest } from "./probe.js";
 
 export function screen(root, params, app) {
   const place = h("div.stack");
-  root.append(pageHead({ title: "Overview", lead: "One address for all your AI providers.", actions: [h("a.button", { href: "#/start" }, icon("guide"), "Set-up guide"), h("a.button.primary", { href: "#/playground" }, icon("chat"), "Try it")] }), place);
+  root.append(
+    pageHead({
+      title: "Overview",
+      lead: "One address for all your AI providers.",
+      actions: [
+        h("a.button", { href: "#/start" }, icon("guide"), "Set-up guide"),
+        h("a.button.primary", { href: "#/playground" }, icon("chat"), "Try it"),
+      ],
+    }),
+    place,
+  );
   load(
     place,
     async () => {
-      const [providers, models, keys, users] = await Promise.all(["providers", "models", "apikeys", "users"].map((each) => get(`/api/admin/${each}`)));
+      const [providers, models, keys, users] = await Promise.all(
+        ["providers", "models", "apikeys", "users"].map((each) => get(`/api/admin/${each}`)),
+      );
       return { providers: providers.providers, models: models.models, keys: keys.apiKeys, users: users.users };
     },
     (found) => {
-      const isNew = !found.models.length && !found.keys.length && !found.providers.some((each) => each.source !== "environment");
+      const isNew =
+        !found.models.length && !found.keys.length && !found.providers.some((each) => each.source !== "environment");
       // Somebody who comes for the first time wants to be led; who has left the guide wants to be left alone.
       if (isNew && !isLeft()) queueMicrotask(() => location.replace("#/start"));
       return [addressCard(app), isNew && invitation(), tiles(found), attention(found)];
@@ -28,14 +41,32 @@ export function screen(root, params, app) {
 }
 
 function addressCard(app) {
-  return h("section.card.pad.stack-small", { "aria-labelledby": "address" }, h("h2", { id: "address" }, "Base URL"), copyLine(`${app.base}/v1`, "Base URL"), h("p.hint", "What a client needs besides an API key. It speaks OpenAI's language; ", h("a", { href: "#/docs" }, "how to set up well-known clients"), "."));
+  return h(
+    "section.card.pad.stack-small",
+    { "aria-labelledby": "address" },
+    h("h2", { id: "address" }, "Base URL"),
+    copyLine(`${app.base}/v1`, "Base URL"),
+    h(
+      "p.hint",
+      "What a client needs besides an API key. It speaks OpenAI's language; ",
+      h("a", { href: "#/docs" }, "how to set up well-known clients"),
+      ".",
+    ),
+  );
 }
 
 function invitation() {
   return h(
     "section.card.pad.row.invitation",
     h("span.empty-image", icon("guide")),
-    h("div.grow", h("h2", "Not set up yet"), h("p.quiet-text", "Until a model is added, the built-in demo answers. The guide leads to a working chat in two minutes.")),
+    h(
+      "div.grow",
+      h("h2", "Not set up yet"),
+      h(
+        "p.quiet-text",
+        "Until a model is added, the built-in demo answers. The guide leads to a working chat in two minutes.",
+      ),
+    ),
     h("a.button.primary", { href: "#/start" }, "Open the set-up guide"),
   );
 }
@@ -43,24 +74,106 @@ function invitation() {
 function tiles({ providers, models, keys, users }) {
   const on = (list) => list.filter((each) => each.enabled).length;
   const tile = (name, image, list, hash, noun) =>
-    h("li", h("a.card.tile", { href: hash }, h("span.tile-name", icon(image), name), h("strong.tile-number", number(list.length)), h("span.quiet-text.small", list.length === on(list) ? (list.length ? "all enabled" : `no ${noun} yet`) : `${number(on(list))} enabled`)));
-  return h("ul.tiles", tile("Providers", "provider", providers, "#/providers", "provider"), tile("Models", "model", models, "#/models", "model"), tile("API keys", "key", keys, "#/keys", "key"), tile("Users", "users", users, "#/users", "user"));
+    h(
+      "li",
+      h(
+        "a.card.tile",
+        { href: hash },
+        h("span.tile-name", icon(image), name),
+        h("strong.tile-number", number(list.length)),
+        h(
+          "span.quiet-text.small",
+          list.length === on(list) ? (list.length ? "all enabled" : `no ${noun} yet`) : `${number(on(list))} enabled`,
+        ),
+      ),
+    );
+  return h(
+    "ul.tiles",
+    tile("Providers", "provider", providers, "#/providers", "provider"),
+    tile("Models", "model", models, "#/models", "model"),
+    tile("API keys", "key", keys, "#/keys", "key"),
+    tile("Users", "users", users, "#/users", "user"),
+  );
 }
 
 function attention({ providers, models, keys }) {
   const findings = [];
-  const add = (kind, word, text, href, label) => findings.push(h("li", status(kind, word), h("span.grow", text), h("a", { href }, label)));
+  const add = (kind, word, text, href, label) =>
+    findings.push(h("li", status(kind, word), h("span.grow", text), h("a", { href }, label)));
   const failing = providers.filter((each) => each.enabled && lastTest(each.id)?.ok === false);
-  const bare = providers.filter((each) => each.enabled && each.source !== "environment" && !models.some((model) => model.providerId === each.id || model.deployments?.some((place) => place.providerId === each.id)));
-  const orphans = models.filter((each) => each.enabled && !providers.some((provider) => provider.id === each.providerId && provider.enabled));
-  const soon = keys.filter((each) => each.enabled && each.expiresAt > Date.now() && each.expiresAt < Date.now() + 14 * 86_400_000);
+  const bare = providers.filter(
+    (each) =>
+      each.enabled &&
+      each.source !== "environment" &&
+      !models.some(
+        (model) => model.providerId === each.id || model.deployments?.some((place) => place.providerId === each.id),
+      ),
+  );
+  const orphans = models.filter(
+    (each) => each.enabled && !providers.some((provider) => provider.id === each.providerId && provider.enabled),
+  );
+  const soon = keys.filter(
+    (each) => each.enabled && each.expiresAt > Date.now() && each.expiresAt < Date.now() + 14 * 86_400_000,
+  );
   const over = keys.filter((each) => each.enabled && each.expiresAt && each.expiresAt <= Date.now());
-  if (failing.length) add("bad", "failing", `The last test of ${names(failing.map((each) => each.name), 3)} failed.`, "#/providers", "See providers");
-  if (orphans.length) add("warn", "unreachable", `${count(orphans.length, "enabled model")} ${orphans.length === 1 ? "has" : "have"} no enabled provider.`, "#/models", "See models");
-  if (bare.length) add("info", "unused", `${names(bare.map((each) => each.name), 3)} ${bare.length === 1 ? "has" : "have"} no models yet.`, bare.length === 1 ? `#/models?provider=${encodeURIComponent(bare[0].id)}` : "#/models", "Add models");
-  if (over.length) add("warn", "expired", `${count(over.length, "API key")} ${over.length === 1 ? "has" : "have"} expired.`, "#/keys?status=expired", "See them");
-  if (soon.length) add("info", "soon", `${count(soon.length, "API key")} ${soon.length === 1 ? "expires" : "expire"} within two weeks.`, "#/keys", "See keys");
-  if (models.length && !keys.length) add("info", "no key", "Nobody has an API key yet; only the master key works.", "#/keys?new=1", "Create one");
-  if (!findings.length) findings.push(h("li", status("ok", "all well"), h("span.grow", models.length ? "Nothing needs your attention." : "Nothing needs your attention; there is not much here yet.")));
+  if (failing.length)
+    add(
+      "bad",
+      "failing",
+      `The last test of ${names(
+        failing.map((each) => each.name),
+        3,
+      )} failed.`,
+      "#/providers",
+      "See providers",
+    );
+  if (orphans.length)
+    add(
+      "warn",
+      "unreachable",
+      `${count(orphans.length, "enabled model")} ${orphans.length === 1 ? "has" : "have"} no enabled provider.`,
+      "#/models",
+      "See models",
+    );
+  if (bare.length)
+    add(
+      "info",
+      "unused",
+      `${names(
+        bare.map((each) => each.name),
+        3,
+      )} ${bare.length === 1 ? "has" : "have"} no models yet.`,
+      bare.length === 1 ? `#/models?provider=${encodeURIComponent(bare[0].id)}` : "#/models",
+      "Add models",
+    );
+  if (over.length)
+    add(
+      "warn",
+      "expired",
+      `${count(over.length, "API key")} ${over.length === 1 ? "has" : "have"} expired.`,
+      "#/keys?status=expired",
+      "See them",
+    );
+  if (soon.length)
+    add(
+      "info",
+      "soon",
+      `${count(soon.length, "API key")} ${soon.length === 1 ? "expires" : "expire"} within two weeks.`,
+      "#/keys",
+      "See keys",
+    );
+  if (models.length && !keys.length)
+    add("info", "no key", "Nobody has an API key yet; only the master key works.", "#/keys?new=1", "Create one");
+  if (!findings.length)
+    findings.push(
+      h(
+        "li",
+        status("ok", "all well"),
+        h(
+          "span.grow",
+          models.length ? "Nothing needs your attention." : "Nothing needs your attention; there is not much here yet.",
+        ),
+      ),
+    );
   return h("section.stack-small", h("h2", "Worth a look"), h("ul.card.findings", findings));
 }

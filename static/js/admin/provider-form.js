@@ -1,14 +1,12 @@
-/** The form of a provider: choosing who it is, what is asked of everybody, the rest behind "More", and a test before saving. */
+/** The form of a provider: what is asked of everybody, the rest behind "More", and a test before saving. */
 
-import { ApiError, at, get, post, put } from "../api.js";
-import { announce, fill, h, icon } from "../dom.js";
+import { ApiError, at, post, put } from "../api.js";
+import { fill, h, icon } from "../dom.js";
 import { duration } from "../format.js";
-import { busy, formDialog, openDialog } from "../parts/dialog.js";
+import { busy, formDialog } from "../parts/dialog.js";
 import { checkFields, field, readFields, showFieldError } from "../parts/field.js";
-import { load } from "../parts/faces.js";
 import { note } from "../parts/marks.js";
 import { rows, toLines, toMapping } from "../parts/rows.js";
-import { matches, searchField } from "../parts/search.js";
 import { toast } from "../parts/toast.js";
 import { PROVIDER_TYPES } from "./types.js";
 
@@ -19,35 +17,6 @@ const AUTH = [
   ["none", "None"],
 ];
 
-let presets = null;
-
-/** The presets, in the order to show; fetched once. */
-export async function allPresets() {
-  presets ??= (await get("/api/admin/presets")).presets;
-  return presets;
-}
-
-/** Cards to choose from; `onpick(preset)`. */
-export function presetCards(list, onpick) {
-  const found = h("div.presets");
-  const draw = (search) =>
-    fill(
-      found,
-      list
-        .filter((each) => each.id === "custom" || matches(search, each.name, each.owner, each.host))
-        .map((each) =>
-          h(
-            "button.preset",
-            { type: "button", onclick: () => onpick(each) },
-            h("strong", each.name),
-            h("span", each.id === "custom" ? "Anything that speaks OpenAI's, Anthropic's or Ollama's language" : each.local ? "on your own machine" : each.host),
-          ),
-        ),
-    );
-  draw("");
-  return [h("div.toolbar", searchField({ label: "Search providers", oninput: draw })), found];
-}
-
 /** Where requests will go and whose that is; null while there is no address yet. */
 export function whereTo(baseUrl, preset) {
   let host;
@@ -57,8 +26,11 @@ export function whereTo(baseUrl, preset) {
     return null;
   }
   const isPreset = preset?.owner && preset.baseUrl && sameHost(preset.baseUrl, host);
-  const isLocal = /^(localhost|127\.|\[::1\]|192\.168\.|10\.|172\.(1[6-9]|2\d|3[01])\.|host\.docker\.internal)/.test(host);
-  const whose = isPreset && !preset.local ? `, which belongs to ${preset.owner}` : isLocal ? ", a machine of your own network" : "";
+  const isLocal = /^(localhost|127\.|\[::1\]|192\.168\.|10\.|172\.(1[6-9]|2\d|3[01])\.|host\.docker\.internal)/.test(
+    host,
+  );
+  const whose =
+    isPreset && !preset.local ? `, which belongs to ${preset.owner}` : isLocal ? ", a machine of your own network" : "";
   return note("info", "The key and everything that is asked go to ", h("strong", host), `${whose}.`);
 }
 
@@ -89,7 +61,18 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
   let isOwnId = !isNew;
   const isGap = /[{}]/.test(from.baseUrl);
 
-  const id = field({ label: "Id", name: "id", value: from.id, required: true, disabled: !isNew, autocapitalize: "off", spellcheck: "false", hint: isNew ? "Part of an address and not changed later." : "An id cannot be changed.", oninput: () => (isOwnId = true), check: (value) => isNew && taken.includes(value) && `There is a provider "${value}" already.` });
+  const id = field({
+    label: "Id",
+    name: "id",
+    value: from.id,
+    required: true,
+    disabled: !isNew,
+    autocapitalize: "off",
+    spellcheck: "false",
+    hint: isNew ? "Part of an address and not changed later." : "An id cannot be changed.",
+    oninput: () => (isOwnId = true),
+    check: (value) => isNew && taken.includes(value) && `There is a provider "${value}" already.`,
+  });
   const name = field({
     label: "Name",
     name: "name",
@@ -113,14 +96,37 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
     spellcheck: "false",
     hint: preset?.note || null,
     oninput: (value) => fill(where, whereTo(value, preset)),
-    check: (value) => (/[{}]/.test(value) ? "Replace the part in braces, and the braces, by your own." : !/^https?:\/\/[^/]/i.test(value) && from.type !== "demo" ? "It begins with http:// or https://." : ""),
+    check: (value) =>
+      /[{}]/.test(value)
+        ? "Replace the part in braces, and the braces, by your own."
+        : !/^https?:\/\/[^/]/i.test(value) && from.type !== "demo"
+          ? "It begins with http:// or https://."
+          : "",
   });
   const apiKey = keyField(provider, preset, isNew && Boolean(from.name) && !isGap);
-  const type = field({ label: "It speaks like", name: "type", type: "select", options: from.type === "demo" ? [["demo", "Demo"], ...PROVIDER_TYPES] : PROVIDER_TYPES, value: from.type });
+  const type = field({
+    label: "It speaks like",
+    name: "type",
+    type: "select",
+    options: from.type === "demo" ? [["demo", "Demo"], ...PROVIDER_TYPES] : PROVIDER_TYPES,
+    value: from.type,
+  });
   const enabled = field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled ?? true });
 
-  const headerName = field({ label: "Name of the header", name: "authHeader", value: authHeader, placeholder: "x-api-key" });
-  const auth = field({ label: "The key is sent as", name: "auth", type: "select", options: AUTH, value: authKind, oninput: (value) => (headerName.hidden = value !== "header") });
+  const headerName = field({
+    label: "Name of the header",
+    name: "authHeader",
+    value: authHeader,
+    placeholder: "x-api-key",
+  });
+  const auth = field({
+    label: "The key is sent as",
+    name: "auth",
+    type: "select",
+    options: AUTH,
+    value: authKind,
+    oninput: (value) => (headerName.hidden = value !== "header"),
+  });
   headerName.hidden = authKind !== "header";
   const more = h(
     "details.more.across",
@@ -129,14 +135,85 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
       "div.fields",
       auth,
       headerName,
-      field({ label: "Time limit in seconds", name: "timeoutSeconds", type: "number", value: from.timeoutSeconds, optional: true, placeholder: "as in the settings" }),
-      field({ label: "Usage of streams", name: "includeUsage", type: "select", options: [["", "Ask for it where possible"], ["true", "Always ask"], ["false", "Never ask"]], value: from.includeUsage === null || from.includeUsage === undefined ? "" : String(from.includeUsage), hint: "Some servers refuse the question." }),
-      across(field({ label: "Extra headers", name: "headers", hint: "Sent with every request. Secret values are masked; a mask that stays keeps the stored value.", value: toLines(from.headers), ...rows({ columns: [{ name: "name", label: "Header", placeholder: "Name" }, { name: "value", label: "Value", wide: true }], add: "Add a header", noun: "header" }) })),
-      across(field({ label: "Other names for models", name: "modelMap", hint: "What callers ask for under this provider's own address, and what is sent instead.", value: toLines(from.modelMap), ...rows({ columns: [{ name: "name", label: "Asked for" }, { name: "value", label: "Sent", wide: true }], add: "Add a name", noun: "name" }) })),
-      field({ label: "Default model", name: "defaultModel", value: from.defaultModel ?? "", hint: "Used when a caller names none." }),
-      field({ label: "Path for OCR", name: "ocrPath", value: from.ocrPath ?? "", placeholder: "/ocr", hint: "Only for Chutes." }),
-      field({ label: "Certificate authority file", name: "caFile", value: from.caFile ?? "", placeholder: "/path/to/ca.pem", hint: "For a server with a certificate of your own." }),
-      field({ label: "Check the certificate", name: "verify", type: "switch", value: from.verify ?? true, hint: "Off only for tests: anybody in between can read along." }),
+      field({
+        label: "Time limit in seconds",
+        name: "timeoutSeconds",
+        type: "number",
+        value: from.timeoutSeconds,
+        optional: true,
+        placeholder: "as in the settings",
+      }),
+      field({
+        label: "Usage of streams",
+        name: "includeUsage",
+        type: "select",
+        options: [
+          ["", "Ask for it where possible"],
+          ["true", "Always ask"],
+          ["false", "Never ask"],
+        ],
+        value: from.includeUsage === null || from.includeUsage === undefined ? "" : String(from.includeUsage),
+        hint: "Some servers refuse the question.",
+      }),
+      across(
+        field({
+          label: "Extra headers",
+          name: "headers",
+          hint: "Sent with every request. Secret values are masked; a mask that stays keeps the stored value.",
+          value: toLines(from.headers),
+          ...rows({
+            columns: [
+              { name: "name", label: "Header", placeholder: "Name" },
+              { name: "value", label: "Value", wide: true },
+            ],
+            add: "Add a header",
+            noun: "header",
+          }),
+        }),
+      ),
+      across(
+        field({
+          label: "Other names for models",
+          name: "modelMap",
+          hint: "What callers ask for under this provider's own address, and what is sent instead.",
+          value: toLines(from.modelMap),
+          ...rows({
+            columns: [
+              { name: "name", label: "Asked for" },
+              { name: "value", label: "Sent", wide: true },
+            ],
+            add: "Add a name",
+            noun: "name",
+          }),
+        }),
+      ),
+      field({
+        label: "Default model",
+        name: "defaultModel",
+        value: from.defaultModel ?? "",
+        hint: "Used when a caller names none.",
+      }),
+      field({
+        label: "Path for OCR",
+        name: "ocrPath",
+        value: from.ocrPath ?? "",
+        placeholder: "/ocr",
+        hint: "Only for Chutes.",
+      }),
+      field({
+        label: "Certificate authority file",
+        name: "caFile",
+        value: from.caFile ?? "",
+        placeholder: "/path/to/ca.pem",
+        hint: "For a server with a certificate of your own.",
+      }),
+      field({
+        label: "Check the certificate",
+        name: "verify",
+        type: "switch",
+        value: from.verify ?? true,
+        hint: "Off only for tests: anybody in between can read along.",
+      }),
     ),
   );
   const nodes = [across(where), name, id, across(baseUrl), across(apiKey), type, h("div.switch-beside", enabled), more];
@@ -167,8 +244,16 @@ function keyField(provider, preset, autofocus) {
     ? ["Now read from ", h("code", stored), ". Leave it blank to keep that."]
     : stored
       ? ["The stored key ", h("code", stored), " stays if you leave this blank."]
-      : ["A key, or where to find it: ", h("code", "env:NAME_OF_KEY"), " or ", h("code", "file:/run/secrets/name"), "."];
-  const keyPage = preset?.keyUrl && h("a", { href: preset.keyUrl, target: "_blank", rel: "noreferrer" }, "Get a key", icon("external"));
+      : [
+          "A key, or where to find it: ",
+          h("code", "env:NAME_OF_KEY"),
+          " or ",
+          h("code", "file:/run/secrets/name"),
+          ".",
+        ];
+  const keyPage =
+    preset?.keyUrl &&
+    h("a", { href: preset.keyUrl, target: "_blank", rel: "noreferrer" }, "Get a key", icon("external"));
   return field({
     label: "API key",
     name: "apiKey",
@@ -181,7 +266,13 @@ function keyField(provider, preset, autofocus) {
 
 function startOf(preset, taken) {
   if (!preset || preset.id === "custom") return { id: "", name: "", baseUrl: "", type: "openai", auth: "bearer" };
-  return { id: free(preset.id, taken), name: preset.name, baseUrl: preset.baseUrl, type: preset.type, auth: preset.auth ?? "bearer" };
+  return {
+    id: free(preset.id, taken),
+    name: preset.name,
+    baseUrl: preset.baseUrl,
+    type: preset.type,
+    auth: preset.auth ?? "bearer",
+  };
 }
 
 function free(id, taken) {
@@ -205,7 +296,14 @@ export function testBeforeSaving(form, record) {
       fill(place);
       try {
         const found = await post("/api/admin/providers/test", record(readFields(form())), { quiet: true });
-        fill(place, note(found.ok ? "ok" : "bad", found.message, found.ok && found.latencyMs > 0 && ` It took ${duration(found.latencyMs)}.`));
+        fill(
+          place,
+          note(
+            found.ok ? "ok" : "bad",
+            found.message,
+            found.ok && found.latencyMs > 0 && ` It took ${duration(found.latencyMs)}.`,
+          ),
+        );
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!showFieldError(form(), error.param || "-", error.message)) fill(place, note("bad", error.message));
@@ -226,9 +324,19 @@ export function editProvider({ provider = null, preset = null, taken = [] }) {
   const { nodes, record } = providerFields({ provider, preset, taken });
   const test = testBeforeSaving(() => nodes.closest("form"), record);
   const done = formDialog({
-    title: provider ? `Edit ${provider.name}` : preset && preset.id !== "custom" ? `Add ${preset.name}` : "Add a provider",
+    title: provider
+      ? `Edit ${provider.name}`
+      : preset && preset.id !== "custom"
+        ? `Add ${preset.name}`
+        : "Add a provider",
     size: "wide",
-    intro: provider?.source === "environment" ? note("info", "This provider is offered because the environment holds a key for it. Saving makes it a provider of its own that still reads that key.") : null,
+    intro:
+      provider?.source === "environment"
+        ? note(
+            "info",
+            "This provider is offered because the environment holds a key for it. Saving makes it a provider of its own that still reads that key.",
+          )
+        : null,
     content: [nodes, test.place],
     extra: [test.button],
     submit: provider ? "Save" : "Add provider",
@@ -239,16 +347,4 @@ export function editProvider({ provider = null, preset = null, taken = [] }) {
     },
   });
   return done;
-}
-
-/** First who, then the form. Resolves to the new provider or undefined. */
-export async function addProvider(taken) {
-  const place = h("div.stack");
-  const dialog = openDialog({ title: "Add a provider", size: "wide", content: place });
-  await load(place, allPresets, (list) => presetCards(list, (preset) => dialog.close(preset)));
-  if (dialog.element.isConnected) dialog.element.querySelector("input")?.focus();
-  const preset = await dialog.closed;
-  if (!preset) return undefined;
-  announce(`${preset.name} chosen.`);
-  return editProvider({ preset, taken });
 }

@@ -1,21 +1,23 @@
 /** Providers: a table of accounts, with tests, and what one does with them. */
 
-import { ApiError, at, get, put, remove } from "../api.js";
+import { ApiError, at, get, put } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { count, number } from "../format.js";
-import { attempt, busy, confirmDialog, openDialog, part } from "../parts/dialog.js";
+import { attempt, busy, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
-import { pageHead, status, tag, when } from "../parts/marks.js";
+import { pageHead, status, tag } from "../parts/marks.js";
 import { matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
-import { findingMark, forgetTest, lastTest, testProvider } from "./tests.js";
+import { findingMark, lastTest, testProvider } from "./probe.js";
 import { PROVIDER_TYPES } from "./types.js";
 
 const TESTS_AT_ONCE = 4;
 
+const presets = () => part(() => import("./presets.js"));
 const forms = () => part(() => import("./provider-form.js"));
+const actions = () => part(() => import("./provider-actions.js"));
 const picker = () => part(() => import("./model-picker.js"));
 
 export function screen(root, params, app) {
@@ -39,28 +41,79 @@ export function screen(root, params, app) {
     name: (row) => row.name,
     columns: [
       { id: "name", label: "Provider", kind: "name", value: (row) => row.name, cell: nameCell },
-      { id: "baseUrl", label: "Base URL", value: (row) => row.baseUrl, cell: (row) => h("code.base-url", row.baseUrl.replace(/^https?:\/\//, "") || "built in") },
+      {
+        id: "baseUrl",
+        label: "Base URL",
+        value: (row) => row.baseUrl,
+        cell: (row) => h("code.base-url", row.baseUrl.replace(/^https?:\/\//, "") || "built in"),
+      },
       { id: "key", label: "Key", cell: keyCell },
-      { id: "models", label: "Models", kind: "number", value: (row) => modelsOf(row.id).length, cell: (row) => h("a", { href: `#/models?provider=${encodeURIComponent(row.id)}`, "aria-label": `${count(modelsOf(row.id).length, "model")} of ${row.name}` }, number(modelsOf(row.id).length)) },
-      { id: "status", label: "Status", value: (row) => (row.enabled ? 0 : 1), cell: (row) => (row.enabled ? status("ok", "enabled") : status("off", "disabled")) },
-      { id: "test", label: "Last test", value: (row) => lastTest(row.id)?.latencyMs, cell: (row) => (testing.has(row.id) ? status("wait", "testing…") : findingMark(lastTest(row.id), () => explain(row))) },
+      {
+        id: "models",
+        label: "Models",
+        kind: "number",
+        value: (row) => modelsOf(row.id).length,
+        cell: (row) =>
+          h(
+            "a",
+            {
+              href: `#/models?provider=${encodeURIComponent(row.id)}`,
+              "aria-label": `${count(modelsOf(row.id).length, "model")} of ${row.name}`,
+            },
+            number(modelsOf(row.id).length),
+          ),
+      },
+      {
+        id: "status",
+        label: "Status",
+        value: (row) => (row.enabled ? 0 : 1),
+        cell: (row) => (row.enabled ? status("ok", "enabled") : status("off", "disabled")),
+      },
+      {
+        id: "test",
+        label: "Last test",
+        value: (row) => lastTest(row.id)?.latencyMs,
+        cell: (row) =>
+          testing.has(row.id) ? status("wait", "testing…") : findingMark(lastTest(row.id), () => explain(row)),
+      },
       { id: "actions", label: "Actions", kind: "actions", cell: actionsCell },
     ],
     empty: () =>
       providers.length
-        ? empty({ image: "search", title: "No provider matches", text: "Try another word.", actions: [h("button", { type: "button", onclick: () => ((search = ""), (find.querySelector("input").value = ""), draw()) }, "Show all")] })
+        ? empty({
+            image: "search",
+            title: "No provider matches",
+            text: "Try another word.",
+            actions: [
+              h(
+                "button",
+                { type: "button", onclick: () => ((search = ""), (find.querySelector("input").value = ""), draw()) },
+                "Show all",
+              ),
+            ],
+          })
         : empty({
             image: "provider",
             title: "No provider yet",
             text: "A provider is an account at an AI service, or a server of your own. Its models become available to your callers.",
-            actions: [h("button.primary", { type: "button", onclick: add }, icon("plus"), "Add a provider"), h("a.button", { href: "#/start" }, icon("guide"), "Open the set-up guide")],
+            actions: [
+              h("button.primary", { type: "button", onclick: add }, icon("plus"), "Add a provider"),
+              h("a.button", { href: "#/start" }, icon("guide"), "Open the set-up guide"),
+            ],
           }),
   });
 
   function nameCell(row) {
     return h(
       "div.two",
-      h("span", h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name), row.source === "environment" && [" ", tag("from the environment", "Offered because the environment holds a key for it")]),
+      h(
+        "span",
+        h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name),
+        row.source === "environment" && [
+          " ",
+          tag("from the environment", "Offered because the environment holds a key for it"),
+        ],
+      ),
       h("span", [row.name !== row.id && row.id, row.type !== "openai" && typeWords(row)].filter(Boolean).join(" · ")),
     );
   }
@@ -69,21 +122,31 @@ export function screen(root, params, app) {
 
   function keyCell(row) {
     if (!row.apiKey) return h("span.quiet-text", row.auth === "none" ? "needs none" : "none");
-    if (/^(env|file):/.test(row.apiKey)) return h("code", { title: "Read from there each time; not stored" }, row.apiKey);
+    if (/^(env|file):/.test(row.apiKey))
+      return h("code", { title: "Read from there each time; not stored" }, row.apiKey);
     return h("code.nowrap", row.apiKey);
   }
 
   function actionsCell(row) {
     return h(
       "div",
-      h("button", { type: "button", "aria-label": `Test ${row.name}`, onclick: () => test(row) }, icon("pulse"), "Test"),
+      h(
+        "button",
+        { type: "button", "aria-label": `Test ${row.name}`, onclick: () => test(row) },
+        icon("pulse"),
+        "Test",
+      ),
       menuButton({
         label: `More for ${row.name}`,
         items: () => [
           { label: "Edit", image: "edit", run: () => edit(row) },
           { label: "Add models…", image: "plus", run: () => pick(row) },
           { label: "See its models", image: "model", run: () => app.go("models", { provider: row.id }) },
-          { label: row.enabled ? "Disable" : "Enable", image: row.enabled ? "off" : "ok", run: (button) => enable(button, row, !row.enabled) },
+          {
+            label: row.enabled ? "Disable" : "Enable",
+            image: row.enabled ? "off" : "ok",
+            run: (button) => enable(button, row, !row.enabled),
+          },
           null,
           { label: "Delete…", image: "trash", danger: true, run: () => destroy(row) },
         ],
@@ -103,11 +166,13 @@ export function screen(root, params, app) {
   }
 
   async function reload() {
-    await load(place, fetchAll, () => (draw(), [h("div.toolbar", find, h("span.spring"), testAll), table]), { label: "Loading providers" });
+    await load(place, fetchAll, () => (draw(), [h("div.toolbar", find, h("span.spring"), testAll), table]), {
+      label: "Loading providers",
+    });
   }
 
   async function add() {
-    const added = await (await forms())?.addProvider(providers.map((each) => each.id));
+    const added = await (await presets())?.addProvider(providers.map((each) => each.id));
     if (!added) return;
     await reload();
     await pick(added);
@@ -139,22 +204,8 @@ export function screen(root, params, app) {
     }
   }
 
-  /** What went wrong at the last test, in full. */
-  function explain(row) {
-    const found = lastTest(row.id);
-    const then = (act) => () => {
-      dialog.close();
-      act(row);
-    };
-    const dialog = openDialog({
-      title: `${row.name}: the last test failed`,
-      content: [h("p", found.message), h("p.hint", when(found.time))],
-      actions: [
-        h("button", { type: "button", onclick: then(edit) }, icon("edit"), "Edit"),
-        h("span.spring"),
-        h("button.primary", { type: "button", onclick: then(test) }, icon("pulse"), "Test again"),
-      ],
-    });
+  async function explain(row) {
+    (await actions())?.explainTest(row, { edit, test });
   }
 
   async function testEvery() {
@@ -172,7 +223,9 @@ export function screen(root, params, app) {
       }
     };
     await Promise.all(Array.from({ length: TESTS_AT_ONCE }, worker));
-    toast(good === total ? `All ${number(total)} work.` : `${number(good)} of ${count(total, "provider")} work.`, { kind: good === total ? "ok" : "warn" });
+    toast(good === total ? `All ${number(total)} work.` : `${number(good)} of ${count(total, "provider")} work.`, {
+      kind: good === total ? "ok" : "warn",
+    });
   }
 
   async function enable(button, row, isEnabled, isUndo = false) {
@@ -184,38 +237,17 @@ export function screen(root, params, app) {
   }
 
   async function destroy(row) {
-    if (row.source === "environment") {
-      const yes = await confirmDialog({
-        title: `${row.name} comes from the environment`,
-        text: h("p", "It is offered because the server's environment holds ", h("code", row.apiKey.replace("env:", "")), ". Remove that variable there, or disable the provider here."),
-        action: "Disable it",
-        danger: false,
-      });
-      if (yes) enable(null, row, false);
-      return;
-    }
-    const gone = modelsOf(row.id);
-    const shared = models.filter((each) => each.providerId !== row.id && each.deployments?.some((place) => place.providerId === row.id));
-    const yes = await confirmDialog({
-      title: `Delete ${row.name}?`,
-      text: h(
-        "div.stack-small",
-        h("p", gone.length ? `Its stored key and ${count(gone.length, "model")} go with it:` : "Its stored key goes with it. It has no models."),
-        shared.length > 0 && h("p", `${count(shared.length, "model")} of other providers ${shared.length === 1 ? "loses" : "lose"} it as a second place.`),
-      ),
-      list: gone.slice(0, 50).map((each) => each.id),
-      more: Math.max(0, gone.length - 50),
-      action: gone.length ? `Delete with ${count(gone.length, "model")}` : "Delete",
-    });
-    if (!yes) return;
-    const answer = await attempt(null, () => remove(at("/api/admin/providers", row.id)), "It was not deleted");
-    if (!answer) return;
-    forgetTest(row.id);
-    await reload();
-    toast(`${row.name} is deleted.`);
+    const done = await (await actions())?.deleteProvider(row, models);
+    if (done === "disable") return enable(null, row, false);
+    if (done) await reload();
+    return undefined;
   }
 
-  const find = searchField({ label: "Search providers", value: search, oninput: (text) => ((search = text), draw(), remember()) });
+  const find = searchField({
+    label: "Search providers",
+    value: search,
+    oninput: (text) => ((search = text), draw(), remember()),
+  });
   const testAll = h("button", { type: "button", onclick: () => busy(testAll, testEvery) }, icon("pulse"), "Test all");
   const place = h("div.stack");
   root.append(

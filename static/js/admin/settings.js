@@ -12,8 +12,21 @@ import { dataTable } from "../parts/table.js";
 import { tabs } from "../parts/tabs.js";
 import { toast } from "../parts/toast.js";
 
-const SOURCES = { flag: "command line", environment: "environment", envFile: "file .env", database: "set here", default: "default" };
-const KINDS = { provider: "Providers", model: "Models", apiKey: "API keys", user: "Users", alias: "Aliases", setting: "Settings" };
+const SOURCES = {
+  flag: "command line",
+  environment: "environment",
+  envFile: "file .env",
+  database: "set here",
+  default: "default",
+};
+const KINDS = {
+  provider: "Providers",
+  model: "Models",
+  apiKey: "API keys",
+  user: "Users",
+  alias: "Aliases",
+  setting: "Settings",
+};
 
 export function screen(root, params, app) {
   const list = [
@@ -21,8 +34,15 @@ export function screen(root, params, app) {
     { id: "file", label: "Export and import", content: () => filePart() },
     { id: "backups", label: "Backups", content: () => backupsPart() },
   ];
-  const view = tabs(list, { label: "Parts of the settings", chosen: params.get("part") ?? "values", onchoose: (part) => app.setParams({ part: part === "values" ? "" : part }) });
-  root.append(pageHead({ title: "Settings", lead: "How this server runs, and its whole configuration as one file." }), view);
+  const view = tabs(list, {
+    label: "Parts of the settings",
+    chosen: params.get("part") ?? "values",
+    onchoose: (part) => app.setParams({ part: part === "values" ? "" : part }),
+  });
+  root.append(
+    pageHead({ title: "Settings", lead: "How this server runs, and its whole configuration as one file." }),
+    view,
+  );
   return { change: (next) => view.choose(next.get("part") ?? "values", false) };
 }
 
@@ -30,7 +50,13 @@ export function screen(root, params, app) {
 
 function valuesPart() {
   const place = h("div");
-  const reload = () => load(place, () => get("/api/admin/settings"), ({ settings }) => valuesForm(settings, reload), { label: "Loading settings" });
+  const reload = () =>
+    load(
+      place,
+      () => get("/api/admin/settings"),
+      ({ settings }) => valuesForm(settings, reload),
+      { label: "Loading settings" },
+    );
   reload();
   return place;
 }
@@ -38,16 +64,43 @@ function valuesPart() {
 function valuesForm(settings, reload) {
   const save = h("button.primary", { type: "submit" }, "Save changes");
   const undo = h("button", { type: "button" }, "Discard");
-  const bar = h("div.save-bar", { hidden: true, role: "group", "aria-label": "Unsaved changes" }, h("span", "Not saved yet"), h("span.spring"), undo, save);
+  const bar = h(
+    "div.save-bar",
+    { hidden: true, role: "group", "aria-label": "Unsaved changes" },
+    h("span", "Not saved yet"),
+    h("span.spring"),
+    undo,
+    save,
+  );
   const settable = settings.filter((each) => each.settable);
   const fixed = settings.filter((each) => !each.settable);
   const fields = new Map(settable.map((each) => [each.name, settingField(each)]));
   const form = h(
     "form.stack",
     { novalidate: true },
-    h("div.card.settings", h("div.setting.setting-head", { "aria-hidden": "true" }, h("span", "Setting"), h("span", "In force"), h("span", "Set here")), settable.map((each) => settingLine(each, fields.get(each.name)))),
+    h(
+      "div.card.settings",
+      h(
+        "div.setting.setting-head",
+        { "aria-hidden": "true" },
+        h("span", "Setting"),
+        h("span", "In force"),
+        h("span", "Set here"),
+      ),
+      settable.map((each) => settingLine(each, fields.get(each.name))),
+    ),
     bar,
-    fixed.length > 0 && [h("h2", "Set only outside"), h("p.quiet-text", "These are needed before the database is read, or are secrets: they come from the command line, the environment or the file .env."), h("div.card.settings", fixed.map((each) => settingLine(each, null)))],
+    fixed.length > 0 && [
+      h("h2", "Set only outside"),
+      h(
+        "p.quiet-text",
+        "These are needed before the database is read, or are secrets: they come from the command line, the environment or the file .env.",
+      ),
+      h(
+        "div.card.settings",
+        fixed.map((each) => settingLine(each, null)),
+      ),
+    ],
   );
   const start = new Map([...fields].map(([name, each]) => [name, JSON.stringify(each.value)]));
   const changed = () => [...fields].filter(([name, each]) => JSON.stringify(each.value) !== start.get(name));
@@ -72,7 +125,8 @@ function valuesForm(settings, reload) {
         await reload();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (!showFieldError(form, error.param || "-", error.message)) attempt(null, () => Promise.reject(error), "The settings were not saved");
+        if (!showFieldError(form, error.param || "-", error.message))
+          attempt(null, () => Promise.reject(error), "The settings were not saved");
       }
     });
   });
@@ -84,8 +138,16 @@ function sayWhatHolds({ overridden = [], restartNeeded = [] }) {
   const dialog = openDialog({
     title: "Saved",
     content: [
-      restartNeeded.length > 0 && note("info", `${names(restartNeeded)} ${restartNeeded.length === 1 ? "counts" : "count"} from the next start of the server.`),
-      overridden.length > 0 && note("warn", `${names(overridden)} ${overridden.length === 1 ? "is" : "are"} not in force: the command line, the environment or the file .env says otherwise.`),
+      restartNeeded.length > 0 &&
+        note(
+          "info",
+          `${names(restartNeeded)} ${restartNeeded.length === 1 ? "counts" : "count"} from the next start of the server.`,
+        ),
+      overridden.length > 0 &&
+        note(
+          "warn",
+          `${names(overridden)} ${overridden.length === 1 ? "is" : "are"} not in force: the command line, the environment or the file .env says otherwise.`,
+        ),
     ],
     actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Close")],
   });
@@ -99,19 +161,46 @@ function settingField(each) {
   const common = { label: each.name, name: each.name };
   const asText = (value) => (Array.isArray(value) ? value.join(", ") : value === null ? "" : String(value));
   if (typeof sample === "boolean") {
-    return field({ ...common, type: "select", options: [["", `Default`], ["true", "On"], ["false", "Off"]], value: stored === null ? "" : String(stored) });
+    return field({
+      ...common,
+      type: "select",
+      options: [
+        ["", `Default`],
+        ["true", "On"],
+        ["false", "Off"],
+      ],
+      value: stored === null ? "" : String(stored),
+    });
   }
-  if (typeof sample === "number") return field({ ...common, type: "number", value: stored, placeholder: asText(each.value) });
+  if (typeof sample === "number")
+    return field({ ...common, type: "number", value: stored, placeholder: asText(each.value) });
   return field({ ...common, value: asText(stored), placeholder: asText(each.value) || "nothing", spellcheck: "false" });
 }
 
 function settingLine(each, control) {
-  const value = Array.isArray(each.value) ? each.value.join(", ") : typeof each.value === "boolean" ? (each.value ? "on" : "off") : (each.value ?? "");
+  const value = Array.isArray(each.value)
+    ? each.value.join(", ")
+    : typeof each.value === "boolean"
+      ? each.value
+        ? "on"
+        : "off"
+      : (each.value ?? "");
   const isOverridden = control && each.stored !== null && each.stored !== undefined && each.source !== "database";
   return h(
     "div.setting",
-    h("div", h("code.setting-name", each.name), h("p.hint", each.help), each.restartNeeded && control && h("p.hint", "A change counts from the next start.")),
-    h("div", h("span.setting-value", value === "" ? h("span.quiet-text", "nothing") : h("code", String(value))), " ", tag(SOURCES[each.source] ?? each.source), isOverridden && h("p.hint", "What is set here is not in force.")),
+    h(
+      "div",
+      h("code.setting-name", each.name),
+      h("p.hint", each.help),
+      each.restartNeeded && control && h("p.hint", "A change counts from the next start."),
+    ),
+    h(
+      "div",
+      h("span.setting-value", value === "" ? h("span.quiet-text", "nothing") : h("code", String(value))),
+      " ",
+      tag(SOURCES[each.source] ?? each.source),
+      isOverridden && h("p.hint", "What is set here is not in force."),
+    ),
     control && h("div.setting-edit", control),
   );
 }
@@ -119,14 +208,35 @@ function settingLine(each, control) {
 // -- the configuration as a file --------------------------------------------------------------------------------------
 
 function filePart() {
-  const plain = h("button", { type: "button", onclick: () => attempt(plain, () => download(0), "The export did not work") }, icon("download"), "Export without secrets");
-  const full = h("button", { type: "button", onclick: () => exportSecrets(full) }, icon("download"), "Export with secrets…");
-  const input = h("input.visually-hidden", { type: "file", accept: ".json,.db,application/json", id: "import-file", "aria-label": "File to import" });
+  const plain = h(
+    "button",
+    { type: "button", onclick: () => attempt(plain, () => download(0), "The export did not work") },
+    icon("download"),
+    "Export without secrets",
+  );
+  const full = h(
+    "button",
+    { type: "button", onclick: () => exportSecrets(full) },
+    icon("download"),
+    "Export with secrets…",
+  );
+  const input = h("input.visually-hidden", {
+    type: "file",
+    accept: ".json,.db,application/json",
+    id: "import-file",
+    "aria-label": "File to import",
+  });
   input.addEventListener("change", () => {
     if (input.files[0]) importFile(input.files[0]);
     input.value = "";
   });
-  const drop = h("div.drop", icon("file"), h("p", "Drop a file here, or"), h("button", { type: "button", onclick: () => input.click() }, "Choose a file…"), input);
+  const drop = h(
+    "div.drop",
+    icon("file"),
+    h("p", "Drop a file here, or"),
+    h("button", { type: "button", onclick: () => input.click() }, "Choose a file…"),
+    input,
+  );
   drop.addEventListener("dragover", (event) => {
     event.preventDefault();
     drop.classList.add("is-over");
@@ -139,8 +249,24 @@ function filePart() {
   });
   return h(
     "div.stack",
-    h("section.card.pad.stack", h("h2", "Export"), h("p.quiet-text", "Providers, models, keys, users, aliases and settings in one file. Without secrets it is good to show and to compare; with secrets it is a full copy, to keep or to move."), h("div.row", plain, full)),
-    h("section.card.pad.stack", h("h2", "Import"), h("p.quiet-text", "Takes an export, a database file, or one of the original server. You see what would change before anything does."), drop),
+    h(
+      "section.card.pad.stack",
+      h("h2", "Export"),
+      h(
+        "p.quiet-text",
+        "Providers, models, keys, users, aliases and settings in one file. Without secrets it is good to show and to compare; with secrets it is a full copy, to keep or to move.",
+      ),
+      h("div.row", plain, full),
+    ),
+    h(
+      "section.card.pad.stack",
+      h("h2", "Import"),
+      h(
+        "p.quiet-text",
+        "Takes an export, a database file, or one of the original server. You see what would change before anything does.",
+      ),
+      drop,
+    ),
   );
 }
 
@@ -168,9 +294,21 @@ async function importFile(file) {
   try {
     document = JSON.parse(await file.text());
   } catch {
-    return openDialog({ title: "This file cannot be read", content: h("p", h("strong", file.name), " is not a JSON document. Choose an export or a database file of iPin Proxy."), alert: true });
+    return openDialog({
+      title: "This file cannot be read",
+      content: h(
+        "p",
+        h("strong", file.name),
+        " is not a JSON document. Choose an export or a database file of iPin Proxy.",
+      ),
+      alert: true,
+    });
   }
-  const difference = await attempt(null, () => post("/api/admin/import?dryRun=1", document), `${file.name} cannot be imported`);
+  const difference = await attempt(
+    null,
+    () => post("/api/admin/import?dryRun=1", document),
+    `${file.name} cannot be imported`,
+  );
   if (!difference) return undefined;
   return applyDifference({
     title: `Import ${file.name}?`,
@@ -187,25 +325,49 @@ async function applyDifference({ title, difference, action, apply, done }) {
   const total = added.length + changed.length + removed.length;
   const content = [
     notices.map((text) => note("warn", text)),
-    total === 0 ? note("ok", "Nothing would change: everything is as in the file already.") : h("p.quiet-text", `${count(added.length, "addition")}, ${count(changed.length, "change")}, ${count(removed.length, "removal")}. The version before is kept as a backup.`),
-    part("Removed", "minus", removed),
-    part("Changed", "edit", changed),
-    part("Added", "plus", added),
+    total === 0
+      ? note("ok", "Nothing would change: everything is as in the file already.")
+      : h(
+          "p.quiet-text",
+          `${count(added.length, "addition")}, ${count(changed.length, "change")}, ${count(removed.length, "removal")}. The version before is kept as a backup.`,
+        ),
+    changesOf("Removed", "minus", removed),
+    changesOf("Changed", "edit", changed),
+    changesOf("Added", "plus", added),
   ];
-  const answer = await formDialog({ title, size: "wide", content, submit: total ? action : "Apply anyway", danger: removed.length > 0, ask: false, save: apply });
+  const answer = await formDialog({
+    title,
+    size: "wide",
+    content,
+    submit: total ? action : "Apply anyway",
+    danger: removed.length > 0,
+    ask: false,
+    save: apply,
+  });
   if (!answer) return false;
   toast(done);
   return true;
 }
 
-function part(title, image, list) {
+function changesOf(title, image, list) {
   if (!list.length) return null;
   const kinds = Object.keys(KINDS).filter((kind) => list.some((each) => each.kind === kind));
   return h(
     "details.more.difference",
     { open: list.length <= 30 || title === "Removed" },
     h("summary", h("span.with-icon", icon(image), `${title}: ${list.length}`)),
-    h("dl.stack-small", kinds.map((kind) => [h("dt", KINDS[kind]), list.filter((each) => each.kind === kind).slice(0, 200).map((each) => h("dd", h("code", each.id), each.fields?.length > 0 && h("span.quiet-text", ` ${names(each.fields, 6)}`)))])),
+    h(
+      "dl.stack-small",
+      kinds.map((kind) => [
+        h("dt", KINDS[kind]),
+        list
+          .filter((each) => each.kind === kind)
+          .slice(0, 200)
+          .map((each) =>
+            h("dd", h("code", each.id), each.fields?.length > 0 && h("span.quiet-text", ` ${names(each.fields, 6)}`)),
+          ),
+      ]),
+    ),
   );
 }
 
@@ -218,27 +380,74 @@ function backupsPart() {
       place,
       () => get("/api/admin/backups"),
       ({ backups }) => {
-        if (!backups.length) return h("div.card", empty({ image: "history", title: "No backups yet", text: "With every change the version before it is kept. The first one appears after the first change." }));
+        if (!backups.length)
+          return h(
+            "div.card",
+            empty({
+              image: "history",
+              title: "No backups yet",
+              text: "With every change the version before it is kept. The first one appears after the first change.",
+            }),
+          );
         const table = dataTable({
           label: "Backups",
           keyOf: (row) => row.name,
           columns: [
-            { id: "time", label: "Saved", kind: "name", cell: (row) => h("div.two", h("span.nowrap", dateTime(row.time)), h("span", when(row.time))) },
+            {
+              id: "time",
+              label: "Saved",
+              kind: "name",
+              cell: (row) => h("div.two", h("span.nowrap", dateTime(row.time)), h("span", when(row.time))),
+            },
             { id: "name", label: "File", cell: (row) => h("code", row.name) },
-            { id: "holds", label: "Holds", cell: (row) => (row.readable ? [row.providers, row.models, row.apiKeys, row.users].map((n, at) => count(n, ["provider", "model", "key", "user"][at])).join(", ") : h("span.quiet-text", "cannot be read")) },
+            {
+              id: "holds",
+              label: "Holds",
+              cell: (row) =>
+                row.readable
+                  ? [row.providers, row.models, row.apiKeys, row.users]
+                      .map((n, place) => count(n, ["provider", "model", "key", "user"][place]))
+                      .join(", ")
+                  : h("span.quiet-text", "cannot be read"),
+            },
             { id: "size", label: "Size", kind: "number", cell: (row) => bytes(row.sizeBytes) },
-            { id: "actions", label: "Actions", kind: "actions", cell: (row) => h("div", row.readable && h("button", { type: "button", onclick: (event) => restore(event.currentTarget, row) }, icon("history"), "Restore…")) },
+            {
+              id: "actions",
+              label: "Actions",
+              kind: "actions",
+              cell: (row) =>
+                h(
+                  "div",
+                  row.readable &&
+                    h(
+                      "button",
+                      { type: "button", onclick: (event) => restore(event.currentTarget, row) },
+                      icon("history"),
+                      "Restore…",
+                    ),
+                ),
+            },
           ],
         });
         table.rows = backups;
-        return [h("p.quiet-text", "The last versions, newest first. Restoring one is itself a change: what is now becomes a backup."), table];
+        return [
+          h(
+            "p.quiet-text",
+            "The last versions, newest first. Restoring one is itself a change: what is now becomes a backup.",
+          ),
+          table,
+        ];
       },
       { label: "Loading backups" },
     );
 
   async function restore(button, row) {
     const path = at("/api/admin/backups", row.name, "restore");
-    const difference = await attempt(button, () => post(`${path}?dryRun=1`, { time: row.time }), "This version cannot be restored");
+    const difference = await attempt(
+      button,
+      () => post(`${path}?dryRun=1`, { time: row.time }),
+      "This version cannot be restored",
+    );
     if (!difference) return reload();
     const isDone = await applyDifference({
       title: `Restore the version of ${dateTime(row.time)}?`,

@@ -32,8 +32,17 @@ function made(guide) {
 function asked(guide) {
   const models = modelsField(guide.models);
   models.classList.add("across");
-  const name = field({ label: "Name", name: "name", value: "My first key", required: true, missing: "Give it a name." });
-  const buttons = [h("button.primary", { type: "submit" }, "Create key"), h("button", { type: "button", onclick: () => guide.go("try") }, "Skip")];
+  const name = field({
+    label: "Name",
+    name: "name",
+    value: "My first key",
+    required: true,
+    missing: "Give it a name.",
+  });
+  const buttons = [
+    h("button.primary", { type: "submit" }, "Create key"),
+    h("button", { type: "button", onclick: () => guide.go("try") }, "Skip"),
+  ];
   const form = guide.form(h("div.fields", name, models), buttons, async (values) => {
     guide.fresh = await post("/api/admin/apikeys", values);
     await guide.forward("key");
@@ -43,7 +52,11 @@ function asked(guide) {
   return [
     h("h2", "A key for your callers"),
     h("p.lead", "Clients show it instead of the provider's key, which stays here. It can be taken away at any time."),
-    there > 0 && note("info", `There ${there === 1 ? "is" : "are"} ${count(there, "key")} already. You can go on, or create another.`),
+    there > 0 &&
+      note(
+        "info",
+        `There ${there === 1 ? "is" : "are"} ${count(there, "key")} already. You can go on, or create another.`,
+      ),
     form,
   ];
 }

@@ -7,7 +7,8 @@ import { load } from "../parts/faces.js";
 import { field } from "../parts/field.js";
 import { note } from "../parts/marks.js";
 import { toast } from "../parts/toast.js";
-import { addModels, fetchListed, modelChoice } from "./model-picker.js";
+import { addModels, modelChoice } from "./model-picker.js";
+import { fetchListed } from "./probe.js";
 
 export function step(guide) {
   const from = guide.providers.find((each) => each.id === guide.provider) ?? guide.providers.at(-1);
@@ -18,9 +19,10 @@ export function step(guide) {
   const inner = h("div.stack");
   load(
     inner,
-    () => fetchListed(from),
+    () => fetchListed(from.id),
     (listed) => {
-      if (!listed.length) return note("info", `${from.name} lists no models. Enter one by hand, under the name its documents give.`);
+      if (!listed.length)
+        return note("info", `${from.name} lists no models. Enter one by hand, under the name its documents give.`);
       const button = h("button.primary", { type: "submit" }, "Go on");
       const told = (n) => (button.textContent = n ? `Add ${count(n, "model")}` : "Go on");
       const choice = modelChoice({ provider: from, listed, existing: guide.models, onchange: told });
@@ -49,7 +51,12 @@ export function step(guide) {
   });
   return [
     head,
-    h("p.lead", "This is what ", h("strong", from.name), " offers. Tick what your callers may use; a few are enough to begin with."),
+    h(
+      "p.lead",
+      "This is what ",
+      h("strong", from.name),
+      " offers. Tick what your callers may use; a few are enough to begin with.",
+    ),
     inner,
     h("details.more", h("summary", "Enter a name by hand"), h("div", byHand)),
   ];

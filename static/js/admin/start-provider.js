@@ -3,17 +3,25 @@
 import { fill, h, icon } from "../dom.js";
 import { load } from "../parts/faces.js";
 import { toast } from "../parts/toast.js";
-import { allPresets, presetCards, providerFields, saveProvider, testBeforeSaving } from "./provider-form.js";
+import { allPresets, presetCards } from "./presets.js";
+import { providerFields, saveProvider, testBeforeSaving } from "./provider-form.js";
 
 export function step(guide) {
   const inner = h("div.stack");
   load(inner, allPresets, (list) => [
-    guide.providers.length > 0 && [h("p", "Already here:"), h("div.choices", guide.providers.map(choice)), h("p", "Or add another:")],
+    guide.providers.length > 0 && [
+      h("p", "Already here:"),
+      h("div.choices", guide.providers.map(choice)),
+      h("p", "Or add another:"),
+    ],
     presetCards(list, (preset) => fill(inner, presetForm(preset))),
   ]);
 
   function choice(each) {
-    const note = each.source === "environment" ? "its key is in the environment" : each.baseUrl.replace(/^https?:\/\//, "") || "built in";
+    const note =
+      each.source === "environment"
+        ? "its key is in the environment"
+        : each.baseUrl.replace(/^https?:\/\//, "") || "built in";
     const choose = () => {
       guide.provider = each.id;
       guide.go("models");

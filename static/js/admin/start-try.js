@@ -14,7 +14,9 @@ export function step(guide) {
     h("h2", "Try it"),
     h(
       "p.lead",
-      model === "demo" ? "No model is added yet, so the built-in demo answers: it repeats what you say." : ["Everything is ready. The model is called ", h("code", model), "."],
+      model === "demo"
+        ? "No model is added yet, so the built-in demo answers: it repeats what you say."
+        : ["Everything is ready. The model is called ", h("code", model), "."],
     ),
     h(
       "div.row",
@@ -23,7 +25,11 @@ export function step(guide) {
     ),
     h("h3", "Or from your own program"),
     tabs(
-      snippets.map(({ id, label, code }) => ({ id, label, content: () => codeBlock(code, { label: `${label} example` }) })),
+      snippets.map(({ id, label, code }) => ({
+        id,
+        label,
+        content: () => codeBlock(code, { label: `${label} example` }),
+      })),
       { label: "Languages" },
     ),
     !guide.fresh && h("p.hint", "Put your API key in the place of YOUR-KEY."),

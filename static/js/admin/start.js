@@ -54,24 +54,47 @@ export function screen(root, params, app) {
   };
 
   async function look() {
-    const [one, two, three] = await Promise.all([get("/api/admin/providers"), get("/api/admin/models"), get("/api/admin/apikeys")]);
+    const [one, two, three] = await Promise.all([
+      get("/api/admin/providers"),
+      get("/api/admin/models"),
+      get("/api/admin/apikeys"),
+    ]);
     Object.assign(guide, { providers: one.providers, models: two.models, keys: three.apiKeys });
   }
 
   /** Goes to a step; without one, to the first that is not done. */
   async function go(step, { focus = true } = {}) {
     release();
-    const isDone = { provider: guide.providers.length > 0, models: guide.models.length > 0, key: guide.keys.length > 0 };
+    const isDone = {
+      provider: guide.providers.length > 0,
+      models: guide.models.length > 0,
+      key: guide.keys.length > 0,
+    };
     const [id, , fetchStep] = STEPS.find(([each]) => each === step) ?? STEPS.find(([each]) => !isDone[each]);
     app.setParams({ step: id, provider: guide.provider });
-    fill(bar, STEPS.map(([each, name], at) => mark(each, name, at + 1, each === id, isDone[each])));
-    const isThere = await load(card, () => fetchPart(fetchStep), (module) => module.step(guide));
+    fill(
+      bar,
+      STEPS.map(([each, name], at) => mark(each, name, at + 1, each === id, isDone[each])),
+    );
+    const isThere = await load(
+      card,
+      () => fetchPart(fetchStep),
+      (module) => module.step(guide),
+    );
     if (isThere && focus) focusOn(card.querySelector("h2"));
   }
 
   function mark(id, name, number, isCurrent, isDone) {
     const sign = h("span.step-number", isDone ? icon("check", "done") : String(number));
-    return h("li", h("button.step-mark", { type: "button", "aria-current": isCurrent ? "step" : null, onclick: () => go(id) }, sign, name));
+    return h(
+      "li",
+      h(
+        "button.step-mark",
+        { type: "button", "aria-current": isCurrent ? "step" : null, onclick: () => go(id) },
+        sign,
+        name,
+      ),
+    );
   }
 
   /** A form whose refusals stand beside the fields. `act(values)` does what its submit button says. */

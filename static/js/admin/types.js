@@ -30,7 +30,8 @@ const BY_NAME = [
   [/moderation/i, "moderation"],
   [/dall-e|gpt-image|imagen|flux|stable-diffusion|sdxl|[-_]image([-_]|$)/i, "image"],
 ];
-const SEES = /vision|[-_]vl|gpt-4o(?!.*(audio|transcribe|tts))|gpt-4\.1|gpt-5|claude|gemini|pixtral|llava|llama-4|gemma-?3|grok-4|mistral-(small|medium)-3/i;
+const SEES =
+  /vision|[-_]vl|gpt-4o(?!.*(audio|transcribe|tts))|gpt-4\.1|gpt-5|claude|gemini|pixtral|llava|llama-4|gemma-?3|grok-4|mistral-(small|medium)-3/i;
 
 export const guessType = (id) => BY_NAME.find(([pattern]) => pattern.test(id))?.[1] ?? "chat";
 

@@ -29,7 +29,8 @@ export function screen(root, params, app) {
     users = one.users;
     keys = two.apiKeys;
   };
-  const isLastAdmin = (user) => user.role === "admin" && user.enabled && users.filter((each) => each.role === "admin" && each.enabled).length === 1;
+  const isLastAdmin = (user) =>
+    user.role === "admin" && user.enabled && users.filter((each) => each.role === "admin" && each.enabled).length === 1;
   const isSelf = (user) => user.id === app.user.id;
   const keyName = (id) => keys.find((each) => each.id === id)?.name ?? id;
 
@@ -42,16 +43,61 @@ export function screen(root, params, app) {
     columns: [
       { id: "username", label: "User", kind: "name", value: (row) => row.username, cell: nameCell },
       { id: "role", label: "Role", value: (row) => row.role, cell: (row) => ROLES.find(([id]) => id === row.role)[1] },
-      { id: "key", label: "API key", value: (row) => row.apiKeyId && keyName(row.apiKeyId), cell: (row) => (row.apiKeyId ? h("a", { href: `#/keys?q=${encodeURIComponent(row.apiKeyId)}` }, keyName(row.apiKeyId)) : h("span.quiet-text", "none")) },
-      { id: "createdAt", label: "Created", value: (row) => row.createdAt, cell: (row) => (row.createdAt ? h("time", { datetime: new Date(row.createdAt).toISOString() }, date(row.createdAt)) : h("span.quiet-text", "–")) },
-      { id: "status", label: "Status", value: (row) => (row.enabled ? 0 : 1), cell: (row) => (row.enabled ? status("ok", "enabled") : status("off", "disabled")) },
+      {
+        id: "key",
+        label: "API key",
+        value: (row) => row.apiKeyId && keyName(row.apiKeyId),
+        cell: (row) =>
+          row.apiKeyId
+            ? h("a", { href: `#/keys?q=${encodeURIComponent(row.apiKeyId)}` }, keyName(row.apiKeyId))
+            : h("span.quiet-text", "none"),
+      },
+      {
+        id: "createdAt",
+        label: "Created",
+        value: (row) => row.createdAt,
+        cell: (row) =>
+          row.createdAt
+            ? h("time", { datetime: new Date(row.createdAt).toISOString() }, date(row.createdAt))
+            : h("span.quiet-text", "–"),
+      },
+      {
+        id: "status",
+        label: "Status",
+        value: (row) => (row.enabled ? 0 : 1),
+        cell: (row) => (row.enabled ? status("ok", "enabled") : status("off", "disabled")),
+      },
       { id: "actions", label: "Actions", kind: "actions", cell: actionsCell },
     ],
-    empty: () => empty({ image: "search", title: "No user matches", text: "Try another word.", actions: [h("button", { type: "button", onclick: () => ((search = ""), (find.querySelector("input").value = ""), draw(), remember()) }, "Show all")] }),
+    empty: () =>
+      empty({
+        image: "search",
+        title: "No user matches",
+        text: "Try another word.",
+        actions: [
+          h(
+            "button",
+            {
+              type: "button",
+              onclick: () => ((search = ""), (find.querySelector("input").value = ""), draw(), remember()),
+            },
+            "Show all",
+          ),
+        ],
+      }),
   });
 
   function nameCell(row) {
-    return h("div.two", h("span", h("button.linkish", { type: "button", onclick: () => edit(row) }, row.username), isSelf(row) && [" ", tag("you")], isLastAdmin(row) && [" ", tag("last administrator", "Cannot be disabled or deleted: nobody could undo it")]), row.email && h("span", row.email));
+    return h(
+      "div.two",
+      h(
+        "span",
+        h("button.linkish", { type: "button", onclick: () => edit(row) }, row.username),
+        isSelf(row) && [" ", tag("you")],
+        isLastAdmin(row) && [" ", tag("last administrator", "Cannot be disabled or deleted: nobody could undo it")],
+      ),
+      row.email && h("span", row.email),
+    );
   }
 
   function actionsCell(row) {
@@ -63,9 +109,18 @@ export function screen(root, params, app) {
         items: [
           { label: "Edit", image: "edit", run: () => edit(row) },
           { label: "New password…", image: "lock", run: () => resetPassword(row) },
-          { label: row.enabled ? "Disable" : "Enable", image: row.enabled ? "off" : "ok", run: (button) => (isKept ? explain(row, "disabled") : enable(button, row, !row.enabled)) },
+          {
+            label: row.enabled ? "Disable" : "Enable",
+            image: row.enabled ? "off" : "ok",
+            run: (button) => (isKept ? explain(row, "disabled") : enable(button, row, !row.enabled)),
+          },
           null,
-          { label: "Delete…", image: "trash", danger: true, run: () => (isKept ? explain(row, "deleted") : destroy(row)) },
+          {
+            label: "Delete…",
+            image: "trash",
+            danger: true,
+            run: () => (isKept ? explain(row, "deleted") : destroy(row)),
+          },
         ],
       }),
     );
@@ -75,7 +130,10 @@ export function screen(root, params, app) {
     const dialog = openDialog({
       title: `${row.username} cannot be ${what}`,
       alert: true,
-      content: h("p", "This is the last administrator who can sign in; afterwards nobody could undo it. Make another user an administrator first."),
+      content: h(
+        "p",
+        "This is the last administrator who can sign in; afterwards nobody could undo it. Make another user an administrator first.",
+      ),
       actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Close")],
     });
   }
@@ -91,7 +149,10 @@ export function screen(root, params, app) {
     app.setParams({ q: search, ...(by === "username" && !down ? {} : { sort: by, down: down ? "1" : "" }) });
   }
 
-  const reload = () => load(place, fetchAll, () => (draw(), [h("div.toolbar", find, h("span.spring"), tally), table]), { label: "Loading users" });
+  const reload = () =>
+    load(place, fetchAll, () => (draw(), [h("div.toolbar", find, h("span.spring"), tally), table]), {
+      label: "Loading users",
+    });
 
   async function edit(row) {
     const saved = await (row ? changeDialog(row) : newDialog());
@@ -100,10 +161,43 @@ export function screen(root, params, app) {
 
   function commonFields(from, { isKept = false } = {}) {
     return [
-      field({ label: "User name", name: "username", value: from.username, required: true, missing: "Enter a name to sign in with.", autocomplete: "off", autocapitalize: "off", spellcheck: "false" }),
-      field({ label: "E-mail", name: "email", type: "email", value: from.email ?? "", autocomplete: "off", hint: "Only to tell people apart." }),
-      field({ label: "Role", name: "role", type: "select", options: ROLES, value: from.role, disabled: isKept, hint: isKept ? "The last administrator stays one." : "Administrators may do everything here; users see only their own page." }),
-      field({ label: "API key", name: "apiKeyId", type: "select", value: from.apiKeyId ?? "", options: [["", "None"], ...keys.map((each) => [each.id, each.name || each.id])], hint: "The key this person uses and may renew." }),
+      field({
+        label: "User name",
+        name: "username",
+        value: from.username,
+        required: true,
+        missing: "Enter a name to sign in with.",
+        autocomplete: "off",
+        autocapitalize: "off",
+        spellcheck: "false",
+      }),
+      field({
+        label: "E-mail",
+        name: "email",
+        type: "email",
+        value: from.email ?? "",
+        autocomplete: "off",
+        hint: "Only to tell people apart.",
+      }),
+      field({
+        label: "Role",
+        name: "role",
+        type: "select",
+        options: ROLES,
+        value: from.role,
+        disabled: isKept,
+        hint: isKept
+          ? "The last administrator stays one."
+          : "Administrators may do everything here; users see only their own page.",
+      }),
+      field({
+        label: "API key",
+        name: "apiKeyId",
+        type: "select",
+        value: from.apiKeyId ?? "",
+        options: [["", "None"], ...keys.map((each) => [each.id, each.name || each.id])],
+        hint: "The key this person uses and may renew.",
+      }),
     ];
   }
 
@@ -131,9 +225,30 @@ export function screen(root, params, app) {
     return formDialog({
       title: `Edit ${row.username}`,
       size: "wide",
-      content: h("div.fields", commonFields(row, { isKept }), h("div.across", budgets.budgetsField(row.budgets)), across(field({ label: "Enabled", name: "enabled", type: "switch", value: row.enabled, disabled: isKept, hint: isKept ? "The last administrator stays enabled." : "Somebody disabled is signed out at once and cannot sign in." }))),
+      content: h(
+        "div.fields",
+        commonFields(row, { isKept }),
+        h("div.across", budgets.budgetsField(row.budgets)),
+        across(
+          field({
+            label: "Enabled",
+            name: "enabled",
+            type: "switch",
+            value: row.enabled,
+            disabled: isKept,
+            hint: isKept
+              ? "The last administrator stays enabled."
+              : "Somebody disabled is signed out at once and cannot sign in.",
+          }),
+        ),
+      ),
       save: async (values) => {
-        const saved = await put(at("/api/admin/users", row.id), { ...values, email: values.email || null, apiKeyId: values.apiKeyId || null, budgets: budgets.budgetsOf(values.budgets) });
+        const saved = await put(at("/api/admin/users", row.id), {
+          ...values,
+          email: values.email || null,
+          apiKeyId: values.apiKeyId || null,
+          budgets: budgets.budgetsOf(values.budgets),
+        });
         toast(`${saved.username} is saved.`);
         return saved;
       },
@@ -144,7 +259,9 @@ export function screen(root, params, app) {
     let typed = "";
     const saved = await formDialog({
       title: `New password for ${row.username}`,
-      intro: isSelf(row) ? "This is your own account: you will be asked to sign in again with the new password." : "The old password stops working, and every session of this user ends.",
+      intro: isSelf(row)
+        ? "This is your own account: you will be asked to sign in again with the new password."
+        : "The old password stops working, and every session of this user ends.",
       submit: "Set password",
       content: passwordField(),
       save: (values) => {
@@ -156,11 +273,22 @@ export function screen(root, params, app) {
   }
 
   async function enable(button, row, isEnabled, isUndo = false) {
-    if (isSelf(row) && !isEnabled && !(await confirmDialog({ title: "Disable your own account?", text: "You will be signed out at once, and only another administrator can let you in again.", action: "Disable" }))) return;
+    if (
+      isSelf(row) &&
+      !isEnabled &&
+      !(await confirmDialog({
+        title: "Disable your own account?",
+        text: "You will be signed out at once, and only another administrator can let you in again.",
+        action: "Disable",
+      }))
+    )
+      return;
     const saved = await attempt(button, () => put(at("/api/admin/users", row.id), { enabled: isEnabled }));
     if (!saved) return;
     await reload();
-    toast(`${row.username} is ${isEnabled ? "enabled" : "disabled"}.`, { action: isUndo ? null : { label: "Undo", run: () => enable(null, row, !isEnabled, true) } });
+    toast(`${row.username} is ${isEnabled ? "enabled" : "disabled"}.`, {
+      action: isUndo ? null : { label: "Undo", run: () => enable(null, row, !isEnabled, true) },
+    });
   }
 
   async function destroy(row) {
@@ -175,10 +303,18 @@ export function screen(root, params, app) {
   }
 
   const tally = h("span.quiet-text.number");
-  const find = searchField({ label: "Search users", value: search, oninput: (text) => ((search = text), draw(), remember()) });
+  const find = searchField({
+    label: "Search users",
+    value: search,
+    oninput: (text) => ((search = text), draw(), remember()),
+  });
   const place = h("div.stack");
   root.append(
-    pageHead({ title: "Users", lead: "People who sign in. Programs need only an API key.", actions: [h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add a user")] }),
+    pageHead({
+      title: "Users",
+      lead: "People who sign in. Programs need only an API key.",
+      actions: [h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add a user")],
+    }),
     place,
   );
   reload();
@@ -199,16 +335,20 @@ function passwordField() {
     autocomplete: "new-password",
     hint: `At least ${number(8)} characters.`,
     check: (value) => value.length < 8 && "At least 8 characters, please.",
-    action: h("button", {
-      type: "button",
-      onclick: () => {
-        made.value = generated();
-        made.setError("");
-        made.control.type = "text";
-        made.querySelector("[aria-pressed]").setAttribute("aria-pressed", "true");
-        made.focus();
+    action: h(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          made.value = generated();
+          made.setError("");
+          made.control.type = "text";
+          made.querySelector("[aria-pressed]").setAttribute("aria-pressed", "true");
+          made.focus();
+        },
       },
-    }, "Make one"),
+      "Make one",
+    ),
   });
   return made;
 }
@@ -217,7 +357,9 @@ function passwordField() {
 function generated() {
   const most = 256 - (256 % LETTERS.length);
   let text = "";
-  while (text.length < 20) for (const byte of crypto.getRandomValues(new Uint8Array(32))) if (byte < most && text.length < 20) text += LETTERS[byte % LETTERS.length];
+  while (text.length < 20)
+    for (const byte of crypto.getRandomValues(new Uint8Array(32)))
+      if (byte < most && text.length < 20) text += LETTERS[byte % LETTERS.length];
   return text.match(/.{5}/g).join("-");
 }
 
@@ -227,10 +369,25 @@ function handOver(username, password, title) {
   const dialog = openDialog({
     title,
     content: [
-      h("p", "Hand these over in a safe way. The password is not shown again; the person can change it on their own page."),
-      h("dl.facts", h("dt", "Address"), h("dd", `${location.origin}/`), h("dt", "User name"), h("dd", username), h("dt", "Password"), h("dd", h("code", password))),
+      h(
+        "p",
+        "Hand these over in a safe way. The password is not shown again; the person can change it on their own page.",
+      ),
+      h(
+        "dl.facts",
+        h("dt", "Address"),
+        h("dd", `${location.origin}/`),
+        h("dt", "User name"),
+        h("dd", username),
+        h("dt", "Password"),
+        h("dd", h("code", password)),
+      ),
     ],
-    actions: [copyButton(facts, { label: "all three" }), h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Done")],
+    actions: [
+      copyButton(facts, { label: "all three" }),
+      h("span.spring"),
+      h("button.primary", { type: "button", onclick: () => dialog.close() }, "Done"),
+    ],
   });
   return dialog.closed;
 }

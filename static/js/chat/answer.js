@@ -4,7 +4,7 @@ import { ApiError, errorOf, send } from "../api.js";
 import { Exchange } from "../play/record.js";
 import { events } from "../stream.js";
 
-export const PATH = "/v1/chat/completions";
+const PATH = "/v1/chat/completions";
 
 /**
  * Asks, and fills `answer` (a message of a conversation): text, reasoning, tools, state, error, stats. `changed()` is

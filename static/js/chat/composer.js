@@ -24,6 +24,7 @@ export function composer({ onsend, onstop, refusal, ondraft = () => {} }) {
 
   const changed = () => {
     complain("");
+    text.rows = Math.min(8, text.value.split("\n").length); // for browsers that do not size it by themselves
     act.toggleAttribute("data-idle", !isBusy && !text.value.trim() && !images.length);
     ondraft();
   };

@@ -6,7 +6,7 @@
  * state, error, stats }`, where `state` is "waiting", "growing", "done", "stopped" or "failed", and `url` a data URL.
  */
 
-export const DEFAULTS = { system: "", temperature: null, maxTokens: null, topP: null, other: "", stream: true };
+const DEFAULTS = { system: "", temperature: null, maxTokens: null, topP: null, other: "", stream: true };
 const OURS = ["model", "messages", "stream"];
 
 export class Conversation {
@@ -18,10 +18,6 @@ export class Conversation {
 
   get isEmpty() {
     return this.messages.length === 0;
-  }
-
-  get hasImages() {
-    return this.messages.some((each) => each.images?.length > 0);
   }
 
   /** The last thing a person said, or undefined. */

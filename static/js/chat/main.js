@@ -33,7 +33,8 @@ let isFull = false;
 /** Into the browser's storage, so that nothing is lost with the tab. */
 function save() {
   const how = keep(localStorage, NAME, { conversation, model, draft: chat?.writing.draft.text ?? draft });
-  if (how !== "all" && !isFull) toast(how === "words" ? "This browser has no room for the images; the words are kept." : "This browser does not keep the conversation. Export it before you leave.", { kind: "warn" });
+  if (how === "words" && !isFull) toast("This browser has no room for the images; the words are kept.", { kind: "warn" });
+  if (how === "nothing" && !isFull) toast("This browser does not keep the conversation. Export it before you leave.", { kind: "warn" });
   isFull = how !== "all";
 }
 
@@ -87,7 +88,14 @@ function connected(models) {
   chat = null;
   if (!models.length) {
     fill(tools, h("span.spring"), connectionButton(), optionsMenu());
-    fillMain(empty({ image: "model", title: "No chat model here", text: "Nothing that can chat may be used with this connection. An administrator can add a model, or allow one for the key.", actions: [h("button", { type: "button", onclick: connect }, "Change the connection")] }));
+    fillMain(
+      empty({
+        image: "model",
+        title: "No chat model here",
+        text: "Nothing that can chat may be used with this connection. An administrator can add a model, or allow one for the key.",
+        actions: [h("button", { type: "button", onclick: connect }, "Change the connection")],
+      }),
+    );
     return;
   }
   const picker = modelPicker({ models, value: model, bare: true, onchange: (chosen) => choose(chosen) });
@@ -135,14 +143,19 @@ function optionsMenu() {
     { label: "Clear the conversation", image: "trash", danger: true, run: clear },
     null,
   ];
+  const toSignIn = { label: "Sign in", image: "user", run: () => location.assign("/?next=/chat.html") };
   const items = () => [
     ...(conversation.isEmpty ? [] : ofConversation),
     { label: "Theme", image: "sun", run: chooseTheme },
-    user ? { label: user.role === "admin" ? "Administration" : "Your page", image: "home", run: () => location.assign(homeOf(user)) } : { label: "Sign in", image: "user", run: () => location.assign("/?next=/chat.html") },
-    ...(user ? [{ label: "Sign out", image: "leave", run: () => signOut() }] : []),
+    ...(user ? ofUser(user) : [toSignIn]),
   ];
   return menuButton({ label: "More", items });
 }
+
+const ofUser = ({ role }) => [
+  { label: role === "admin" ? "Administration" : "Your page", image: "home", run: () => location.assign(homeOf(user)) },
+  { label: "Sign out", image: "leave", run: () => signOut() },
+];
 
 function chooseTheme() {
   const dialog = openDialog({ title: "Theme", content: themePicker(), actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "Done")] });

@@ -3,7 +3,7 @@
  * http, https and mailto alone, images are links. Text that is still growing is drawn anew from its last block only.
  */
 
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 import { copyButton } from "../parts/copy.js";
 
 const DEEPEST = 8;
@@ -12,7 +12,7 @@ const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
 const RULE = /^ {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( *)([-*+]|\d{1,9}[.)])(?:[ \t]+|$)/;
-const TABLE_LINE = /^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+const TABLE_LINE = /^\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?$/;
 
 /** The nodes of a text. */
 export const markdown = (text) => blocks(text.split(/\r?\n/)).map((block) => render(block, 0));
@@ -118,7 +118,7 @@ function interrupts(lines, at) {
   return FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line) || Boolean(beginsList) || isTable(lines, at);
 }
 
-const isTable = (lines, at) => lines[at].includes("|") && lines[at + 1]?.includes("-") && lines[at + 1].includes("|") && TABLE_LINE.test(lines[at + 1]);
+const isTable = (lines, at) => lines[at].includes("|") && lines[at + 1]?.includes("-") && lines[at + 1].includes("|") && TABLE_LINE.test(lines[at + 1].trim());
 
 /** "Title ##" is "Title". */
 function withoutTail(text) {
@@ -135,7 +135,7 @@ function render(block, depth) {
   if (kind === "heading") return h(`h${Math.max(3, Math.min(6, block.level + 1))}`, inline(block.text));
   if (kind === "rule") return h("hr");
   if (kind === "table") return table(lines);
-  if (kind === "paragraph" || depth >= DEEPEST) return h("p", inline(lines.map((line) => line.trim() + (/ {2,}$/.test(line) ? "  " : "")).join("\n").trim()));
+  if (kind === "paragraph" || depth >= DEEPEST) return h("p", inline(lines.map((line) => line.trim()).join("\n")));
   if (kind === "quote") return h("blockquote", blocks(lines.map((line) => line.replace(QUOTE, ""))).map((each) => render(each, depth + 1)));
   return h(block.start === null ? "ul" : "ol", { start: block.start > 1 ? block.start : null }, block.items.map((item) => listItem(item, block.isLoose, depth)));
 }
@@ -179,7 +179,7 @@ function code(text, language) {
 
 // What stands in a line.
 
-const TOKEN = /\\[!-/:-@[-`{-~]|`+|!?\[|<(?:https?:|mailto:)[^\s<>]+>|https?:\/\/[^\s<>"]+|\*{1,3}|_{1,3}|~~|&(?:amp|lt|gt|quot|nbsp|#39);|<br ?\/?>|[ ]*\n/g;
+const TOKEN = /\\[!-/:-@[-`{-~]|`+|!?\[|<(?:https?:|mailto:)[^\s<>]+>|https?:\/\/[^\s<>"]+|\*{1,3}|_{1,3}|~~|&(?:amp|lt|gt|quot|nbsp|#39);|<br ?\/?>|\n/g;
 const TARGET = /\([ ]?(?:<([^<>\n]*)>|((?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*\))*))(?:\s+(?:"[^"]*"|'[^']*'))?[ ]?\)/y;
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": "\u00a0", "&#39;": "'" };
 const TAGS = { "*": "em", _: "em", "**": "strong", __: "strong", "~~": "del" };
@@ -206,7 +206,7 @@ function meaning(text, token, depth, barren) {
   const [mark] = token;
   const end = token.index + mark.length;
   // The one tag that is meant: models break lines in the cells of tables with it.
-  if (mark.endsWith("\n") || mark.startsWith("<br")) return { node: h("br"), end };
+  if (mark === "\n" || mark.startsWith("<br")) return { node: h("br"), end };
   if (mark[0] === "\\") return { node: mark[1], end };
   if (mark[0] === "&") return { node: ENTITIES[mark], end };
   if (mark[0] === "`") return codeSpan(text, token.index, mark, barren);

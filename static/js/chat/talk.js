@@ -10,7 +10,7 @@ import { empty } from "../parts/faces.js";
 import { composer } from "./composer.js";
 import { parameters } from "./conversation.js";
 import { takeDrops } from "./images.js";
-import { fetchMarkdown, transcript } from "./transcript.js";
+import { fetchTurns, transcript } from "./transcript.js";
 
 /**
  * `conversation`; `model()` the chosen one as `GET /v1/models` lists it; `models()` all; `key()` or "" for the session;
@@ -23,7 +23,7 @@ export function talk({ conversation, model, models, key = () => "", onchange = (
   const element = h("div.talk", view.element, writing.element);
   takeDrops(element, (files) => writing.add(files));
   // Whoever begins to write will soon need these.
-  writing.element.addEventListener("input", () => Promise.all([import("./answer.js"), fetchMarkdown()]).catch(() => {}), { once: true });
+  writing.element.addEventListener("input", () => Promise.all([import("./answer.js"), fetchTurns()]).catch(() => {}), { once: true });
 
   function beginning() {
     const chosen = model();

@@ -1,19 +1,18 @@
 /** What was said, and the answers while they grow. It follows the end unless the reader has scrolled away from it. */
 
+import { fetchPart } from "../api.js";
 import { fill, h, icon } from "../dom.js";
-import { duration, number } from "../format.js";
-import { copyButton } from "../parts/copy.js";
-import { status } from "../parts/marks.js";
-import { trouble } from "../play/trouble.js";
+import { failed } from "../parts/faces.js";
 import { isRunning } from "./conversation.js";
 
 const NEAR_PX = 60;
-const ENDS = { length: "cut off at the limit of tokens", content_filter: "ended by a content filter" };
 
 let drawing = null;
 
-/** Fetches what draws Markdown, which a page without answers can do without. */
-export const fetchMarkdown = () => (drawing ??= import("./markdown.js"));
+/** Fetches what draws turns, which a conversation that has not begun can do without. */
+export async function fetchTurns() {
+  drawing ??= await fetchPart(() => import("./turns.js"));
+}
 
 /** `onregenerate()`, `onedit()`; `empty()` is shown while nothing was said; `extra(error)`: buttons under a failure. */
 export function transcript({ onregenerate, onedit, empty, extra = () => [] }) {
@@ -39,12 +38,17 @@ export function transcript({ onregenerate, onedit, empty, extra = () => [] }) {
   sizes.observe(element);
 
   /** Draws what is new or different; turns that stay as they are keep their place, focus and selection. */
-  function draw({ messages }) {
+  function draw(conversation) {
+    const { messages } = conversation;
+    if (messages.length && !drawing) {
+      fetchTurns().then(() => draw(conversation), (error) => fill(turns, failed(error, () => draw(conversation))));
+      return;
+    }
     const lastSaid = messages.findLastIndex((each) => each.role === "user");
     const isBusy = messages.some(isRunning);
     const nodes = messages.map((each, at) => {
       const isLast = !isBusy && (each.role === "user" ? at === lastSaid : at === messages.length - 1);
-      if (!drawn.has(each)) drawn.set(each, each.role === "user" ? said(each, onedit) : answered(each, onregenerate, extra));
+      if (!drawn.has(each)) drawn.set(each, each.role === "user" ? drawing.said(each, onedit) : drawing.answered(each, onregenerate, extra));
       const turn = drawn.get(each);
       const key = `${each.state} ${isLast}`;
       if (turn.key !== key) turn.settle(isLast);
@@ -65,77 +69,4 @@ export function transcript({ onregenerate, onedit, empty, extra = () => [] }) {
   }
 
   return { element, draw, grow, toEnd };
-}
-
-function said(message, edit) {
-  const pictures = message.images.map(({ name, url }) => (url ? h("img", { src: url, alt: name }) : h("span.tag", `Image not kept: ${name}`)));
-  const foot = h("div.turn-foot");
-  const node = h(
-    "article.turn",
-    { data: { role: "user" }, "aria-label": "You" },
-    h("div.said", pictures.length > 0 && h("div.pictures", pictures), message.text && h("p", message.text)),
-    foot,
-  );
-  const settle = (isLast) => fill(foot, copyButton(message.text, { label: "what you said", words: false }), isLast && small("Edit this message", "edit", edit));
-  return { node, settle };
-}
-
-function answered(message, regenerate, extra) {
-  const prose = h("div.prose");
-  const thought = h("div.thought");
-  const thinking = h("details.thinking", { hidden: true }, h("summary", "Thinking"), thought);
-  const tools = h("div.stack-small");
-  const waiting = h("p.waiting", h("span.dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span.visually-hidden", "Waiting for the first word"));
-  const end = h("div");
-  const foot = h("div.turn-foot");
-  const node = h("article.turn", { data: { role: "assistant" }, "aria-label": message.model }, h("h2.turn-head", message.model), thinking, prose, tools, waiting, end, foot);
-  // Until Markdown can be drawn, which is a matter of milliseconds, the text is shown as it is.
-  let update = (text) => (prose.textContent = text);
-  const drawn = ({ growing }) => {
-    prose.textContent = "";
-    update = growing(prose);
-    update(message.text);
-  };
-  fetchMarkdown().then(drawn, () => {});
-  const grow = () => {
-    update(message.text);
-    thought.textContent = message.reasoning;
-    thinking.hidden = !message.reasoning;
-    waiting.hidden = message.state !== "waiting";
-    if (message.tools.length) fill(tools, message.tools.map(toolCall));
-  };
-  const settle = (isLast) => {
-    grow();
-    const isOver = !isRunning(message);
-    node.setAttribute("aria-busy", String(!isOver));
-    fill(end, message.state === "failed" && trouble(message.error, { retry: isLast ? regenerate : null, actions: extra(message.error) }));
-    fill(
-      foot,
-      isOver && message.text && copyButton(() => message.text, { label: "the answer", words: false }),
-      isLast && isOver && message.state !== "failed" && small("Answer again", "refresh", regenerate),
-      isOver && stats(message),
-    );
-  };
-  return { node, grow, settle };
-}
-
-const small = (label, image, onclick) => h("button.quiet.square", { type: "button", "aria-label": label, title: label, onclick }, icon(image));
-
-function toolCall({ name, arguments: given }) {
-  return h("div.tool-call", h("p", "The model asks to call ", h("code", name)), h("pre", { tabindex: "0", role: "region", "aria-label": `Arguments for ${name}` }, h("code", given)));
-}
-
-/** Tokens, times and speed, as far as they are known. */
-function stats({ state, stats: told }) {
-  if (!told) return state === "stopped" && status("off", "stopped");
-  const { inputTokens, outputTokens, firstMs, tookMs, perSecond, finish } = told;
-  const parts = [
-    inputTokens !== null && `${number(inputTokens)} in`,
-    outputTokens !== null && `${number(outputTokens)} out`,
-    firstMs !== null && `first word ${duration(firstMs)}`,
-    state !== "failed" && `${duration(tookMs)} in all`,
-    perSecond !== null && `${number(perSecond, perSecond < 10 ? 1 : 0)} tokens/s`,
-  ];
-  const about = inputTokens === null ? "How many tokens it took was not told." : "Tokens in and out, the time to the first word and in all, and the speed.";
-  return h("span.stats", { title: about }, state === "stopped" && status("off", "stopped"), ENDS[finish] && status("warn", ENDS[finish]), h("span", parts.filter(Boolean).join(" · ")));
 }

@@ -50,7 +50,10 @@ export function clients({ base, model, key = "YOUR-KEY" }) {
       types: ["chat"],
       about: "The command for the terminal.",
       steps: [
-        { where: "extra-openai-models.yaml, in the folder that this prints: dirname \"$(llm logs path)\"", code: `- model_id: ${text(model)}\n  model_name: ${text(model)}\n  api_base: ${text(v1)}\n  api_key_name: ipin\n  supports_tools: true\n  supports_schema: true` },
+        {
+          where: 'extra-openai-models.yaml, in the folder that this prints: dirname "$(llm logs path)"',
+          code: `- model_id: ${text(model)}\n  model_name: ${text(model)}\n  api_base: ${text(v1)}\n  api_key_name: ipin\n  supports_tools: true\n  supports_schema: true`,
+        },
         { where: "In the terminal", code: `llm keys set ipin --value ${shell(key)}\nllm -m ${shell(model)} 'Hello!'` },
       ],
     },
@@ -74,7 +77,12 @@ export function clients({ base, model, key = "YOUR-KEY" }) {
       name: "Open WebUI",
       types: ["chat"],
       about: "A chat page for many people.",
-      steps: [{ where: "Start it so, or add the address and the key under Admin Settings, Connections, OpenAI API", code: `docker run -d -p 8080:8080 \\\n  -e OPENAI_API_BASE_URL=${shell(v1)} \\\n  -e OPENAI_API_KEY=${shell(key)} \\\n  -v open-webui:/app/backend/data ghcr.io/open-webui/open-webui:main` }],
+      steps: [
+        {
+          where: "Start it so, or add the address and the key under Admin Settings, Connections, OpenAI API",
+          code: `docker run -d -p 8080:8080 \\\n  -e OPENAI_API_BASE_URL=${shell(v1)} \\\n  -e OPENAI_API_KEY=${shell(key)} \\\n  -v open-webui:/app/backend/data ghcr.io/open-webui/open-webui:main`,
+        },
+      ],
       note: "It lists every model that the key may use. From inside a container, localhost is the container itself: use the address of this machine.",
     },
     {

@@ -51,7 +51,7 @@ function keyHint(app) {
 function withModels(models, refusal, wanted, { base, tell }) {
   if (!models.length) return h("div.card", empty({ image: "model", title: "No model yet", text: `${refusal} Once there is a model, a first call and the set-up of clients are shown here.`.trim() }));
   const call = h("div");
-  const list = h("div.clients");
+  const list = h("div.stack-small");
   let language = "curl";
   const draw = (model) => {
     tell({ model: model.id });
@@ -70,12 +70,12 @@ function withModels(models, refusal, wanted, { base, tell }) {
 
 function client({ id, name, about, steps, note: more }, type, open) {
   const codes = steps.map(({ where, code }) => [h("p.small", where), codeBlock(typeof code === "function" ? code(type) : code, { label: `set-up of ${name}, ${where}` })]);
-  if (!steps.length) return h("div.client.is-later", h("strong", name), h("p.quiet-text", about));
+  if (!steps.length) return h("div.client", h("strong", name), h("p.quiet-text", about));
   return h("details.more", { id: `client-${id}`, open: open.has(`client-${id}`) }, h("summary", name), h("div.stack-small", h("p", about), codes, more && h("p.hint", more)));
 }
 
 function routesSection(who) {
-  const list = h("div");
+  const list = h("div.stack");
   const section = h("section.stack-small", h("div.row", h("h2", "Every route"), h("span.spring"), h("a.row.nowrap", { href: "/openapi.json", target: "_blank", rel: "noopener" }, "openapi.json", icon("external"))), list);
   load(list, () => get("/openapi.json"), (document) => routeList(document, who), { label: "Routes" });
   return section;
@@ -104,5 +104,6 @@ function route({ path, method, about }) {
   const example = Object.values(about.requestBody?.content ?? {})[0]?.example;
   const line = [h("span.method", { data: { method } }, method), h("code", path), h("span.route-about", about.summary), h("span.quiet-text.small.route-who", WHO[about["x-access"]] ?? "")];
   if (!example && !about.description) return h("div.route", line);
-  return h("details.route", h("summary", line), h("div.stack-small", about.description && h("p", about.description), example && [h("p.small", "For example"), codeBlock(JSON.stringify(example, null, 2), { label: `example for ${method} ${path}` })]));
+  const shown = example && [h("p.small", "For example"), codeBlock(JSON.stringify(example, null, 2), { label: `example for ${method} ${path}` })];
+  return h("details.route", h("summary", line), h("div.stack-small", about.description && h("p", about.description), shown));
 }

@@ -15,6 +15,7 @@ export function connectionBar() {
   const hide = () => {
     clearTimeout(timer);
     bar.hidden = true;
+    fill(bar);
     delete bar.dataset.kind;
   };
   const show = (kind, ...content) => {
@@ -38,7 +39,12 @@ export function connectionBar() {
   network.addEventListener("quick", () => bar.dataset.kind === "slow" && hide());
   network.addEventListener("lost", () => {
     wait = FIRST_TRY_MS;
-    show("lost", icon("warn"), h("span", "The server does not answer. Trying again by itself…"), h("button", { type: "button", onclick: tryAgain }, "Try now"));
+    show(
+      "lost",
+      icon("warn"),
+      h("span", "The server does not answer. Trying again by itself…"),
+      h("button", { type: "button", onclick: tryAgain }, "Try now"),
+    );
     announce("The server does not answer. It is tried again by itself.", { urgent: true });
     timer = setTimeout(tryAgain, wait);
   });

@@ -23,7 +23,12 @@ export async function copyText(text) {
 /** A button that copies `text` (or what it answers, if it is a function). `label` names what is copied. */
 export function copyButton(text, { label = "", words = true, kind = "" } = {}) {
   const face = h("span", words ? "Copy" : "");
-  const button = h("button.copy", { type: "button", class: words ? kind : "quiet square", "aria-label": label ? `Copy ${label}` : "Copy" }, icon("copy"), words && face);
+  const button = h(
+    "button.copy",
+    { type: "button", class: words ? kind : "quiet square", "aria-label": label ? `Copy ${label}` : "Copy" },
+    icon("copy"),
+    words && face,
+  );
   let timer = 0;
   button.addEventListener("click", async () => {
     const worked = await copyText(typeof text === "function" ? text() : text);
@@ -42,10 +47,18 @@ export function copyButton(text, { label = "", words = true, kind = "" } = {}) {
 /** One line to be copied, such as a key or a base URL. */
 export function copyLine(text, label) {
   const id = uid("line");
-  return h("div.copy-line", h("code", { id, tabindex: "0", role: "textbox", "aria-readonly": "true", "aria-label": label }, text), copyButton(text, { label }));
+  return h(
+    "div.copy-line",
+    h("code", { id, tabindex: "0", role: "textbox", "aria-readonly": "true", "aria-label": label }, text),
+    copyButton(text, { label }),
+  );
 }
 
 /** A block of code with a copy button. */
 export function codeBlock(text, { label = "code" } = {}) {
-  return h("div.code-block", h("pre", { tabindex: "0", "aria-label": label, role: "region" }, h("code", text)), copyButton(text, { label }));
+  return h(
+    "div.code-block",
+    h("pre", { tabindex: "0", "aria-label": label, role: "region" }, h("code", text)),
+    copyButton(text, { label }),
+  );
 }

@@ -53,16 +53,19 @@ export function openDialog({ title, content, actions = [], size = "", mayClose =
   });
   element.addEventListener("close", (event) => {
     if (event.target !== element) return;
-    element.dispatchEvent(new CustomEvent("leaving", { bubbles: true }));
+    element.dispatchEvent(new Event("leaving"));
     element.remove();
-    // The list under the dialog may have been drawn anew: then its heading is the place to go on from.
-    if (came?.isConnected && came !== document.body) came.focus();
-    else focusOn(document.querySelector("main h1"));
+    came?.focus();
+    // What was there before may be gone or hidden: then the heading is the place to go on from.
+    if (document.activeElement !== came || came === document.body) focusOn(document.querySelector("main h1"));
     resolve(value);
   });
   document.body.append(element);
   element.showModal();
-  const first = element.querySelector("[autofocus]") ?? body.querySelector("input, select, textarea") ?? foot.querySelector("button");
+  const first =
+    element.querySelector("[autofocus]") ??
+    body.querySelector("input, select, textarea") ??
+    foot.querySelector("button");
   first?.focus();
   return { element, body, foot, close, ask, closed };
 }
@@ -71,7 +74,17 @@ export function openDialog({ title, content, actions = [], size = "", mayClose =
  * A dialog with a form. `content` holds form-fields; `save(values)` gets what they hold and may throw an ApiError, which
  * is shown while the dialog stays. Resolves to what `save` answered, or undefined when it was left.
  */
-export function formDialog({ title, intro, content, submit = "Save", danger = false, size = "", save, extra = [], ask = true }) {
+export function formDialog({
+  title,
+  intro,
+  content,
+  submit = "Save",
+  danger = false,
+  size = "",
+  save,
+  extra = [],
+  ask = true,
+}) {
   const form = h("form", { novalidate: true });
   const problem = h("div.problem", { role: "alert", hidden: true });
   const button = h("button", { type: "submit", class: danger ? "danger" : "primary" }, submit);
@@ -120,14 +133,26 @@ export function showProblem(form, problem, error) {
 }
 
 /** Whether a person wants this. `list` names what goes with it. The safe answer has the focus. */
-export function confirmDialog({ title, text, list = [], more = 0, action = "Delete", danger = true, cancel = "Cancel" }) {
+export function confirmDialog({
+  title,
+  text,
+  list = [],
+  more = 0,
+  action = "Delete",
+  danger = true,
+  cancel = "Cancel",
+}) {
   const opened = openDialog({
     title,
     alert: true,
     content: [
       text && (typeof text === "string" ? h("p", text) : text),
       list.length > 0 &&
-        h("ul.going", list.map((each) => h("li", each)), more > 0 && h("li.quiet-text", `and ${more} more`)),
+        h(
+          "ul.going",
+          list.map((each) => h("li", each)),
+          more > 0 && h("li.quiet-text", `and ${more} more`),
+        ),
     ],
     actions: [
       h("span.spring"),
@@ -175,10 +200,7 @@ export async function attempt(button, act, title = "That did not work") {
       title,
       alert: true,
       content: h("p", error.message),
-      actions: [
-        h("span.spring"),
-        h("button.primary", { type: "button", onclick: () => opened.close() }, "Close"),
-      ],
+      actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => opened.close() }, "Close")],
     });
     await opened.closed;
     return undefined;

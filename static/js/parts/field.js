@@ -28,7 +28,10 @@ class FormField extends HTMLElement {
   }
 
   focus() {
-    (this.control.matches("input, select, textarea") ? this.control : this.control.querySelector("input, select, textarea, button"))?.focus();
+    (this.control.matches("input, select, textarea")
+      ? this.control
+      : this.control.querySelector("input, select, textarea, button")
+    )?.focus();
   }
 }
 customElements.define("form-field", FormField);
@@ -45,6 +48,7 @@ export function field({
   value,
   hint,
   required = false,
+  optional = false,
   missing,
   check,
   options = [],
@@ -58,7 +62,9 @@ export function field({
 }) {
   const id = uid("field");
   const element = h("form-field", { name, class: `field-${type}` });
-  const made = control ? { control, read: read ?? (() => control.value), write: write ?? ((v) => (control.value = v)) } : makers(type, options, properties, id);
+  const made = control
+    ? { control, read: read ?? (() => control.value), write: write ?? ((v) => (control.value = v)) }
+    : makers(type, options, properties, id);
   const complaint = h("p.complaint", { id: `${id}-complaint`, "aria-live": "polite", hidden: true });
   const help = hint && h("p.hint", { id: `${id}-hint` }, hint);
   const isGroup = !made.control.matches("input, select, textarea");
@@ -72,11 +78,34 @@ export function field({
     made.control.setAttribute("list", `${id}-list`);
     made.control.setAttribute("autocomplete", "off");
   }
-  const caption = h(isGroup ? "span" : "label", { class: "label", id: `${id}-label`, for: isGroup ? null : id }, label, !required && ["text", "url", "select"].includes(type) && properties.optional && h("span.optional", " optional"));
-  const shown = type === "switch" ? h("div.switch-line", made.control, caption) : [caption, action ? h("div.with-action", made.around ?? made.control, action) : (made.around ?? made.control)];
+  const caption = h(
+    isGroup ? "span" : "label",
+    { class: "label", id: `${id}-label`, for: isGroup ? null : id },
+    label,
+    !required && ["text", "url", "select"].includes(type) && optional && h("span.optional", " optional"),
+  );
+  const shown =
+    type === "switch"
+      ? h("div.switch-line", made.control, caption)
+      : [caption, action ? h("div.with-action", made.around ?? made.control, action) : (made.around ?? made.control)];
   element.append(...[shown].flat(), ...[help, complaint].filter(Boolean));
-  if (suggestions) element.append(h("datalist", { id: `${id}-list` }, suggestions.map((each) => h("option", { value: each }))));
-  Object.assign(element, { control: made.control, complaint, read: made.read, write: made.write, required, missing, check });
+  if (suggestions)
+    element.append(
+      h(
+        "datalist",
+        { id: `${id}-list` },
+        suggestions.map((each) => h("option", { value: each })),
+      ),
+    );
+  Object.assign(element, {
+    control: made.control,
+    complaint,
+    read: made.read,
+    write: made.write,
+    required,
+    missing,
+    check,
+  });
   if (value !== undefined && value !== null) made.write(value);
   element.addEventListener("input", () => {
     element.setError("");
@@ -85,7 +114,7 @@ export function field({
   return element;
 }
 
-function makers(type, options, { optional, ...properties }, id) {
+function makers(type, options, properties, id) {
   if (type === "select") {
     const control = h("select", properties, options.map(optionOrGroup));
     return { control, read: () => control.value, write: (v) => (control.value = v) };
@@ -97,7 +126,11 @@ function makers(type, options, { optional, ...properties }, id) {
   if (type === "textarea" || type === "lines") {
     const control = h("textarea", { rows: 3, spellcheck: type === "lines" ? "false" : null, ...properties });
     if (type === "textarea") return { control, read: () => control.value, write: (v) => (control.value = v) };
-    const read = () => control.value.split(/[\n,]/).map((each) => each.trim()).filter(Boolean);
+    const read = () =>
+      control.value
+        .split(/[\n,]/)
+        .map((each) => each.trim())
+        .filter(Boolean);
     return { control, read, write: (v) => (control.value = v.join("\n")) };
   }
   if (type === "number") {
@@ -107,8 +140,20 @@ function makers(type, options, { optional, ...properties }, id) {
     return { control, read, write: (v) => (control.value = v) };
   }
   if (type === "secret" || type === "password") {
-    const control = h("input", { type: "password", spellcheck: "false", autocapitalize: "off", autocomplete: type === "secret" ? "off" : null, "data-1p-ignore": type === "secret", ...properties });
-    return { control, around: h("span.revealing", control, revealer(control, id)), read: () => control.value, write: (v) => (control.value = v) };
+    const control = h("input", {
+      type: "password",
+      spellcheck: "false",
+      autocapitalize: "off",
+      autocomplete: type === "secret" ? "off" : null,
+      "data-1p-ignore": type === "secret",
+      ...properties,
+    });
+    return {
+      control,
+      around: h("span.revealing", control, revealer(control, id)),
+      read: () => control.value,
+      write: (v) => (control.value = v),
+    };
   }
   const control = h("input", { type: type === "date-time" ? "datetime-local" : type, ...properties });
   return { control, read: () => control.value.trim(), write: (v) => (control.value = v) };
@@ -120,7 +165,11 @@ function optionOrGroup(each) {
 }
 
 function revealer(control, id) {
-  const button = h("button.quiet.square", { type: "button", "aria-pressed": "false", "aria-label": "Show what is typed", "aria-controls": id }, icon("eye"));
+  const button = h(
+    "button.quiet.square",
+    { type: "button", "aria-pressed": "false", "aria-label": "Show what is typed", "aria-controls": id },
+    icon("eye"),
+  );
   button.addEventListener("click", () => {
     const isShown = control.type === "text";
     control.type = isShown ? "password" : "text";

@@ -6,7 +6,8 @@ import { ago, exactly } from "../format.js";
 const ICONS = { ok: "ok", bad: "bad", warn: "warn", off: "off", info: "info", wait: "clock" };
 
 /** `kind`: ok, bad, warn, off, info or wait; the word says the same as the icon and the colour. */
-export const status = (kind, word, title) => h("span.status", { data: { kind }, title }, icon(ICONS[kind]), h("span", word));
+export const status = (kind, word, title) =>
+  h("span.status", { data: { kind }, title }, icon(ICONS[kind]), h("span", word));
 
 /** A tag: a quiet word in a frame. */
 export const tag = (word, title) => h("span.tag", { title }, word);
@@ -33,7 +34,11 @@ export const when = (ms, never = "never") => (ms ? h("time-ago", { ms }) : h("sp
 
 /** The head of a screen: its name, what it is for, and its main actions. */
 export function pageHead({ title, lead, actions = [] }) {
-  return h("header.page-head", h("div", h("h1", title), lead && h("p.lead", lead)), actions.length > 0 && h("div.actions", actions));
+  return h(
+    "header.page-head",
+    h("div", h("h1", title), lead && h("p.lead", lead)),
+    actions.length > 0 && h("div.actions", actions),
+  );
 }
 
 /** A note in the flow of a page. `kind`: info, ok, warn or bad. */

@@ -8,7 +8,11 @@ import { h, icon } from "../dom.js";
  */
 export function menuButton({ label, image = "more", items, face = null, kind = "quiet square" }) {
   const name = face ? {} : { "aria-label": label, title: label };
-  const button = h("button", { type: "button", class: kind, "aria-haspopup": "menu", "aria-expanded": "false", ...name }, face ?? icon(image));
+  const button = h(
+    "button",
+    { type: "button", class: kind, "aria-haspopup": "menu", "aria-expanded": "false", ...name },
+    face ?? icon(image),
+  );
   // Made when it is opened: a table has fifty of these buttons.
   let menu = null;
   // The browser closes an open menu at the press, before the click that meant just that.
@@ -22,7 +26,11 @@ export function menuButton({ label, image = "more", items, face = null, kind = "
 
   function open() {
     const list = typeof items === "function" ? items() : items;
-    menu = h("div.menu", { role: "menu", "aria-label": label, popover: "auto", ontoggle: toggled, onkeydown: pressed }, list.map(entry));
+    menu = h(
+      "div.menu",
+      { role: "menu", "aria-label": label, popover: "auto", ontoggle: toggled, onkeydown: pressed },
+      list.map(entry),
+    );
     button.after(menu);
     menu.showPopover();
     place(menu, button);
@@ -39,7 +47,12 @@ export function menuButton({ label, image = "more", items, face = null, kind = "
       button.focus();
       item.run(button);
     };
-    return h("button", { type: "button", role: "menuitem", tabindex: "-1", class: item.danger ? "is-danger" : "", onclick: run }, icon(item.image ?? "right"), item.label);
+    return h(
+      "button",
+      { type: "button", role: "menuitem", tabindex: "-1", class: item.danger ? "is-danger" : "", onclick: run },
+      icon(item.image ?? "right"),
+      item.label,
+    );
   }
 
   function toggled(event) {
@@ -55,7 +68,12 @@ export function menuButton({ label, image = "more", items, face = null, kind = "
   function pressed(event) {
     const all = entries();
     const now = all.indexOf(document.activeElement);
-    const to = { ArrowDown: (now + 1) % all.length, ArrowUp: (now - 1 + all.length) % all.length, Home: 0, End: all.length - 1 }[event.key];
+    const to = {
+      ArrowDown: (now + 1) % all.length,
+      ArrowUp: (now - 1 + all.length) % all.length,
+      Home: 0,
+      End: all.length - 1,
+    }[event.key];
     if (to !== undefined) {
       event.preventDefault();
       all[to].focus();

@@ -16,13 +16,24 @@ class MultiSelect extends HTMLElement {
     this.ticked = new Set(value);
     // What was chosen once and is gone since stays visible, so that it can be taken away knowingly.
     const known = new Set(options.map((each) => each.value));
-    this.options = [...value.filter((each) => !known.has(each)).map((each) => ({ value: each, note: "not there any more" })), ...options];
+    this.options = [
+      ...value.filter((each) => !known.has(each)).map((each) => ({ value: each, note: "not there any more" })),
+      ...options,
+    ];
     this.search = "";
     this.tally = h("span.quiet-text", { "aria-live": "polite" });
     this.list = h("div.ticks", { role: "group", "aria-label": label });
     this.more = h("p.hint", { hidden: true });
-    const find = h("input", { type: "search", placeholder: "Search", "aria-label": `Search in ${label}`, autocomplete: "off" });
-    find.addEventListener("input", calmly(() => this.find(find.value.trim()), 80));
+    const find = h("input", {
+      type: "search",
+      placeholder: "Search",
+      "aria-label": `Search in ${label}`,
+      autocomplete: "off",
+    });
+    find.addEventListener(
+      "input",
+      calmly(() => this.find(find.value.trim()), 80),
+    );
     find.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
     this.panel = h(
       "div.ticks-panel",
@@ -43,7 +54,8 @@ class MultiSelect extends HTMLElement {
   choice(all, only) {
     const name = uid("choice");
     const isAll = this.ticked.size === 0;
-    const radio = (words, checked, pick) => h("label.radio", h("input", { type: "radio", name, checked, onchange: pick }), h("span", words));
+    const radio = (words, checked, pick) =>
+      h("label.radio", h("input", { type: "radio", name, checked, onchange: pick }), h("span", words));
     this.isAll = isAll;
     this.panel.hidden = isAll;
     const turn = (value) => {
@@ -51,7 +63,11 @@ class MultiSelect extends HTMLElement {
       this.panel.hidden = value;
       this.changed();
     };
-    return h("div.radios", radio(all, isAll, () => turn(true)), radio(only, !isAll, () => turn(false)));
+    return h(
+      "div.radios",
+      radio(all, isAll, () => turn(true)),
+      radio(only, !isAll, () => turn(false)),
+    );
   }
 
   /** The chosen values; [] when everything is. */
@@ -93,7 +109,12 @@ class MultiSelect extends HTMLElement {
       else this.ticked.delete(value);
       this.changed();
     });
-    return h("label.tick-line", box, h("span", label || value), (note || (label && label !== value)) && h("span.quiet-text", note || value));
+    return h(
+      "label.tick-line",
+      box,
+      h("span", label || value),
+      (note || (label && label !== value)) && h("span.quiet-text", note || value),
+    );
   }
 
   tickShown(isTicked) {

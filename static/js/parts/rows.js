@@ -30,9 +30,15 @@ export function rows({ columns, add, noun = "line", ordered = false, empty = "" 
       inputs,
       h(
         "span.rows-tools",
-        ordered && h("button.quiet.square", { type: "button", "aria-label": "Move up", onclick: () => move(-1) }, icon("up")),
-        ordered && h("button.quiet.square", { type: "button", "aria-label": "Move down", onclick: () => move(1) }, icon("down")),
-        h("button.quiet.square", { type: "button", "aria-label": `Remove this ${noun}`, onclick: () => take(line) }, icon("cross")),
+        ordered &&
+          h("button.quiet.square", { type: "button", "aria-label": "Move up", onclick: () => move(-1) }, icon("up")),
+        ordered &&
+          h("button.quiet.square", { type: "button", "aria-label": "Move down", onclick: () => move(1) }, icon("down")),
+        h(
+          "button.quiet.square",
+          { type: "button", "aria-label": `Remove this ${noun}`, onclick: () => take(line) },
+          icon("cross"),
+        ),
       ),
     );
     list.querySelector(".rows-none")?.remove();
@@ -62,8 +68,16 @@ export function rows({ columns, add, noun = "line", ordered = false, empty = "" 
 
   const read = () =>
     [...list.querySelectorAll(".rows-line")]
-      .map((line) => Object.fromEntries(columns.map(({ name, type }) => [name, valueOf(line.querySelector(`[data-name="${name}"]`), type)])))
-      .filter((each) => columns.some(({ name, type }) => type !== "select" && each[name] !== "" && each[name] !== null) || columns.every(({ type }) => type === "select"));
+      .map((line) =>
+        Object.fromEntries(
+          columns.map(({ name, type }) => [name, valueOf(line.querySelector(`[data-name="${name}"]`), type)]),
+        ),
+      )
+      .filter(
+        (each) =>
+          columns.some(({ name, type }) => type !== "select" && each[name] !== "" && each[name] !== null) ||
+          columns.every(({ type }) => type === "select"),
+      );
   const write = (values) => {
     fill(list);
     values.forEach((each) => append(each, false));
@@ -74,12 +88,30 @@ export function rows({ columns, add, noun = "line", ordered = false, empty = "" 
 }
 
 function cell({ name, label, type = "text", options = [], placeholder, wide }, value) {
-  const properties = { "aria-label": label, data: { name, wide: wide ? "yes" : "no" }, placeholder: placeholder ?? label, autocomplete: "off", spellcheck: "false" };
+  const properties = {
+    "aria-label": label,
+    data: { name, wide: wide ? "yes" : "no" },
+    placeholder: placeholder ?? label,
+    autocomplete: "off",
+    spellcheck: "false",
+  };
   if (type === "select") {
     const missing = value && !options.some(([id]) => id === value) ? [[value, `${value} (not there)`]] : [];
-    return h("select", { ...properties, value: value ?? options[0]?.[0] }, [...missing, ...options].map(([id, words]) => h("option", { value: id }, words)));
+    return h(
+      "select",
+      { ...properties, value: value ?? options[0]?.[0] },
+      [...missing, ...options].map(([id, words]) => h("option", { value: id }, words)),
+    );
   }
-  if (type === "number") return h("input", { ...properties, type: "number", step: "any", min: "0", inputmode: "decimal", value: value ?? "" });
+  if (type === "number")
+    return h("input", {
+      ...properties,
+      type: "number",
+      step: "any",
+      min: "0",
+      inputmode: "decimal",
+      value: value ?? "",
+    });
   return h("input", { ...properties, type: "text", value: value ?? "" });
 }
 
@@ -90,4 +122,5 @@ function valueOf(input, type) {
 
 /** A mapping as lines and back: { a: "b" } ⇄ [{ name: "a", value: "b" }]. */
 export const toLines = (mapping = {}) => Object.entries(mapping ?? {}).map(([name, value]) => ({ name, value }));
-export const toMapping = (lines) => Object.fromEntries(lines.filter(({ name }) => name).map(({ name, value }) => [name, value]));
+export const toMapping = (lines) =>
+  Object.fromEntries(lines.filter(({ name }) => name).map(({ name, value }) => [name, value]));

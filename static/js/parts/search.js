@@ -4,13 +4,26 @@ import { h, icon } from "../dom.js";
 
 /** A search field for a toolbar. `oninput(text)` hears the text in lower case. */
 export function searchField({ label, value = "", oninput }) {
-  const input = h("input", { type: "search", placeholder: label, "aria-label": label, value, autocomplete: "off", spellcheck: "false", oninput: () => oninput(input.value.trim()) });
+  const input = h("input", {
+    type: "search",
+    placeholder: label,
+    "aria-label": label,
+    value,
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => oninput(input.value.trim()),
+  });
   return h("div.search", icon("search"), input);
 }
 
 /** A filter for a toolbar: a select whose first choice is everything. `options`: [value, label]. */
 export function filterSelect({ label, all = "All", options, value = "", onchange }) {
-  const select = h("select", { "aria-label": label, onchange: () => onchange(select.value) }, h("option", { value: "" }, all), options.map(([id, name]) => h("option", { value: id }, name)));
+  const select = h(
+    "select",
+    { "aria-label": label, onchange: () => onchange(select.value) },
+    h("option", { value: "" }, all),
+    options.map(([id, name]) => h("option", { value: id }, name)),
+  );
   select.value = value;
   if (select.selectedIndex < 0) select.value = "";
   return select;

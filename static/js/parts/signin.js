@@ -13,8 +13,27 @@ import { toast } from "./toast.js";
  * one and a slowed-down one are said in the form, the latter with its seconds counting down.
  */
 export function signInForm({ username = "", done }) {
-  const name = field({ label: "User name", name: "username", value: username, required: true, missing: "Enter your user name.", autocomplete: "username", autocapitalize: "off", spellcheck: "false", readonly: Boolean(username), autofocus: !username });
-  const password = field({ label: "Password", name: "password", type: "password", required: true, missing: "Enter your password.", autocomplete: "current-password", autofocus: Boolean(username) });
+  const name = field({
+    label: "User name",
+    name: "username",
+    value: username,
+    required: true,
+    missing: "Enter your user name.",
+    autocomplete: "username",
+    autocapitalize: "off",
+    spellcheck: "false",
+    readonly: Boolean(username),
+    autofocus: !username,
+  });
+  const password = field({
+    label: "Password",
+    name: "password",
+    type: "password",
+    required: true,
+    missing: "Enter your password.",
+    autocomplete: "current-password",
+    autofocus: Boolean(username),
+  });
   const problem = h("div.problem", { role: "alert", hidden: true });
   const button = h("button.primary.wide", { type: "submit" }, "Sign in");
   const form = h("form.sign-in", { novalidate: true }, name, password, problem, button);
@@ -28,7 +47,10 @@ export function signInForm({ username = "", done }) {
     clearInterval(pause);
     const left = h("strong", number(seconds));
     // Said once; the ticking number is for the eyes only.
-    complain(h("span.visually-hidden", message), h("span", { "aria-hidden": "true" }, "Too many attempts. You can try again in ", left, " s."));
+    complain(
+      h("span.visually-hidden", message),
+      h("span", { "aria-hidden": "true" }, "Too many attempts. You can try again in ", left, " s."),
+    );
     button.disabled = true;
     const until = Date.now() + seconds * 1000;
     pause = setInterval(() => {
@@ -48,7 +70,11 @@ export function signInForm({ username = "", done }) {
     problem.hidden = true;
     await busy(button, async () => {
       try {
-        const answer = await post("/api/user/login", { username: name.value, password: password.value }, { signingIn: true });
+        const answer = await post(
+          "/api/user/login",
+          { username: name.value, password: password.value },
+          { signingIn: true },
+        );
         await done(answer.user);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -85,13 +111,27 @@ export async function signInAgain(user) {
 
 /** The dialog to change one's own password. */
 export function passwordDialog() {
-  const next = field({ label: "New password", name: "newPassword", type: "password", required: true, autocomplete: "new-password", hint: "At least 8 characters. A few words in a row are good.", check: (value) => value.length < 8 && "At least 8 characters, please." });
+  const next = field({
+    label: "New password",
+    name: "newPassword",
+    type: "password",
+    required: true,
+    autocomplete: "new-password",
+    hint: "At least 8 characters. A few words in a row are good.",
+    check: (value) => value.length < 8 && "At least 8 characters, please.",
+  });
   return formDialog({
     title: "Change your password",
     intro: "Afterwards you stay signed in here and are signed out everywhere else.",
     submit: "Change password",
     content: [
-      field({ label: "Current password", name: "currentPassword", type: "password", required: true, autocomplete: "current-password" }),
+      field({
+        label: "Current password",
+        name: "currentPassword",
+        type: "password",
+        required: true,
+        autocomplete: "current-password",
+      }),
       next,
     ],
     save: async (values) => {

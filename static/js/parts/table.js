@@ -14,7 +14,18 @@ class DataTable extends HTMLElement {
    * `keyOf(row)` is a row's id. `select`: rows can be ticked, `onselect(Set)` hears of it. `empty()` is the face without rows.
    * `sort`: { by, down }; `onsort(sort)` hears of it. `name(row)` is what a row is called (for the tick boxes).
    */
-  setUp({ label, columns, keyOf = (row) => row.id, name = keyOf, select = false, onselect, sort = null, onsort, empty, dimmed }) {
+  setUp({
+    label,
+    columns,
+    keyOf = (row) => row.id,
+    name = keyOf,
+    select = false,
+    onselect,
+    sort = null,
+    onsort,
+    empty,
+    dimmed,
+  }) {
     Object.assign(this, { label, columns, keyOf, nameOf: name, select, onselect, onsort, emptyFace: empty, dimmed });
     this.sort = sort;
     this.page = 0;
@@ -45,13 +56,23 @@ class DataTable extends HTMLElement {
 
   build() {
     this.heads = this.columns.map((column) => this.head(column));
-    const tickAll = (label) => h("input", { type: "checkbox", "aria-label": label, onchange: (event) => this.tickEvery(event.target.checked) });
+    const tickAll = (label) =>
+      h("input", { type: "checkbox", "aria-label": label, onchange: (event) => this.tickEvery(event.target.checked) });
     this.tickAlls = this.select ? [tickAll("Tick all"), tickAll(null)] : [];
     this.body = h("tbody", { role: "rowgroup" });
     this.table = h(
       "table",
       { role: "table", "aria-label": this.label },
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, this.select && h("th.tick", { role: "columnheader", scope: "col" }, this.tickAlls[0]), this.heads)),
+      h(
+        "thead",
+        { role: "rowgroup" },
+        h(
+          "tr",
+          { role: "row" },
+          this.select && h("th.tick", { role: "columnheader", scope: "col" }, this.tickAlls[0]),
+          this.heads,
+        ),
+      ),
       this.body,
     );
     this.foot = h("nav.pager", { "aria-label": `Pages of ${this.label}` });
@@ -62,9 +83,24 @@ class DataTable extends HTMLElement {
   /** What the head of the table is for, where rows are cards and there is no head: ticking all, sorting. */
   tools() {
     const sortable = this.columns.filter((column) => column.value);
-    const options = sortable.flatMap(({ id, label }) => [h("option", { value: id }, `By ${label.toLowerCase()}`), h("option", { value: `-${id}` }, `By ${label.toLowerCase()}, reversed`)]);
-    this.sorter = sortable.length > 1 && h("select", { "aria-label": `Order of ${this.label}`, onchange: () => this.sortAs(this.sorter.value) }, h("option", { value: "" }, "As it comes"), options);
-    this.bar = h("div.table-tools", this.tickAlls[1] && h("label.radio", this.tickAlls[1], "Tick all"), h("span.spring"), this.sorter);
+    const options = sortable.flatMap(({ id, label }) => [
+      h("option", { value: id }, `By ${label.toLowerCase()}`),
+      h("option", { value: `-${id}` }, `By ${label.toLowerCase()}, reversed`),
+    ]);
+    this.sorter =
+      sortable.length > 1 &&
+      h(
+        "select",
+        { "aria-label": `Order of ${this.label}`, onchange: () => this.sortAs(this.sorter.value) },
+        h("option", { value: "" }, "As it comes"),
+        options,
+      );
+    this.bar = h(
+      "div.table-tools",
+      this.tickAlls[1] && h("label.radio", this.tickAlls[1], "Tick all"),
+      h("span.spring"),
+      this.sorter,
+    );
     return this.bar;
   }
 
@@ -77,8 +113,14 @@ class DataTable extends HTMLElement {
 
   head(column) {
     const th = h("th", { role: "columnheader", scope: "col", class: column.kind });
-    if (!column.value) return fill(th, column.kind === "actions" ? h("span.visually-hidden", column.label) : column.label);
-    const button = h("button.sort", { type: "button", onclick: () => this.sortBy(column.id) }, h("span", column.label), icon("sort"));
+    if (!column.value)
+      return fill(th, column.kind === "actions" ? h("span.visually-hidden", column.label) : column.label);
+    const button = h(
+      "button.sort",
+      { type: "button", onclick: () => this.sortBy(column.id) },
+      h("span", column.label),
+      icon("sort"),
+    );
     return fill(th, button);
   }
 
@@ -97,7 +139,10 @@ class DataTable extends HTMLElement {
     this.page = Math.min(this.page, Math.max(0, Math.ceil(rows.length / PAGE) - 1));
     const shown = rows.slice(this.page * PAGE, (this.page + 1) * PAGE);
     this.columns.forEach((column, at) => this.markSort(column, this.heads[at]));
-    fill(this.body, shown.map((row) => this.row(row)));
+    fill(
+      this.body,
+      shown.map((row) => this.row(row)),
+    );
     this.table.hidden = rows.length === 0;
     this.nothing.hidden = rows.length > 0;
     this.bar.hidden = rows.length < 2;
@@ -131,9 +176,27 @@ class DataTable extends HTMLElement {
     const key = this.keyOf(row);
     const tick =
       this.select &&
-      h("td.tick", { role: "cell" }, h("input", { type: "checkbox", checked: this.selected.has(key), "aria-label": `Tick ${this.nameOf(row)}`, onchange: (event) => this.tick(key, event.target.checked) }));
+      h(
+        "td.tick",
+        { role: "cell" },
+        h("input", {
+          type: "checkbox",
+          checked: this.selected.has(key),
+          "aria-label": `Tick ${this.nameOf(row)}`,
+          onchange: (event) => this.tick(key, event.target.checked),
+        }),
+      );
     const cells = this.columns.map((column) =>
-      h(column.kind === "name" ? "th" : "td", { role: column.kind === "name" ? "rowheader" : "cell", scope: column.kind === "name" ? "row" : null, class: column.kind, data: { label: column.label } }, column.cell(row)),
+      h(
+        column.kind === "name" ? "th" : "td",
+        {
+          role: column.kind === "name" ? "rowheader" : "cell",
+          scope: column.kind === "name" ? "row" : null,
+          class: column.kind,
+          data: { label: column.label },
+        },
+        column.cell(row),
+      ),
     );
     return h("tr", { role: "row", data: { key }, class: this.dimmed?.(row) ? "is-dimmed" : null }, tick, cells);
   }
@@ -166,7 +229,13 @@ class DataTable extends HTMLElement {
     const first = this.page * PAGE;
     const last = Math.min(total, first + PAGE);
     const turn = (by, name, image, isEnd) =>
-      h("button", { type: "button", disabled: isEnd, onclick: () => this.turn(by) }, by < 0 && icon(image), name, by > 0 && icon(image));
+      h(
+        "button",
+        { type: "button", disabled: isEnd, onclick: () => this.turn(by) },
+        by < 0 && icon(image),
+        name,
+        by > 0 && icon(image),
+      );
     fill(
       this.foot,
       h("span", `${number(first + 1)}–${number(last)} of ${number(total)}`),
@@ -181,7 +250,9 @@ class DataTable extends HTMLElement {
     this.draw();
     this.scrollIntoView({ block: "start" });
     const [back, forth] = this.foot.querySelectorAll("button");
-    (by > 0 && !forth.disabled ? forth : by < 0 && !back.disabled ? back : by > 0 ? back : forth).focus({ preventScroll: true });
+    (by > 0 && !forth.disabled ? forth : by < 0 && !back.disabled ? back : by > 0 ? back : forth).focus({
+      preventScroll: true,
+    });
     announce(this.foot.querySelector("span").textContent);
   }
 
@@ -189,12 +260,18 @@ class DataTable extends HTMLElement {
   focusPlace() {
     const tr = document.activeElement?.closest("tr[data-key]");
     if (!tr || !this.contains(tr)) return null;
-    return { key: tr.dataset.key, at: focusables(tr).indexOf(document.activeElement), row: [...this.body.children].indexOf(tr) };
+    return {
+      key: tr.dataset.key,
+      at: focusables(tr).indexOf(document.activeElement),
+      row: [...this.body.children].indexOf(tr),
+    };
   }
 
   refocus(place) {
     if (!place) return;
-    const tr = [...this.body.children].find((each) => each.dataset.key === place.key) ?? this.body.children[Math.min(place.row, this.body.children.length - 1)];
+    const tr =
+      [...this.body.children].find((each) => each.dataset.key === place.key) ??
+      this.body.children[Math.min(place.row, this.body.children.length - 1)];
     if (tr) (focusables(tr)[place.at] ?? focusables(tr)[0])?.focus();
   }
 }

@@ -5,8 +5,30 @@ import { fill, h, uid } from "../dom.js";
 /** `list`: { id, label, content() → node or nodes }, made when first seen. `chosen`: the id to begin with. `onchoose(id)`. */
 export function tabs(list, { label, chosen = list[0].id, onchoose } = {}) {
   const prefix = uid("tabs");
-  const panels = new Map(list.map((each) => [each.id, h("div.tab-panel", { role: "tabpanel", id: `${prefix}-${each.id}-panel`, "aria-labelledby": `${prefix}-${each.id}`, hidden: true })]));
-  const buttons = list.map((each) => h("button.tab", { type: "button", role: "tab", id: `${prefix}-${each.id}`, "aria-controls": `${prefix}-${each.id}-panel`, onclick: () => choose(each.id) }, each.label));
+  const panels = new Map(
+    list.map((each) => [
+      each.id,
+      h("div.tab-panel", {
+        role: "tabpanel",
+        id: `${prefix}-${each.id}-panel`,
+        "aria-labelledby": `${prefix}-${each.id}`,
+        hidden: true,
+      }),
+    ]),
+  );
+  const buttons = list.map((each) =>
+    h(
+      "button.tab",
+      {
+        type: "button",
+        role: "tab",
+        id: `${prefix}-${each.id}`,
+        "aria-controls": `${prefix}-${each.id}-panel`,
+        onclick: () => choose(each.id),
+      },
+      each.label,
+    ),
+  );
 
   function choose(id, tell = true) {
     list.forEach((each, at) => {
@@ -23,7 +45,12 @@ export function tabs(list, { label, chosen = list[0].id, onchoose } = {}) {
   const bar = h("div.tab-bar", { role: "tablist", "aria-label": label }, buttons);
   bar.addEventListener("keydown", (event) => {
     const now = buttons.indexOf(document.activeElement);
-    const to = { ArrowRight: (now + 1) % list.length, ArrowLeft: (now - 1 + list.length) % list.length, Home: 0, End: list.length - 1 }[event.key];
+    const to = {
+      ArrowRight: (now + 1) % list.length,
+      ArrowLeft: (now - 1 + list.length) % list.length,
+      Home: 0,
+      End: list.length - 1,
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     buttons[to].focus();

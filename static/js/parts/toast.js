@@ -25,7 +25,9 @@ export function toast(text, { kind = "ok", action = null } = {}) {
     };
     note.append(h("button.quiet", { type: "button", onclick: run }, action.label));
   }
-  note.append(h("button.quiet.square", { type: "button", "aria-label": "Close this note", onclick: close }, icon("cross")));
+  note.append(
+    h("button.quiet.square", { type: "button", "aria-label": "Close this note", onclick: close }, icon("cross")),
+  );
   for (const type of ["pointerenter", "focusin"]) note.addEventListener(type, () => clearTimeout(timer));
   for (const type of ["pointerleave", "focusout"]) note.addEventListener(type, later);
   show(note);
@@ -39,11 +41,11 @@ function show(note) {
   place ??= h("div.toasts", { popover: "manual", role: "region", "aria-label": "Notes" });
   if (place.parentElement !== topmost()) {
     topmost().append(place);
-    place.parentElement.addEventListener("leaving", () => {
-      if (!place.isConnected) return;
+    const back = () => {
       document.body.append(place);
       if (place.childElementCount) place.showPopover();
-    });
+    };
+    if (place.parentElement !== document.body) place.parentElement.addEventListener("leaving", back, { once: true });
   }
   place.append(note);
   if (place.matches(":popover-open")) place.hidePopover();

@@ -5,18 +5,17 @@ import { bytes, duration, number } from "../format.js";
 import { busy } from "../parts/dialog.js";
 import { loading } from "../parts/faces.js";
 import { checkFields } from "../parts/field.js";
-import { OPERATIONS } from "../snippets.js";
 import { call } from "./call.js";
 import { codeFold, rawFold } from "./folds.js";
 import { modelPicker } from "./model-picker.js";
 import { trouble } from "./trouble.js";
 
 /**
- * `operation` as in snippets.js; `context` { models, model, onmodel, base } as the playground gives it;
+ * `operation` as in snippets.js, with its `path`; `context` { models, model, onmodel, base } as the playground gives it;
  * `fields`; `body(model)` the members; `file()` what goes with them; `submit` the words on the button; `idle` what will be
  * seen here; `render(answer)` nodes; `again(error, body)` another body to try when the first was refused, or nothing.
  */
-export function callPanel({ operation, context, fields, body, file = () => null, fileName = "", submit, idle, render, again = () => null }) {
+export function callPanel({ operation, path, context, fields, body, file = () => null, fileName = "", submit, idle, render, again = () => null }) {
   let running = null;
   const picker = modelPicker({ models: context.models, value: context.model, onchange: (model) => (context.onmodel(model.id), code.redraw()) });
   const go = h("button.primary", { type: "submit" }, submit);
@@ -51,7 +50,7 @@ export function callPanel({ operation, context, fields, body, file = () => null,
     progress.value = 0;
     const sentPart = (part) => (part === null ? progress.removeAttribute("value") : (progress.value = part));
     try {
-      const answer = await call(OPERATIONS[operation].path, members, { file: attached, signal, onprogress: sentPart, exchanged: (made) => (exchange = made) });
+      const answer = await call(path, members, { file: attached, signal, onprogress: sentPart, exchanged: (made) => (exchange = made) });
       fill(result, render(answer), told(answer));
       announce("The answer is here.");
     } catch (error) {

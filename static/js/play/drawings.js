@@ -6,7 +6,7 @@ const STRIP = 96;
 /** A bar that is filled from 0 to 1. */
 export function bar(part) {
   const width = Math.max(0, Math.min(1, part)) * 100;
-  return drawing("bar", [["rect", { class: "bar-track", width: "100%", height: "100%", rx: 4 }], ["rect", { class: "bar-fill", width: `${width}%`, height: "100%", rx: 4 }]]);
+  return drawing("gauge", [["rect", { class: "bar-track", width: "100%", height: "100%", rx: 4 }], ["rect", { class: "bar-fill", width: `${width}%`, height: "100%", rx: 4 }]]);
 }
 
 /** The first values of a vector, up and down. */

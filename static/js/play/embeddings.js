@@ -15,6 +15,7 @@ export function panel(context) {
   const dimensions = field({ label: "Dimensions", type: "number", step: "1", min: "1", hint: "Blank: as many as the model makes." });
   return callPanel({
     operation: "embeddings",
+    path: "/v1/embeddings",
     context,
     fields: [first, second, dimensions],
     submit: "Embed",
@@ -52,7 +53,7 @@ function vectorFace(vector, title) {
 
 const dot = (a, b) => a.reduce((sum, each, at) => sum + each * b[at], 0);
 
-export function cosine(a, b) {
+function cosine(a, b) {
   const size = Math.sqrt(dot(a, a) * dot(b, b));
   return size ? dot(a, b) / size : 0;
 }

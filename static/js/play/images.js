@@ -20,6 +20,7 @@ export function panel(context) {
   const many = field({ label: "How many", type: "number", step: "1", min: "1", max: "10", value: 1 });
   return callPanel({
     operation: "images",
+    path: "/v1/images/generations",
     context,
     fields: [prompt, h("div.fields", size, many)],
     submit: "Draw",

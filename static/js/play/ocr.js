@@ -19,6 +19,7 @@ export function panel(context) {
   });
   const made = callPanel({
     operation: "ocr",
+    path: "/v1/ocr",
     context,
     fields: [file],
     file: () => file.value,

@@ -76,8 +76,12 @@ export function playground(root, params, app) {
         kept.tell();
       },
     };
-    if (!kept.made.has(kind.id)) kept.made.set(kind.id, fetchPart(kind.load).then((module) => module.panel(context)));
-    load(slot, () => kept.made.get(kind.id), (made) => made.element, { label: kind.label });
+    const make = async () => (await fetchPart(kind.load)).panel(context);
+    const fetched = () => {
+      if (!kept.made.has(kind.id)) kept.made.set(kind.id, make());
+      return kept.made.get(kind.id);
+    };
+    load(slot, fetched, (made) => made.element, { label: kind.label }).then((isThere) => isThere || kept.made.delete(kind.id));
     return slot;
   }
 

@@ -52,10 +52,10 @@ export class Exchange {
   }
 }
 
-export const pretty = (value) => JSON.stringify(shortened(value), null, 2);
+const pretty = (value) => JSON.stringify(shortened(value), null, 2);
 
 /** A copy in which what nobody reads is short: base64, and long lists of numbers. */
-export function shortened(value) {
+function shortened(value) {
   if (typeof value === "string") return isPacked(value) ? `${value.slice(0, 60)}… (${value.length} characters)` : value;
   if (Array.isArray(value)) {
     if (value.length > MANY_NUMBERS && value.every((each) => typeof each === "number")) {

@@ -24,6 +24,7 @@ export function panel(context) {
   let asked = [];
   return callPanel({
     operation: "rerank",
+    path: "/v1/rerank",
     context,
     fields: [query, documents, top],
     submit: "Rank",

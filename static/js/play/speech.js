@@ -15,6 +15,7 @@ export function panel(context) {
   const speed = field({ label: "Speed", type: "number", step: "0.05", min: "0.25", max: "4", hint: "Blank: normal." });
   return callPanel({
     operation: "speech",
+    path: "/v1/audio/speech",
     context,
     fields: [text, voice, h("div.fields", format, speed)],
     submit: "Speak",

@@ -24,10 +24,17 @@ export function panel(context) {
     refuse: (given) => (given.size === 0 ? "This file is empty." : ""),
     preview: (url) => h("audio", { controls: true, src: url, "aria-label": "Your recording" }),
   });
-  const language = field({ label: "Language", placeholder: "en", autocapitalize: "off", hint: "Two letters. Blank: the model finds out.", check: (value) => value && !/^[a-z]{2,3}(-[A-Za-z]+)?$/.test(value) && "Two letters, such as en or de." });
+  const language = field({
+    label: "Language",
+    placeholder: "en",
+    autocapitalize: "off",
+    hint: "Two letters. Blank: the model finds out.",
+    check: (value) => value && !/^[a-z]{2,3}(-[A-Za-z]+)?$/.test(value) && "Two letters, such as en or de.",
+  });
   const format = field({ label: "Format", type: "select", options: FORMATS });
   return callPanel({
     operation: "transcription",
+    path: "/v1/audio/transcriptions",
     context,
     fields: [file, h("div.fields", language, format)],
     file: () => file.value,

@@ -86,7 +86,7 @@ function account() {
     face: [icon("user"), h("span", app.user.username)],
     items: [
       { label: "Change password", image: "lock", run: () => changePassword() },
-      app.user.role === "admin" && { label: "Administration", image: "settings", run: () => location.assign("/admin.html") },
+      ...(app.user.role === "admin" ? [{ label: "Administration", image: "settings", run: () => location.assign("/admin.html") }] : []),
       null,
       { label: "Sign out", image: "leave", run: () => leave() },
       { label: "Sign out everywhere", image: "leave", run: () => leave({ everywhere: true }) },

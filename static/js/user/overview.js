@@ -16,7 +16,7 @@ const MANY = 12;
 
 export function screen(root, params, app) {
   const key = h("div");
-  const models = h("div");
+  const models = h("div.stack-small");
   const usage = h("div");
   root.append(
     pageHead({ title: `Hello, ${app.user.username}`, lead: "Your API key, the models it opens, and where to try them." }),

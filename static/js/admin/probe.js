@@ -1,6 +1,9 @@
-/** Testing providers, and how the last test of each went: remembered in this browser, since it is about here and now. */
+/**
+ * Asking providers about themselves: whether they work, what they list. How the last test of each went is remembered in
+ * this browser, since it is about here and now.
+ */
 
-import { at, post } from "../api.js";
+import { at, get, post } from "../api.js";
 import { h } from "../dom.js";
 import { duration } from "../format.js";
 import { status, when } from "../parts/marks.js";
@@ -35,6 +38,9 @@ export async function testProvider(id) {
   return all()[id];
 }
 
+/** What a provider says it serves, { id, name } each. */
+export const fetchListed = async (id) => (await get(at("/api/admin/providers", id, "models"), { quiet: true })).models;
+
 /** A finding in icon, word and time. A bad one can be asked why: `explain()`. */
 export function findingMark(finding, explain) {
   if (!finding) return h("span.quiet-text.nowrap.is-none", "not tested");
@@ -43,7 +49,11 @@ export function findingMark(finding, explain) {
     { title: finding.message },
     finding.ok
       ? status("ok", `works, ${duration(finding.latencyMs)}`)
-      : h("button.linkish", { type: "button", "aria-haspopup": "dialog", onclick: explain }, status("bad", finding.status ? `fails (${finding.status})` : "fails", "Why?")),
+      : h(
+          "button.linkish",
+          { type: "button", "aria-haspopup": "dialog", onclick: explain },
+          status("bad", finding.status ? `fails (${finding.status})` : "fails", "Why?"),
+        ),
     h("span", when(finding.time)),
   );
 }
