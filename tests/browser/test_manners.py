@@ -145,6 +145,7 @@ def test_tabs_are_walked_with_arrows(page: Page) -> None:
 
 def test_a_new_screen_takes_the_focus_to_its_heading_and_says_its_name(page: Page) -> None:
     page.goto("/admin.html#/providers")
+    expect(page.get_by_role("heading", level=1, name="Providers")).to_be_visible()
     page.get_by_role("link", name="Users").press("Enter")
     expect(page.get_by_role("heading", level=1, name="Users")).to_be_focused()
     expect(page).to_have_title(re.compile("Users"))

@@ -82,7 +82,7 @@ def test_an_answer_can_be_had_again_and_a_question_be_mended(chat: Page, upstrea
     chat.get_by_role("button", name="Answer again").click()
     expect(answer(chat)).to_contain_text("Second try")
     expect(answer(chat)).to_have_count(1)
-    chat.get_by_role("button", name="Edit and send again").click()
+    chat.get_by_role("button", name=re.compile("^Edit")).click()
     expect(chat.get_by_role("textbox", name="Message")).to_have_value("Hm?")
     say(chat, "Better asked.")
     expect(answer(chat)).to_contain_text("Third try")

@@ -69,6 +69,7 @@ class Clone:
         found = proxy.wait_output(lambda text: re.search(r"http://127\.0\.0\.1:(\d+)", text), "an address", START_S)
         proxy.port = int(found.group(1))
         proxy.client = Client(proxy.port)
+        assert proxy.is_healthy()
         return proxy
 
     def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:

@@ -1,0 +1,173 @@
+"""One caller's socket, driven by a real server in this process with a service that answers what it is told.
+
+What cannot be seen from outside is looked at here: how much of a caller's bytes is kept, and that nothing is begun for
+a caller who has left.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ipin_proxy.web.connection import AHEAD_BYTES
+from ipin_proxy.web.request import Request
+from ipin_proxy.web.response import Response
+from ipin_proxy.web.server import Limits, Server
+from ipin_proxy.web.task import THREAD, Steps
+
+PATIENCE_S = 10.0
+RESET = struct.pack("ii", 1, 0)
+GET = b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+class Service:
+    """Answers every request with its path, at once or in a thread; `gate` holds the threads back while it is closed."""
+
+    def __init__(self) -> None:
+        self.in_thread = True
+        self.handled: list[str] = []
+        self.padding = ""
+        self.most_ahead = 0  # bytes of further requests that were kept while one was answered
+        self.errors: list[BaseException] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.arrived = threading.Semaphore(0)
+
+    def screen(self, request: Request) -> Response | None:
+        return None
+
+    def handle(self, request: Request) -> Steps:
+        self.handled.append(request.path)
+        self.most_ahead = max(self.most_ahead, len(request.connection.inbuf))
+        self.arrived.release()
+        if self.in_thread:
+            yield THREAD
+            self.gate.wait(PATIENCE_S)
+        return Response.text(request.path + self.padding)
+
+    def refuse(self, error: Exception, request: Request | None) -> Response:
+        return Response.text(str(error), status=400)
+
+    def failed(self, error: BaseException) -> None:
+        self.errors.append(error)
+
+
+class Door:
+    """A server that listens, and callers of it."""
+
+    def __init__(self) -> None:
+        self.service = Service()
+        self.server = Server(("127.0.0.1", 0), self.service, Limits())
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        self.callers: list[socket.socket] = []
+
+    def call(self, data: bytes = b"") -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", self.server.port), PATIENCE_S)
+        self.callers.append(sock)
+        sock.sendall(data)
+        return sock
+
+    def wait(self, ready: Callable[[], bool], what: str) -> None:
+        """Until the loop's thread finds that it is so."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            found: list[bool] = []
+            looked = threading.Event()
+            self.server.loop.call(lambda found=found, looked=looked: (found.append(ready()), looked.set()))
+            assert looked.wait(PATIENCE_S)
+            if found[0]:
+                return
+            assert time.monotonic() < deadline, f"waited for {what}"
+
+    def close(self) -> None:
+        self.service.gate.set()
+        self.server.shut_down(0)
+        self.thread.join(PATIENCE_S)
+        for sock in self.callers:
+            sock.close()
+        assert not self.thread.is_alive()
+        assert self.service.errors == []
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    door = Door()
+    yield door
+    door.close()
+
+
+def answers(sock: socket.socket, count: int) -> list[bytes]:
+    """The bodies of so many answers; each is the path that was asked for."""
+    data = b""
+    while data.count(b"\r\n\r\n") < count or not data.endswith(b"/%d" % (count - 1)):
+        piece = sock.recv(65536)
+        assert piece, data[-200:]
+        data += piece
+    return [part.split(b"HTTP/1.1")[0] for part in data.split(b"\r\n\r\n")[1:]]
+
+
+def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
+    sock = door.call(b"".join(GET % number for number in range(300)))
+    assert answers(sock, 300) == [b"/%d" % number for number in range(300)]
+
+
+@pytest.mark.xfail(strict=True, reason="with every answer another 64 KB are read and kept")
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_who_sends_ahead_is_slowed_down_and_not_remembered(door: Door, in_thread: bool) -> None:
+    """It reads every answer and never stops sending: what is kept of it must not grow."""
+    door.service.in_thread = in_thread
+    sock = door.call()
+    data = b"".join(GET % number for number in range(20_000))
+    view, read = memoryview(data), 0
+    sock.setblocking(False)
+    deadline = time.monotonic() + PATIENCE_S
+    while len(door.service.handled) < 200:
+        assert time.monotonic() < deadline
+        readable, writable, _ = select.select([sock], [sock] if view else [], [], PATIENCE_S)
+        if readable:
+            read += len(sock.recv(65536))
+        if writable:
+            view = view[sock.send(view) :]
+    assert read and door.service.most_ahead <= 3 * AHEAD_BYTES
+
+
+@pytest.mark.xfail(strict=True, reason="every request that was sent ahead is answered, to nobody")
+def test_nothing_is_begun_for_a_caller_whose_connection_broke(door: Door) -> None:
+    door.service.gate.clear()
+    sock = door.call(b"".join(GET % number for number in range(1000)))
+    assert door.service.arrived.acquire(timeout=PATIENCE_S)
+    door.wait(lambda: any(len(each.inbuf) > 20_000 for each in door.server.connections), "the requests behind it")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    sock.close()
+    door.wait(lambda: any(each.peer_done for each in door.server.connections), "the reset")
+    door.service.gate.set()
+    door.wait(lambda: not door.server.connections, "the end of the connection")
+    assert len(door.service.handled) <= 2
+
+
+def test_a_caller_who_has_sent_all_it_wants_is_still_answered(door: Door) -> None:
+    """It closes its side behind its requests, as simple programs do."""
+    sock = door.call(b"".join(GET % number for number in range(20)))
+    sock.shutdown(socket.SHUT_WR)
+    assert answers(sock, 20) == [b"/%d" % number for number in range(20)]
+    assert sock.recv(1) == b""
+    door.wait(lambda: not door.server.connections, "the end of the connection")
+
+
+def test_a_caller_who_never_reads_is_served_no_further(door: Door) -> None:
+    door.service.padding = "x" * 200_000
+    sock = door.call(b"".join(GET % number for number in range(1000)))
+    door.wait(lambda: any(each.out for each in door.server.connections), "a socket that takes no more")
+    served = len(door.service.handled)
+    assert served < 500
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    sock.close()
+    door.wait(lambda: not door.server.connections, "the end of the connection")
+    assert len(door.service.handled) <= served + 1
