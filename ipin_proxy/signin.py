@@ -47,7 +47,7 @@ SCRYPT_HASH = re.compile(r"scrypt\$([0-9]{1,9})\$([0-9]{1,3})\$([0-9]{1,2})\$([0
 HASHINGS = 4  # at once: they take memory and whole cores
 
 FREE_BY_NAME, FREE_BY_ADDRESS = 5, 20  # wrong sign-ins without a wait; many people may share an address
-LONGEST_WAIT_S = 60.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 4.0, 60.0  # the first is longer than a busy machine needs for a few hashes
 FORGOTTEN_AFTER_S = 15 * 60.0
 MOST_REMEMBERED = 10_000
 LONGEST_NAME = 256
@@ -183,7 +183,7 @@ class Attempts:
         entry.count += 1
         entry.at = now
         over = min(entry.count - free, 10)
-        entry.until = now + min(LONGEST_WAIT_S, 2.0**over) if over >= 0 else now
+        entry.until = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**over) if over >= 0 else now
 
 
 def block_of(address: str) -> str:

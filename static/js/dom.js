@@ -13,7 +13,7 @@ let ids = 0;
 export function h(tag, properties, ...children) {
   const [name, ...classes] = tag.split(".");
   const element = document.createElement(name);
-  element.classList.add(...classes);
+  if (classes.length) element.classList.add(...classes);
   const isProperties = properties?.constructor === Object;
   element.append(...nodes(isProperties ? children : [properties, ...children]));
   // After the children: the value of a select is one of its options.
