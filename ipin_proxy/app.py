@@ -102,6 +102,7 @@ class App:
             return
         bill.settled = True
         self.log.info("call", **entry_of(bill))
+        bill.error = None  # its traceback holds the call and its body, and the bill is held by both
 
 
 def entry_of(bill: Bill) -> dict[str, Any]:

@@ -108,17 +108,20 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
         try:
             answer = yield from ask(app, call, bill, deployment)
         except ProxyError as error:
-            failure = error
             note_attempt(bill, started_at, error)
             if not is_the_deployments_fault(error):
                 raise
+            failure = error
             app.cooldowns.failed(deployment)
         else:
             note_attempt(bill, started_at, None)
             app.cooldowns.answered(deployment)
             return answer
     assert failure is not None
-    raise failure
+    try:
+        raise failure
+    finally:
+        failure = None  # it would hold itself through its traceback, and with it the body of the call
 
 
 def deployments_of(app: App, call: Call) -> list[Deployment]:

@@ -112,6 +112,7 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
+            self.inbuf = bytearray()  # nobody is left to be answered
             self.on_hang_up()
             return
         if not data:
@@ -326,6 +327,7 @@ class Connection:
                 sent = 0
             except OSError:
                 self.peer_done = True
+                self.inbuf = bytearray()
                 return
             if sent == sum(map(len, views)):
                 return
@@ -349,6 +351,8 @@ class Connection:
             return
         self.enter(IDLE)
         if self.inbuf:
+            if len(self.inbuf) > AHEAD_BYTES:
+                self.want(self.interest & ~EVENT_READ)
             self.loop.call(self.resume)  # not from here: a thousand pipelined requests must not be a thousand deep
         elif self.interest != EVENT_READ:
             self.want(EVENT_READ)
@@ -357,13 +361,14 @@ class Connection:
         """Pipelined bytes are waiting."""
         if self.state != IDLE:
             return
-        if not self.peer_done:
-            self.want(EVENT_READ)
         data, self.inbuf = self.inbuf, bytearray()
         if data:
             self.take(data)
-        if self.peer_done and self.state in (IDLE, HEAD, BODY):
-            self.on_hang_up()
+        if self.peer_done:
+            if self.state in (IDLE, HEAD, BODY):
+                self.on_hang_up()
+        elif len(self.inbuf) <= AHEAD_BYTES:
+            self.want(self.interest | EVENT_READ)
 
     # -- writing what is left -------------------------------------------------------------------------------------
 

@@ -75,7 +75,6 @@ def test_an_answered_call_leaves_nothing(app: App, uncollected: None) -> None:
     assert (status, body()) == (200, None)
 
 
-@pytest.mark.xfail(strict=True, reason="the error holds the call, and the call the error")
 @pytest.mark.parametrize(
     ("path", "model", "expected"),
     [
