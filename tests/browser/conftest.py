@@ -1,7 +1,6 @@
 """The browser, one server for each module, and windows on it that are watched.
 
-`page` is a window of the signed-in administrator, `stranger` one of nobody, `visit` opens further ones. The administrator
-signs in through the page, once for each module. Without Playwright, Chromium or axe-core the tests are skipped: `make browser`.
+`page` is a window of the signed-in administrator, `stranger` one of nobody, `visit` opens further ones. Without Playwright, Chromium or axe-core the tests are skipped: `make browser`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from support import build
 from support.proxy import PASSWORD, Proxy
 from support.upstream import Script, Seen, Upstream, answer
 
-from .window import AXE, Watch, sign_in
+from .window import AXE, PATIENCE_MS, Watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,7 +30,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 4_000
 MODELS = [
     build.model(build.PUBLIC_MODEL, name="Public chat"),
     build.model("org/blind", name="Blind chat", supportsImageUpload=False),
@@ -85,41 +83,32 @@ def provider_lists(seen: Seen) -> Script | None:
 
 
 @pytest.fixture(scope="module")
-def session(chromium: Browser, running: Proxy) -> Any:
+def session(running: Proxy) -> Any:
     """What a browser keeps once the administrator has signed in."""
-    context = chromium.new_context(base_url=running.base_url)
-    page = context.new_page()
-    sign_in(page)
-    page.wait_for_url("**/admin.html*")
-    state = context.storage_state()
-    context.close()
-    return state
+    return state_of(running, "admin")
 
 
 @pytest.fixture
 def session_of(proxy: Proxy) -> Callable[..., Any]:
     """`session_of("ann")`: what a browser keeps once that user has signed in."""
+    return lambda username: state_of(proxy, username)
 
-    def session_of(username: str, password: str = PASSWORD) -> Any:
-        reply = proxy.post("/api/user/login", {"username": username, "password": password})
-        assert reply.status == 200, reply.body
-        cookie = {"name": "ipin_session", "value": reply.json["token"], "domain": "127.0.0.1", "path": "/"}
-        return {"cookies": [{**cookie, "httpOnly": True, "sameSite": "Strict"}], "origins": []}
 
-    return session_of
+def state_of(proxy: Proxy, username: str) -> Any:
+    reply = proxy.post("/api/user/login", {"username": username, "password": PASSWORD})
+    assert reply.status == 200, reply.body
+    cookie = {"name": "ipin_session", "value": reply.json["token"], "domain": "127.0.0.1", "path": "/"}
+    return {"cookies": [{**cookie, "httpOnly": True, "sameSite": "Strict"}], "origins": []}
 
 
 @pytest.fixture
 def visit(chromium: Browser, proxy: Proxy) -> Iterator[Visit]:
-    """`visit(session, color_scheme="dark")`: a window, watched; with the options of Playwright's contexts."""
+    """`visit(session, color_scheme="dark")`: a window of its own, watched; with the options of Playwright's contexts."""
     watches: list[Watch] = []
 
     def visit(state: Any = None, **options: Any) -> Page:
-        given = {"base_url": proxy.base_url, "reduced_motion": "reduce", "locale": "en-GB", **options}
-        context = chromium.new_context(storage_state=state, **given)
-        context.set_default_timeout(PATIENCE_MS)
-        watches.append(Watch(context, proxy.base_url))
-        return context.new_page()
+        watches.append(Watch(chromium, proxy.base_url, state, **options))
+        return watches[-1].context.new_page()
 
     visit.watches = watches  # type: ignore[attr-defined]
     yield visit
@@ -127,6 +116,30 @@ def visit(chromium: Browser, proxy: Proxy) -> Iterator[Visit]:
     for watch in watches:
         watch.context.close()
     assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def shared_window(chromium: Browser, running: Proxy, session: Any) -> Iterator[Watch]:
+    """The window that `page` is: a browser takes four times as long for a fresh one as for a fresh page in it."""
+    watch = Watch(chromium, running.base_url, session)
+    watch.context.new_page()
+    yield watch
+    watch.context.close()
+
+
+@pytest.fixture
+def page(shared_window: Watch, visit: Any) -> Iterator[Page]:
+    """A window of the signed-in administrator, which remembers nothing of the tests before. What a test changes in
+    the window itself (its clock, its scripts, whether it is online) would stay: such a test takes `visit(session)`."""
+    page = shared_window.context.pages[0]
+    page.goto("/health")  # away from the page before, but not from its server and its storage
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    shared_window.forget()
+    visit.watches.append(shared_window)
+    yield page
+    visit.watches.remove(shared_window)
+    page.unroute_all()
+    assert shared_window.settle() == []
 
 
 @pytest.fixture
@@ -138,12 +151,6 @@ def expecting(visit: Any) -> Callable[[str], None]:
             watch.expect(pattern)
 
     return expecting
-
-
-@pytest.fixture
-def page(visit: Visit, session: Any) -> Page:
-    """A window of the signed-in administrator."""
-    return visit(session)
 
 
 @pytest.fixture

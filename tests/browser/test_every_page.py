@@ -14,19 +14,19 @@ from support import build
 from support.proxy import PASSWORD, Proxy
 from support.upstream import Upstream
 
-from .window import HOSTILE, Watch, axe, sticking_out
+from .window import HOSTILE, axe, sticking_out
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 # Colours do not change at once, even where motion is not wanted.
 REPAINTED = """
 () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
   .then(() => Promise.all(document.getAnimations().map((each) => each.finished)))
 """
-Windows = Callable[[str], "tuple[Page, Watch]"]
+Opened = Callable[[str], "Page"]
 LONG = "a-name-without-a-single-place-to-break-it-that-goes-on-and-on-and-on-and-on-and-on-and-on"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 667}
 VARIABLE = "A_RATHER_LONG_NAME_FOR_THE_KEY_OF_A_PROVIDER_KEY"
@@ -108,30 +108,19 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream,
     proxy.stop()
 
 
-@pytest.fixture(scope="module")
-def windows(chromium: Browser, running: Proxy, session: Any) -> Iterator[Windows]:
-    """`windows(path)`: a window with that page freshly loaded. It is used again, so that the browser's cache serves."""
-    opened: dict[bool, tuple[Page, Watch]] = {}
+@pytest.fixture
+def opened(page: Page, visit: Callable[[], Page]) -> Opened:
+    """`opened(path)`: a window with that page, freshly loaded."""
 
-    def windows(path: str) -> tuple[Page, Watch]:
-        is_stranger = path == "/"
-        if is_stranger not in opened:
-            state = None if is_stranger else session
-            context = chromium.new_context(base_url=running.base_url, storage_state=state, reduced_motion="reduce")
-            context.set_default_timeout(10_000)
-            opened[is_stranger] = context.new_page(), Watch(context, running.base_url)
-        page, watch = opened[is_stranger]
-        watch.complaints.clear()
-        page.emulate_media(color_scheme="light")
-        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
-        page.goto("about:blank")  # else another screen of the same page would be no new page
-        page.goto(path)
-        settled(page)
-        return page, watch
+    def opened(path: str) -> Page:
+        window = visit() if path == "/" else page
+        window.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        window.emulate_media(color_scheme="light")
+        window.goto(path)
+        settled(window)
+        return window
 
-    yield windows
-    for page, _ in opened.values():
-        page.context.close()
+    return opened
 
 
 def settled(page: Page) -> None:
@@ -155,20 +144,19 @@ def faults(page: Page) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("path", SCREENS)
-def test_a_screen_is_accessible_and_fits_in_both_themes_wide_and_narrow(
-    windows: Windows, proxy: Proxy, path: str
-) -> None:
-    page, watch = windows(path)
+def test_a_screen_is_accessible_and_fits_and_shows_names_as_text(opened: Opened, path: str) -> None:
+    page = opened(path)
+    if path in SHOWING_NAMES:
+        shown = page.get_by_role("main").get_by_text(HOSTILE)
+        assert shown.count() + page.locator("option", has_text=HOSTILE).count() > 0
+    assert page.locator("img[src=x], [onerror]").count() == 0
     assert faults(page) == {}
-    assert watch.settle() == []
 
 
 @pytest.mark.parametrize("name", DIALOGS)
-def test_a_dialog_is_accessible_and_fits_in_both_themes_wide_and_narrow(
-    windows: Windows, proxy: Proxy, name: str
-) -> None:
+def test_a_dialog_is_accessible_and_fits(opened: Opened, name: str) -> None:
     path, buttons = DIALOGS[name]
-    page, watch = windows(path)
+    page = opened(path)
     for button in buttons:
         page.get_by_role("button", name=re.compile(re.escape(button))).last.click()
     dialog = page.locator("dialog[open]")
@@ -179,19 +167,10 @@ def test_a_dialog_is_accessible_and_fits_in_both_themes_wide_and_narrow(
     assert dialog.evaluate("(dialog) => dialog.scrollWidth - dialog.clientWidth") <= 0
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    assert watch.settle() == []
-
-
-@pytest.mark.parametrize("path", SHOWING_NAMES)
-def test_hostile_names_are_text(windows: Windows, proxy: Proxy, path: str) -> None:
-    page, watch = windows(path)
-    shown = page.get_by_role("main").get_by_text(HOSTILE)
-    assert shown.count() + page.locator("option", has_text=HOSTILE).count() > 0
-    assert page.locator("img[src=x], [onerror]").count() == 0
-    assert watch.settle() == []
 
 
 def test_hostile_names_are_text_in_dialogs_and_notes_too(page: Page) -> None:
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     page.goto("/admin.html#/models")
     page.get_by_role("button", name="More for hostile-chat").click()
     page.get_by_role("menuitem", name="Edit").click()

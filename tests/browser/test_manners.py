@@ -192,7 +192,8 @@ def test_an_address_opens_what_it_names(page: Page) -> None:
 # A server that is gone, or slow.
 
 
-def test_a_dead_server_is_said_so_and_tried_again(page: Page, expecting: Callable[[str], None]) -> None:
+def test_a_dead_server_is_said_so_and_tried_again(visit: Visit, session: Any, expecting: Callable[[str], None]) -> None:
+    page = visit(session)
     expecting("ERR_INTERNET_DISCONNECTED")
     page.goto("/admin.html#/models")
     expect(page.get_by_role("table", name="Models")).to_be_visible()
@@ -224,7 +225,8 @@ def test_an_error_of_the_server_is_shown_with_a_way_to_try_again(page: Page, exp
     expect(page.get_by_role("row", name=re.compile("admin"))).to_be_visible()
 
 
-def test_a_slow_server_is_said_to_be_slow(page: Page, proxy: Proxy) -> None:
+def test_a_slow_server_is_said_to_be_slow(visit: Visit, session: Any) -> None:
+    page = visit(session)
     held: list[Route] = []
     page.clock.install()
     page.route("**/api/admin/users", lambda route: held.append(route))

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 from support.proxy import PASSWORD
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response, WebError
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
 POLICY = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'")
+PATIENCE_MS = 10_000
 SERIOUS = ("serious", "critical")
 
 # The names a hostile or careless person gives to things. Shown as text they are harmless.
@@ -49,9 +50,13 @@ STICKING_OUT = """
 
 
 class Watch:
-    """Watches all pages of a browser context, from its making on."""
+    """A new browser context on the server at `origin`, all of whose pages are watched. `state` is what it remembers of
+    an earlier one, `options` are those of Playwright's contexts."""
 
-    def __init__(self, context: BrowserContext, origin: str) -> None:
+    def __init__(self, browser: Browser, origin: str, state: Any = None, **options: Any) -> None:
+        given = {"base_url": origin, "reduced_motion": "reduce", "locale": "en-GB", **options}
+        context = browser.new_context(storage_state=state, **given)
+        context.set_default_timeout(PATIENCE_MS)
         self.complaints: list[str] = []
         self.origin = origin
         self._expected: list[re.Pattern[str]] = []
@@ -66,6 +71,11 @@ class Watch:
     def expect(self, pattern: str) -> None:
         """A complaint that this test brings about on purpose, such as the status of a refused request."""
         self._expected.append(re.compile(pattern))
+
+    def forget(self) -> None:
+        """Begin anew: the window is used by another test."""
+        self.complaints.clear()
+        self._expected.clear()
 
     def settle(self) -> list[str]:
         """What there is to complain about in the end."""
@@ -86,9 +96,10 @@ class Watch:
             self.complaints.append(f"a request to another host: {request.url}")
 
     def _response(self, response: Response) -> None:
-        if response.request.resource_type != "document":
+        headers = response.headers
+        if response.request.resource_type != "document" or not headers.get("content-type", "").startswith("text/html"):
             return
-        policy = response.headers.get("content-security-policy", "")
+        policy = headers.get("content-security-policy", "")
         missing = [each for each in POLICY if each not in policy]
         if missing or "unsafe" in policy:
             self.complaints.append(f"the policy of {response.url} is {policy!r}")

@@ -178,6 +178,10 @@ def test_who_leaves_while_we_connect_has_asked_nothing(start_proxy: Callable[...
             sock.settimeout(10)
         assert proxy.get("/health").status == 200  # whoever reads this request has read that the other caller left
         with context.wrap_socket(sock, server_side=True) as secure:
-            assert secure.recv(65536) == b""
+            try:
+                said = secure.recv(65536)
+            except ConnectionResetError:  # it closed with our session tickets unread
+                said = b""
+            assert said == b""
         (line,) = proxy.log_lines(lambda each: each["event"] == "call")
         assert line["status"] == 499
