@@ -101,7 +101,8 @@ class App:
         if bill.settled:
             return
         bill.settled = True
-        self.log.info("call", **entry_of(bill))
+        if self.log.hears("info"):
+            self.log.info("call", **entry_of(bill))
         bill.error = None  # its traceback holds the call and its body, and the bill is held by both
 
 

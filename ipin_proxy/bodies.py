@@ -19,10 +19,11 @@ PRIVATE = {"cache-control": "no-store"}
 def json_members(request: Request) -> members.Members:
     """A request's body, parsed. Raises UnsupportedMediaType, and BadRequest (`invalid_json`)."""
     # curl calls everything after -d a form; it can only be JSON if it begins like it.
-    is_form = request.content_type == FORM_TYPE and not request.body.lstrip().startswith(b"{")
-    if request.content_type not in JSON_TYPES or is_form:
+    media_type = request.content_type
+    is_form = media_type == FORM_TYPE and not request.body.lstrip().startswith(b"{")
+    if media_type not in JSON_TYPES or is_form:
         raise UnsupportedMediaType(
-            f"The body is '{request.content_type}'; this route takes a JSON object (content-type: application/json)."
+            f"The body is '{media_type}'; this route takes a JSON object (content-type: application/json)."
         )
     try:
         return members.parse(request.body)

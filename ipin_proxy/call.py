@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .records import Model, Provider, User, VirtualKey
 from .web.members import Members
@@ -21,7 +21,7 @@ NAME_CHARS = 200
 NANO = 1_000_000_000  # nano-dollars in a dollar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """A kind of AI call. `path` is behind `/v1`; `required` maps members to the code told when they are missing."""
 
@@ -109,7 +109,7 @@ class Call:
         return bool(self.member("encoding_format") == "base64")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Deployment:
     """A model served by a provider under a particular upstream name."""
 
@@ -140,8 +140,7 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One deployment that was tried, and how it ended (`status` 0: no answer)."""
 
     provider: str

@@ -35,6 +35,7 @@ class Catalog:
         self._by_upstream_name = {
             (model.provider_id, model.upstream_model or model.id): model for model in self.models.values()
         }
+        self.only: dict[tuple[str, str | None, str], list[Deployment]] = {}  # what relay has found out, for next time
         self._rows = {model.id: [first_row(model), *model.deployments] for model in self.models.values()}
 
     def _is_served(self, model: Model) -> bool:

@@ -57,6 +57,7 @@ class Dispatcher:
     def __init__(self, app: App) -> None:
         self._app = app
         self._router = Router(ROUTES)
+        self._in_steps = frozenset(route.handler for route in ROUTES if isgeneratorfunction(route.handler))
 
     def handle(self, request: Request) -> Steps:
         try:
@@ -64,7 +65,7 @@ class Dispatcher:
             route = visit.route
             if route is None:
                 response = self._without_route(visit)
-            elif isgeneratorfunction(route.handler):
+            elif route.handler in self._in_steps:
                 response = yield from route.handler(self._app, visit)
             else:
                 yield THREAD  # plain handlers may take their time
@@ -159,8 +160,8 @@ class Dispatcher:
 
     def _finished(self, request: Request | None, response: Response) -> Response:
         headers = response.headers
-        visit = visit_of(request)
         if "x-request-id" not in headers:
+            visit = visit_of(request)
             headers["x-request-id"] = visit.id if visit is not None else request_id(request)
         headers.setdefault("x-content-type-options", "nosniff")
         if request is not None:

@@ -168,6 +168,10 @@ class Log:
     def level(self, name: str) -> None:
         self._threshold = LEVELS[name]
 
+    def hears(self, level: str) -> bool:
+        """Whether a line at this level is written: for those who would have to gather it first."""
+        return self._threshold <= LEVELS[level]
+
     def debug(self, event: str, /, **fields: Any) -> None:
         if self._threshold <= 10:
             self._write("debug", event, fields)

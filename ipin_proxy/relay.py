@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, SPEECH, Attempt, Bill, Call, Deployment
 from .deployments import check_model, no_deployment
@@ -20,7 +19,7 @@ from .dialects import UpstreamDialect, upstream_dialect
 from .dialects.passage import Passage
 from .errors import ProxyError, UpstreamError, UpstreamRefused
 from .logs import Log
-from .records import resolve_secret
+from .records import Provider, resolve_secret
 from .upstream import Reply
 from .web.response import CallerGone, Pipe, Response, Stream
 from .web.task import THREAD, Next, Steps
@@ -39,8 +38,7 @@ EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, InterruptedError)
 STREAM_HEADERS = {"content-type": EVENT_STREAM, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A deployment that speaks: a whole `body`, or a `pipe` with its first output and the rest still to come."""
 
     deployment: Deployment
@@ -128,6 +126,9 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
     """Where this call may go. Raises Forbidden, ModelNotFound, BadRequest (wrong type of model), NotConfigured."""
     catalog, settings = app.catalog(), app.config.settings
     model = check_model(catalog, call)
+    which = (model.id, call.pin, call.operation.scope)
+    if which in catalog.only:
+        return catalog.only[which]
     default_s = settings.audio_timeout_s if call.operation.scope == "audio" else settings.request_timeout_s
     found = []
     for each, row in catalog.rows(model, call.pin):
@@ -143,7 +144,14 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
         found.append(Deployment(each, provider, upstream_model, secret, provider.timeout_seconds or default_s))
     if not found:
         raise no_deployment(model)
+    if len(found) == 1 and catalog.is_curated(model) and not reads_a_file(found[0].provider):
+        catalog.only[which] = found  # the same every time, as long as nobody changes anything
     return found
+
+
+def reads_a_file(provider: Provider) -> bool:
+    """Whether a provider's key is read anew for every call: whoever rotates such a file tells nobody."""
+    return (provider.api_key or "").startswith("file:")
 
 
 def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[Next, None, Answer]:
@@ -152,7 +160,7 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
     ask_usage, within_s = wants_usage(app, call, deployment), app.config.settings.keepalive_s
     reply = yield from app.upstreams.send(back.encode_request(call, deployment, ask_usage=ask_usage))
     try:
-        if ask_usage and reply.status == 400:
+        if ask_usage and reply.status in (400, 422):
             reply = yield from without_usage(app, call, deployment, reply)
         if not 200 <= reply.status < 300:
             raise back.decode_error(reply, (yield from reply.read_all()), deployment)

@@ -130,16 +130,16 @@ def serve(flags: argparse.Namespace, folder: Path) -> int:
         app.server = server
         secrets = firststart.prepare(store, found)  # only now: what is made once must also be told
         app.set_master()
+        handle_signals(app, server)  # before anybody can know that we are there
         print(banner(app, server.port, secrets), flush=True)
         warn_of_risks(app)
         stopped = threading.Event()
-        handle_signals(app, server)
         threading.Thread(target=keep_house, args=(app, stopped), name="housekeeping", daemon=True).start()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at in every collection
         server.serve_forever()
         stopped.set()
-        app.upstreams.close()
+        app.upstreams.connections.close()
         keep_last_used(app)
         log.info("stopped")
     finally:
@@ -244,7 +244,7 @@ def keep_house(app: App, stopped: threading.Event) -> None:
     connections to providers that have been idle for too long."""
     apply_password(app)
     while not stopped.wait(HOUSEKEEPING_S):
-        app.upstreams.drop_stale()
+        app.upstreams.connections.drop_stale()
         if app.store.check_for_edits():
             try_settings(app)
 

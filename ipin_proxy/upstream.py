@@ -1,52 +1,33 @@
-"""Talking to providers: connections kept for reuse, a request out, a `Reply` back, nothing waited for without a limit.
+"""Talking to providers: a request out, a `Reply` back, nothing waited for without a limit.
 
-`http.client` connects and speaks TLS. From then on the socket never blocks: what waits is a generator (`web/task.py`), so
-replies are read by the same lean head reader and body decoders as requests are. Every limit is a point in time, not a
+`connections.py` connects. The socket never blocks: what waits is a generator (`web/task.py`), so replies are read by the
+same lean head reader and body decoders as requests are. Every limit is a point in time, not a
 time per read: a provider that drips one byte a second is as late as a silent one. Redirects are not followed, ever,
 since the provider's key would go with them. Messages name the provider, never its host, address or key.
 """
 
 from __future__ import annotations
 
-import http.client
+import re
 import socket
-import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, NamedTuple
 
+from .connections import Connections, Origin, idle_seconds, is_closed, reason_of, waits_for
 from .errors import DO_NOT_RETRY, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from .web.framing import Body, FramingError, UntilCloseBody, reply_body
 from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
 from .web.inflate import inflated
-from .web.task import THREAD, Next, Wait
+from .web.task import CONNECTOR, Next, Wait
 
-if TYPE_CHECKING:
-    import ssl
-
-CONNECT_S = 10.0
 RECV_BYTES = 64 * 1024
 FILE_PIECE_BYTES = 256 * 1024
 REPLY_BYTES = 128 * 1024 * 1024  # a reply that is read whole; the largest real ones are images in base64
 INTERIM_REPLIES = 16  # 1xx heads before the real one
-# Idle connections are dropped before the other side does it: many Python servers close after 5 s, large ones after 60 s.
-IDLE_HTTP_S = 4.0
-IDLE_HTTPS_S = 45.0
-IDLE_PER_ORIGIN = 64
+INTERIM = re.compile(rb"HTTP/1\.[01] 1")
 FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a connection goes, and how far it is trusted. `scheme` is http, https or demo (in-process)."""
-
-    scheme: str
-    host: str
-    port: int
-    ca_file: str = ""
-    verify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +52,7 @@ class FileRange:
 Piece = bytes | bytearray | memoryview | FileRange
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(NamedTuple):
     """What we send: `path` with its query, headers without Host and Content-Length, and the body in pieces."""
 
     provider: str
@@ -88,20 +68,12 @@ class Outbound:
         return sum(map(len, self.body))
 
 
-@dataclass(slots=True)
-class Idle:
-    sock: socket.socket
-    until: float
-
-
 class Upstreams:
-    """The connections to all providers."""
+    """All providers, and the `connections` to them. `in_process` serves the schemes of those that live here."""
 
     def __init__(self, in_process: Mapping[str, Callable[[socket.socket], None]], clock: Callable[[], float]) -> None:
-        self._in_process = in_process
+        self.connections = Connections(in_process, clock)
         self.clock = clock
-        self._lock = threading.Lock()
-        self._idle: dict[Origin, list[Idle]] = {}
 
     def send(self, outbound: Outbound) -> Generator[Next, None, Reply]:
         """Send a request; done as soon as the head of the reply is in.
@@ -110,59 +82,42 @@ class Upstreams:
         """
         deadline = self.clock() + outbound.timeout_s
         try:
-            sock = self._take(outbound.origin)
+            sock = self.connections.take(outbound.origin)
             if sock is not None:
                 reply = yield from self._exchange(sock, outbound, deadline, is_new=False)
                 if reply is not None:
                     return reply
-            if outbound.origin.scheme not in self._in_process:
-                yield THREAD  # names, routes and handshakes take their time
-            sock = self._connect(outbound.origin, deadline)
-            if outbound.origin.scheme not in self._in_process:
-                yield from self._still_wanted(sock)
+            sock = yield from self._connect(outbound.origin, deadline)
             reply = yield from self._exchange(sock, outbound, deadline, is_new=True)
             assert reply is not None
             return reply
         except FAILURES as error:
             raise explained(error, outbound.provider) from error
 
-    def close(self) -> None:
-        with self._lock:
-            idle = [each for connections in self._idle.values() for each in connections]
-            self._idle.clear()
-        for each in idle:
-            each.sock.close()
-
-    def drop_stale(self) -> None:
-        """Close the idle connections whose time is up. `_take` alone would leave those of a past rush open for ever."""
-        now = self.clock()
-        stale: list[Idle] = []
-        with self._lock:
-            for origin, connections in list(self._idle.items()):
-                stale += [each for each in connections if each.until <= now]
-                self._idle[origin] = [each for each in connections if each.until > now]
-                if not self._idle[origin]:
-                    del self._idle[origin]
-        for each in stale:
-            each.sock.close()
-
-    def _still_wanted(self, sock: socket.socket) -> Generator[Next, None, None]:
-        """Connecting may have taken seconds in which the caller left: then nothing is sent, and nothing billed."""
+    def _connect(self, origin: Origin, deadline: float) -> Generator[Next, None, socket.socket]:
+        if origin.scheme in self.connections.in_process:
+            return self.connections.connect(origin, deadline)
+        yield CONNECTOR  # names, routes and handshakes take their time
+        sock = self.connections.connect(origin, deadline)
         try:
-            yield THREAD
+            yield CONNECTOR  # seconds in which the caller may have left: then nothing is sent, and nothing billed
         except BaseException:
             sock.close()
             raise
+        return sock
 
     def _exchange(
         self, sock: socket.socket, outbound: Outbound, deadline: float, *, is_new: bool
     ) -> Generator[Next, None, Reply | None]:
         """Send, and read the head of the reply. None: the connection had been closed over there while it was idle, and
         took nothing."""
+        heard, is_sent = b"", False
         try:
-            sock.setblocking(False)
             try:
-                yield from send_request(sock, outbound, deadline, self.clock)
+                heard = yield from send_request(sock, outbound, deadline, self.clock)
+                is_sent = True
+            except EarlyAnswer as early:
+                heard = early.heard
             except OSError as error:
                 if not is_closed(error):
                     raise
@@ -170,13 +125,16 @@ class Upstreams:
                 if not is_new and outbound.length < RECV_BYTES:
                     sock.close()
                     return None
-            return (yield from self._read_head(sock, outbound, deadline))
+            reply = yield from self._read_head(sock, outbound, deadline, heard)
+            reply.keep_alive = reply.keep_alive and is_sent
+            return reply
         except BaseException:
             sock.close()
             raise
 
-    def _read_head(self, sock: socket.socket, outbound: Outbound, deadline: float) -> Generator[Next, None, Reply]:
-        buffer = b""
+    def _read_head(
+        self, sock: socket.socket, outbound: Outbound, deadline: float, buffer: bytes
+    ) -> Generator[Next, None, Reply]:
         for _ in range(INTERIM_REPLIES):
             searched = 0
             if not buffer:
@@ -198,51 +156,6 @@ class Upstreams:
                 break
         raise HeadError("The reply is a protocol switch or an endless row of interim answers.")
 
-    # -- connections ----------------------------------------------------------------------------------------------
-
-    def _take(self, origin: Origin) -> socket.socket | None:
-        """The most recently used idle connection that is still open and holds no left-over bytes."""
-        while True:
-            with self._lock:
-                connections = self._idle.get(origin)
-                if not connections:
-                    return None
-                idle = connections.pop()
-            if idle.until > self.clock() and is_quiet(idle.sock):
-                return idle.sock
-            idle.sock.close()
-
-    def put_back(self, origin: Origin, sock: socket.socket, idle_s: float) -> None:
-        with self._lock:
-            connections = self._idle.setdefault(origin, [])
-            if len(connections) < IDLE_PER_ORIGIN:
-                connections.append(Idle(sock, self.clock() + idle_s))
-                return
-        sock.close()
-
-    def _connect(self, origin: Origin, deadline: float) -> socket.socket:
-        serve = self._in_process.get(origin.scheme)
-        if serve is not None:
-            ours, theirs = socket.socketpair()
-            threading.Thread(target=serve, args=(theirs,), name=origin.scheme, daemon=True).start()
-            return ours
-        timeout = max(0.001, min(CONNECT_S, deadline - self.clock()))
-        connection = (
-            http.client.HTTPSConnection(
-                origin.host, origin.port, timeout=timeout, context=tls_context(origin.ca_file, origin.verify)
-            )
-            if origin.scheme == "https"
-            else http.client.HTTPConnection(origin.host, origin.port, timeout=timeout)
-        )
-        try:
-            connection.connect()
-        except TimeoutError as error:
-            raise UpstreamTimeout("connecting took too long") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, such as a..b
-            raise UpstreamUnreachable(reason_of(error)) from error
-        sock: socket.socket = connection.sock
-        return sock
-
 
 @dataclass(slots=True)
 class Reply:
@@ -258,9 +171,6 @@ class Reply:
     deadline: float
     keep_alive: bool
     closed: bool = field(default=False)
-
-    def fileno(self) -> int:
-        return self.sock.fileno()
 
     @property
     def media_type(self) -> str:
@@ -342,9 +252,17 @@ class Reply:
         origin = self.outbound.origin
         whole = self.body.done and not self.body.rest and not self.unparsed
         if whole and self.keep_alive and not self.closed_to_end:
-            self.upstreams.put_back(origin, self.sock, idle_seconds(origin, self.headers))
+            self.upstreams.connections.put_back(origin, self.sock, idle_seconds(origin, self.headers))
         else:
             self.sock.close()
+
+
+class EarlyAnswer(Exception):
+    """The other side answers before it has the whole request, and takes no more of it. `heard`: what it said so far."""
+
+    def __init__(self, heard: bytes) -> None:
+        super().__init__()
+        self.heard = heard
 
 
 def explained(error: Exception, provider: str) -> UpstreamError:
@@ -362,7 +280,8 @@ def explained(error: Exception, provider: str) -> UpstreamError:
 
 def send_request(
     sock: socket.socket, outbound: Outbound, deadline: float, clock: Callable[[], float]
-) -> Generator[Next, None, None]:
+) -> Generator[Next, None, bytes]:
+    """Send head and body; what the other side has said meanwhile, which is nothing or interim. Raises EarlyAnswer."""
     origin, length = outbound.origin, outbound.length
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     if origin.port != (443 if origin.scheme == "https" else 80):
@@ -380,28 +299,48 @@ def send_request(
             headers=DO_NOT_RETRY,
         ) from None
     if length < RECV_BYTES:
-        yield from transmit(sock, head + b"".join(flat(outbound.body)), deadline, clock)
-        return
-    yield from transmit(sock, head, deadline, clock)
+        return (yield from transmit(sock, head + b"".join(flat(outbound.body)), deadline, clock))
+    heard = yield from transmit(sock, head, deadline, clock)
     for piece in flat(outbound.body):
-        yield from transmit(sock, piece, deadline, clock)
+        heard += yield from transmit(sock, piece, deadline, clock)
+    return heard
 
 
 def transmit(
     sock: socket.socket, data: bytes | bytearray | memoryview, deadline: float, clock: Callable[[], float]
-) -> Generator[Next, None, None]:
-    """Send all of it, waiting while the other side does not take it."""
+) -> Generator[Next, None, bytes]:
+    """Send all of it, waiting while the other side does not take it; listening too, because one who refuses a request
+    by its head may never take the rest. As `send_request`."""
     view = memoryview(data)
+    heard, listens = b"", True
     while view:
         try:
             view = view[sock.send(view) :]
+            continue
         except OSError as error:
             interest = waits_for(error, EVENT_WRITE)
             if not interest:
                 raise
-            if clock() >= deadline:
-                raise UpstreamTimeout("The request was not taken in time.") from None
-            yield Wait(sock, deadline, interest)
+        if clock() >= deadline:
+            raise UpstreamTimeout("The request was not taken in time.")
+        said = overhear(sock) if listens else None
+        if said is not None:
+            heard += said
+            if said and not INTERIM.match(heard):
+                raise EarlyAnswer(heard)
+            listens = False
+        yield Wait(sock, deadline, interest | EVENT_READ if listens else interest)
+    return heard
+
+
+def overhear(sock: socket.socket) -> bytes | None:
+    """What has come without waiting: None for nothing, b"" for the end of the connection."""
+    try:
+        return sock.recv(RECV_BYTES)
+    except OSError as error:
+        if waits_for(error, EVENT_READ):
+            return None
+        raise
 
 
 def receive(sock: socket.socket, deadline: float, clock: Callable[[], float]) -> Generator[Next, None, bytes]:
@@ -424,65 +363,3 @@ def flat(body: Sequence[Piece]) -> Iterator[bytes | bytearray | memoryview]:
             yield from piece.pieces()
         else:
             yield piece
-
-
-def is_quiet(sock: socket.socket) -> bool:
-    """True when an idle connection is open and nothing lies in it: left-over bytes would be the next caller's answer."""
-    try:
-        sock.recv(1)
-    except OSError as error:
-        return bool(waits_for(error, EVENT_READ))
-    return False
-
-
-def waits_for(error: OSError, otherwise: int) -> int:
-    """What a socket waits for that would have blocked: `otherwise`, unless TLS says differently (it may have to read
-    before it can write; its errors are known by name, since ssl is not imported where nobody speaks it). 0: no such error."""
-    if isinstance(error, BlockingIOError):
-        return otherwise
-    return {"SSLWantReadError": EVENT_READ, "SSLWantWriteError": EVENT_WRITE}.get(type(error).__name__, 0)
-
-
-def is_closed(error: OSError) -> bool:
-    """The other side takes nothing more (TLS says so in its own words)."""
-    return isinstance(error, (BrokenPipeError, ConnectionResetError)) or type(error).__name__ in (
-        "SSLEOFError",
-        "SSLZeroReturnError",
-    )
-
-
-def idle_seconds(origin: Origin, headers: Headers) -> float:
-    limit = IDLE_HTTPS_S if origin.scheme == "https" else IDLE_HTTP_S
-    for option in (headers.get("keep-alive") or "").split(","):
-        name, _, value = option.strip().partition("=")
-        if name.lower() == "timeout" and value.isascii() and value.isdigit():
-            return min(120.0, max(0.0, int(value[:6]) - 1.0))
-    return limit
-
-
-def reason_of(error: BaseException) -> str:
-    """A reason fit for callers: no host, no address."""
-    if isinstance(error, (socket.gaierror, UnicodeError)):
-        return "its name could not be resolved"
-    if isinstance(error, ConnectionRefusedError):
-        return "the connection was refused"
-    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
-        return "it closed the connection"
-    if type(error).__name__ == "SSLCertVerificationError":
-        return "its TLS certificate is not trusted (a private authority can be given as caFile)"
-    if type(error).__name__.startswith("SSL"):
-        return "TLS could not be agreed on"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return "the connection failed"
-
-
-@lru_cache(maxsize=64)
-def tls_context(ca_file: str, verify: bool) -> ssl.SSLContext:
-    import ssl
-
-    context: Any = ssl.create_default_context(cafile=ca_file or None)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context  # type: ignore[no-any-return]

@@ -13,7 +13,8 @@ import time
 from typing import Any
 
 from ..call import Call, Deployment
-from ..upstream import Origin, Outbound
+from ..connections import Origin
+from ..upstream import Outbound
 from ..web.framing import LAST_CHUNK, chunk
 from ..web.head import find_end, parse_request
 from ..web.sse import frame

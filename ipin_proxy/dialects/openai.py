@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 
 from .. import __version__
 from ..call import CHAT, COMPLETION, EMBEDDING, RESPONSE, Bill, Call, Deployment
+from ..connections import Origin
 from ..errors import DO_NOT_RETRY, ProxyError, UpstreamError, UpstreamRefused
 from ..meter import usage_of
 from ..records import SENSITIVE_NAME, Provider
-from ..upstream import FileRange, Origin, Outbound, Piece, Reply
+from ..upstream import FileRange, Outbound, Piece, Reply
 from ..web import members
 from ..web.response import Pipe
 from . import embeddings
@@ -84,7 +85,7 @@ class Upstream:
             return UpstreamError(f"Provider '{provider.id}' answered with {what}; its base URL may be wrong.")
         told = error_told(body, reply.media_type)
         headers = {name: value for name in RETRY_HEADERS if (value := reply.headers.get(name)) is not None}
-        headers.update((name, value) for name, value in reply.headers if name.startswith("x-ratelimit-"))
+        headers.update((name, value) for name, value in reply.headers.items() if name.startswith("x-ratelimit-"))
         message = clean_message(told.get("message"), deployment)
         return UpstreamRefused(
             message or f"Provider '{provider.id}' answered with status {reply.status} and no message.",
@@ -131,7 +132,11 @@ def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:
 def json_reply(body: bytes, deployment: Deployment) -> dict[str, Any]:
     """A reply's members; in a long one without the insides of very long strings, which are pictures."""
     try:
-        reply = members.parse(body).values if len(body) > members.HOLLOW_FROM else json.loads(body)
+        reply = (
+            members.parse(body).values
+            if len(body) > members.HOLLOW_FROM
+            else json.loads(str(body, "utf-8").removeprefix("\ufeff"))
+        )
     except (ValueError, RecursionError):
         reply = None
     if not isinstance(reply, dict):

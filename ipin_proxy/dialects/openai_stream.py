@@ -15,7 +15,7 @@ from typing import Any
 from ..call import CHAT, COMPLETION, RESPONSE, Bill, Call, Deployment
 from ..errors import ProxyError, Unavailable, UpstreamError, UpstreamTimeout
 from ..meter import usage_of
-from ..web.sse import FrameSplitter, comment, frame, parse_event
+from ..web.sse import FrameSplitter, FrameTooLong, comment, frame, parse_event
 
 Json = dict[str, Any]
 
@@ -56,7 +56,10 @@ class StreamTap:
         self._is_done = False
 
     def feed(self, data: bytes) -> bytes:
-        frames = self._splitter.feed(data)
+        try:
+            frames = self._splitter.feed(data)
+        except FrameTooLong as error:
+            raise UpstreamError(f"Provider '{self._deployment.provider.id}' sent an event without an end.") from error
         if not frames:
             return b""
         worth = self._worth_a_look.search

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .framing import Body, FramingError, LengthBody, chunk, request_body
 from .head import HeadError, find_end, parse_request, refuse_early
+from .loop import HANG_UP
 from .request import BadPath, Request
 from .response import CallerGone, Response, Stream, head_bytes
 from .streaming import Streaming
@@ -28,7 +29,8 @@ IDLE, HEAD, BODY, BUSY, WRITING, STREAMING, LINGERING, CLOSED = range(8)
 
 RECV_BYTES = 64 * 1024
 BODY_RECV_BYTES = 256 * 1024
-AHEAD_BYTES = 64 * 1024  # pipelined bytes we keep while a request is being answered
+AHEAD_BYTES = 256 * 1024  # pipelined bytes we keep while a request is being answered
+JOINED_BYTES = 16 * 1024  # copying so much costs less than a system call that gathers
 SPOOL_BYTES = 1024 * 1024  # uploads above this go to a temporary file
 LINGER_S = 2.0  # after a refusal we read on for a moment, or the reset would destroy the answer (RFC 9112 §9.6)
 LINGER_BYTES = 4 * 1024 * 1024
@@ -104,7 +106,10 @@ class Connection:
         if mask & EVENT_WRITE and self.out:
             self.flush()
         if mask & EVENT_READ and self.state != CLOSED:
-            self.on_readable()
+            if self.interest & EVENT_READ:
+                self.on_readable()
+            else:
+                self.on_hang_up()
 
     def on_readable(self) -> None:
         try:
@@ -120,14 +125,13 @@ class Connection:
             return
         if BUSY <= self.state <= STREAMING:
             self.inbuf += data
-            if len(self.inbuf) > AHEAD_BYTES:
-                self.want(self.interest & ~EVENT_READ)
+            self.hold_back()
             return
         self.take(data)
 
     def on_hang_up(self) -> None:
         """The caller closed its side. Between requests that is the end; during an AI call it cancels the call."""
-        self.want(self.interest & ~EVENT_READ)
+        self.want(self.interest & EVENT_WRITE)
         self.peer_done = True
         if self.state == BUSY:
             if self.task is not None:
@@ -188,6 +192,10 @@ class Connection:
         self.received = 0
         self.enter(BODY)
         if not body.done:
+            if isinstance(body, LengthBody) and len(rest) == body.length:  # nearly always: it came with its head
+                request.body = bytes(rest)
+                self.dispatch()
+                return
             if rest:
                 self.take_body(rest)
             if self.state != BODY or body.done:
@@ -318,21 +326,24 @@ class Connection:
 
     def send(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
         """Write without waiting; what does not fit is queued in `out`, in order."""
-        views = [memoryview(piece) for piece in pieces if len(piece)]
+        size = sum(map(len, pieces))
+        if len(pieces) > 1 and size <= JOINED_BYTES:
+            pieces = (b"".join(pieces),)
         sent = 0
         if not self.out:
             try:
-                sent = self.sock.sendmsg(views)
+                sent = self.sock.send(pieces[0]) if len(pieces) == 1 else self.sock.sendmsg(pieces)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
                 self.peer_done = True
                 self.inbuf = bytearray()
                 return
-            if sent == sum(map(len, views)):
+            if sent == size:
                 return
             self.heard_at = self.loop.now  # from here on the caller owes us a read
-        for view in views:
+        for piece in pieces:
+            view = memoryview(piece)
             if sent >= len(view):
                 sent -= len(view)
             else:
@@ -351,8 +362,7 @@ class Connection:
             return
         self.enter(IDLE)
         if self.inbuf:
-            if len(self.inbuf) > AHEAD_BYTES:
-                self.want(self.interest & ~EVENT_READ)
+            self.hold_back()
             self.loop.call(self.resume)  # not from here: a thousand pipelined requests must not be a thousand deep
         elif self.interest != EVENT_READ:
             self.want(EVENT_READ)
@@ -368,7 +378,12 @@ class Connection:
             if self.state in (IDLE, HEAD, BODY):
                 self.on_hang_up()
         elif len(self.inbuf) <= AHEAD_BYTES:
-            self.want(self.interest | EVENT_READ)
+            self.want(self.interest & ~HANG_UP | EVENT_READ)
+
+    def hold_back(self) -> None:
+        """Who sends this far ahead is not read on; that they leave is noticed all the same."""
+        if len(self.inbuf) > AHEAD_BYTES:
+            self.want(self.interest & ~EVENT_READ | HANG_UP)
 
     # -- writing what is left -------------------------------------------------------------------------------------
 

@@ -10,9 +10,7 @@ It never touches a socket and never decides what a path or a method means.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NoReturn, overload
+from typing import NamedTuple, NoReturn
 
 # Bytes. A request line carries at most a long query string; all of a request's fields together fit the largest cookie
 # jar and tracing metadata seen in practice. Replies get more room: content policies of gateways are long.
@@ -54,49 +52,27 @@ class HeadError(ValueError):
         self.status = status
 
 
-class Headers:
-    """The fields of a message in the order they came: lower-case names, values decoded as latin-1, repeats kept."""
+class Headers(dict[str, str]):
+    """The fields of a message: lower-case names, values decoded as latin-1. As a dict the first value of each name;
+    `pairs` holds all of them in the order they came."""
 
-    __slots__ = ("_first", "_pairs")
+    __slots__ = ("pairs",)
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
-        self._pairs = pairs
-        self._first = dict(reversed(pairs))  # of a repeated name the first value is written last, and stays
-
-    @overload
-    def get(self, name: str) -> str | None: ...
-    @overload
-    def get(self, name: str, default: str) -> str: ...
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value of a field. `name` is lower-case."""
-        return self._first.get(name, default)
+        super().__init__(pairs if len(pairs) < 2 else reversed(pairs))  # of a repeated name the first is written last
+        self.pairs = pairs
 
     def all(self, name: str) -> list[str]:
         """Every value of a field, in order. `name` is lower-case."""
-        if name not in self._first:
-            return []
-        return [value for each, value in self._pairs if each == name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._first
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._pairs)
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __repr__(self) -> str:
-        return f"Headers({self._pairs!r})"
+        return [value for each, value in self.pairs if each == name] if name in self else []
 
     @property
     def repeats(self) -> bool:
         """Whether some name came more than once."""
-        return len(self._first) != len(self._pairs)
+        return len(self) != len(self.pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """`target` is in origin form, or `*`; `minor` is the x of HTTP/1.x, 0 or 1."""
 
     method: str
@@ -110,8 +86,7 @@ class RequestHead:
         return _keeps_alive(self.minor, self.headers)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyHead:
+class ReplyHead(NamedTuple):
     """`is_sound` is false when the framing was ambiguous: read the body, then close the connection."""
 
     status: int
@@ -178,7 +153,7 @@ def parse_request(data: bytes) -> RequestHead:
     if len(data) - len(block) > MAX_LINE:  # cheap and nearly always false; the exact length is counted when it is not
         _explain_request_line(data.lstrip(b"\r\n").split(b"\r\n", 1)[0])
     headers = Headers(_pairs(block))
-    if len(headers) > MAX_FIELDS or len(block) > MAX_FIELD_BYTES:
+    if len(headers.pairs) > MAX_FIELDS or len(block) > MAX_FIELD_BYTES:
         _refuse_long_fields()
     head = RequestHead(method.decode("ascii"), target.decode("ascii"), 1 if minor == b"1" else 0, headers)
     _check_framing(head)
@@ -209,7 +184,7 @@ def parse_reply(data: bytes) -> ReplyHead:
         # RFC 9112 6.1: a client that receives it in an HTTP/1.0 message "MUST treat the message as if the framing is faulty".
         is_sound = "content-length" not in headers and minor != b"0"
         if "content-length" in headers:
-            headers = Headers([pair for pair in headers if pair[0] != "content-length"])
+            headers = Headers([pair for pair in headers.pairs if pair[0] != "content-length"])
     elif "content-length" in headers:
         headers = _with_one_length(headers)
     text = reason.decode("latin-1").strip(" \t") if reason else ""
@@ -218,12 +193,8 @@ def parse_reply(data: bytes) -> ReplyHead:
 
 def _pairs(block: bytes) -> list[tuple[str, str]]:
     """Field lines that were found to be well-formed, each ended by CRLF, as (name, value)."""
-    pairs = []
-    for line in block.decode("latin-1").split("\r\n"):
-        name, colon, value = line.partition(":")
-        if colon:  # the last piece is what follows the last CRLF: nothing
-            pairs.append((name.lower(), value.strip(" \t")))
-    return pairs
+    lines = block[:-2].decode("latin-1").split("\r\n") if block else ()
+    return [(name.lower(), value.strip(" \t")) for name, value in [line.split(":", 1) for line in lines]]
 
 
 def _keeps_alive(minor: int, headers: Headers) -> bool:
@@ -285,7 +256,7 @@ def _reduce_target(head: RequestHead) -> RequestHead:
         path = "*" if method == "OPTIONS" and not query else "/"
     # "the origin server MUST ignore the received Host header field (if any) and instead use the host information of the
     # request-target"
-    pairs = [pair for pair in head.headers if pair[0] != "host"]
+    pairs = [pair for pair in head.headers.pairs if pair[0] != "host"]
     return RequestHead(method, path + query, head.minor, Headers([("host", authority), *pairs]))
 
 
@@ -391,5 +362,5 @@ def _with_one_length(headers: Headers) -> Headers:
     length = lengths.pop()
     if lengths or not _LENGTH.fullmatch(length):
         raise HeadError("The reply's Content-Length is not one plain number, so its end is unknown.")
-    pairs = [pair for pair in headers if pair[0] != "content-length"]
+    pairs = [pair for pair in headers.pairs if pair[0] != "content-length"]
     return Headers([*pairs, ("content-length", length)])

@@ -19,13 +19,19 @@ from typing import Any, Protocol
 
 Callback = Callable[[int], None]
 
+HANG_UP = 4  # beside EVENT_READ and EVENT_WRITE: only that the other side has closed, whatever lies unread before it
+
 
 class HasFileno(Protocol):
     def fileno(self) -> int: ...
 
 
 class Poller(Protocol):
-    """Which descriptors are ready: `wait` answers (descriptor, EVENT_READ | EVENT_WRITE) pairs."""
+    """Which descriptors are ready: `wait` answers (descriptor, EVENT_READ | EVENT_WRITE) pairs; a hang-up is EVENT_READ.
+
+    `knows` holds the bits of interest it understands; others are not given to it."""
+
+    knows: int
 
     def add(self, fd: int, interest: int) -> None: ...
     def change(self, fd: int, interest: int) -> None: ...
@@ -39,11 +45,9 @@ class EpollPoller:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._bits = {
-            EVENT_READ: select.EPOLLIN,
-            EVENT_WRITE: select.EPOLLOUT,
-            EVENT_READ | EVENT_WRITE: select.EPOLLIN | select.EPOLLOUT,
-        }
+        self.knows = EVENT_READ | EVENT_WRITE | HANG_UP
+        bits = {EVENT_READ: select.EPOLLIN, EVENT_WRITE: select.EPOLLOUT, HANG_UP: select.EPOLLRDHUP}
+        self._bits = [sum(bit for each, bit in bits.items() if each & interest) for interest in range(self.knows + 1)]
         self.close = self._epoll.close
         self.remove = self._epoll.unregister
 
@@ -67,6 +71,7 @@ class PortablePoller:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        self.knows = EVENT_READ | EVENT_WRITE
         self.close = self._selector.close
 
     def add(self, fd: int, interest: int) -> None:
@@ -94,6 +99,7 @@ class Loop:
         self._tick_s = tick_s
         self._poller: Poller = EpollPoller() if hasattr(select, "epoll") else PortablePoller()
         self._callbacks: dict[int, Callback] = {}
+        self._parked: dict[int, HasFileno] = {}
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._asleep = False
         self._running = True
@@ -107,11 +113,17 @@ class Loop:
         fd = file.fileno()
         if fd in self._callbacks:
             raise ValueError(f"descriptor {fd} is waited for already")
-        self._poller.add(fd, interest)
+        parked = self._parked.pop(fd, None)
+        if parked is not None and (parked is not file or interest != EVENT_READ):
+            self._remove(fd)
+            parked = None
+        if parked is None:
+            self._poller.add(fd, interest)
         self._callbacks[fd] = callback
 
     def modify(self, file: HasFileno, interest: int, callback: Callback) -> None:
         """Change what is waited for. Nothing (0) means unregistered: a hang-up would be reported without end else."""
+        interest &= self._poller.knows
         if not interest:
             self.unregister(file)
         elif file.fileno() in self._callbacks:
@@ -124,6 +136,13 @@ class Loop:
         fd = file.fileno()
         if self._callbacks.pop(fd, None) is not None:
             self._poller.remove(fd)
+
+    def park(self, file: HasFileno) -> None:
+        """Stop waiting to read, for a moment: the next `register` of this very file costs no system call. It may be
+        closed at any time; something that comes before anybody waits for it again ends the parking."""
+        fd = file.fileno()
+        if self._callbacks.pop(fd, None) is not None:
+            self._parked[fd] = file
 
     def call(self, action: Callable[..., None], *args: Any) -> None:
         """Have `action` run on the loop's thread, soon. Safe from any thread and from signal handlers."""
@@ -147,11 +166,17 @@ class Loop:
             self._asleep = False
             self.now = now = time.monotonic()
             waited_for = [callbacks.get(fd) for fd, _ in events]
-            for (fd, mask), callback in zip(events, waited_for, strict=True):
+            for (fd, mask), callback in zip(events, waited_for):  # noqa: B905 - made of each other
+                if callback is None:
+                    if self._parked.pop(fd, None) is not None:
+                        self._remove(fd)
                 # An earlier callback of this round may have ended this one, and another may have its descriptor now.
-                if callback is not None and callbacks.get(fd) is callback:
-                    self._guard(callback, mask)
-            for _ in range(len(self._calls)):
+                elif callbacks.get(fd) is callback:
+                    try:
+                        callback(mask)
+                    except Exception as error:  # noqa: BLE001 - one callback must not end the others
+                        self._on_error(error)
+            for _ in range(len(self._calls)):  # not those that are added meanwhile
                 action, args = self._calls.popleft()
                 self._guard(action, *args)
             if now >= next_tick:
@@ -162,6 +187,11 @@ class Loop:
         self._poller.close()
         self._wake_out.close()
         self._wake_in.close()
+
+    def _remove(self, fd: int) -> None:
+        """Forget a parked descriptor. The system has forgotten it already if its file was closed."""
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            self._poller.remove(fd)
 
     def _guard(self, action: Callable[..., None], *args: Any) -> None:
         try:

@@ -104,10 +104,13 @@ class Members:
 
     def pieces(self, changes: Mapping[str, Any]) -> list[bytes | memoryview]:
         """As `with_values`, but as the pieces of it: views of the body, which is not copied, and what is new."""
+        edits = self._edits(changes) if changes else ()
+        if not edits and isinstance(self._body, bytes):
+            return [self._body]
         view = memoryview(self._body)
         pieces: list[bytes | memoryview] = []
         at = 0
-        for begin, end, new in self._edits(changes):
+        for begin, end, new in edits:
             if begin > at:
                 pieces.append(view[at:begin])
             if new:
@@ -198,7 +201,7 @@ def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, in
 
     The values are read by the json module at C speed; only this one level is ours.
     """
-    at = _skip(text, 0)
+    at = 0 if text.startswith("{") else _skip(text, 0)
     if text[at : at + 1] != "{":
         _refuse_kind(text[at : at + 1])
     names: dict[str, str] = {}
@@ -211,7 +214,10 @@ def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, in
             values[name], end = _scan(text, begin)
         except StopIteration as nothing:
             raise json.JSONDecodeError("Expecting value", text, nothing.value) from None
-        _note(name, names)
+        folded = name.casefold()
+        if folded in names or len(name) > MAX_NAME:
+            _refuse_name(name, names.get(folded))
+        names[folded] = name
         spans[name] = (at, begin, end)
         match = _COMMA.match(text, end)
         if match is not None:
@@ -221,8 +227,8 @@ def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, in
         if text[at : at + 1] != "}":
             raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
         more = False
-    at = _skip(text, at + 1)
-    if at != len(text):
+    at += 1
+    if at != len(text) and (at := _skip(text, at)) != len(text):
         raise json.JSONDecodeError("Extra data", text, at)
 
 
@@ -244,15 +250,10 @@ def _skip(text: str, at: int) -> int:
     return _BLANKS.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
 
 
-def _note(name: str, names: dict[str, str]) -> None:
-    """Refuse a name that some reader would take for one of the names before it."""
-    folded = name.casefold()
-    other = names.get(folded)
+def _refuse_name(name: str, other: str | None) -> NoReturn:
+    """A name is too long, or some reader would take it for one of the names before it."""
     if other is None:
-        if len(name) > MAX_NAME:
-            raise BodyError(f"A member of the JSON body has a name of more than {MAX_NAME} characters.")
-        names[folded] = name
-        return
+        raise BodyError(f"A member of the JSON body has a name of more than {MAX_NAME} characters.")
     if other == name:
         raise BodyError(f"The JSON body has the member {_shown(name)} twice; send it once.")
     raise BodyError(f"The JSON body has the members {_shown(other)} and {_shown(name)}; send one of them.")

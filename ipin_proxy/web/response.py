@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from .loop import HasFileno
+
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 JSON_HEADERS = {"content-type": "application/json"}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header's value it would end the line, and begin the next
 
 
 class Source(Protocol):
-    """Where a stream's bytes come from: an upstream reply whose socket the loop waits on."""
+    """Where a stream's bytes come from: an upstream reply. `sock` is what the loop waits on."""
 
-    def fileno(self) -> int: ...
+    @property
+    def sock(self) -> HasFileno: ...
 
     def read_ready(self) -> bytes | None:
         """What is there without waiting: b"" for nothing yet, None for the proper end. Raises when the peer breaks."""
@@ -93,7 +96,9 @@ def head_bytes(response: Response, length: int | None, keep_alive: bool, chunked
     """Status line and headers. `length` None means the length is not announced (a stream, a 204, a 304)."""
     status = response.status
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\ndate: {http_date()}\r\n"]
-    lines += [f"{name}: {CONTROL.sub(' ', value)}\r\n" for name, value in response.headers.items()]
+    for name, value in response.headers.items():
+        # What is printable has no control character; the reverse is not true, and rare enough.
+        lines.append(f"{name}: {value if value.isprintable() else CONTROL.sub(' ', value)}\r\n")
     if chunked:
         lines.append("transfer-encoding: chunked\r\n")
     elif length is not None:

@@ -114,6 +114,7 @@ class Server(ThreadingHTTPServer):
         self.draining = False
         self.connections: set[Connection] = set()
         self.pool = Pool(limits.threads, service.failed)
+        self.connectors = Pool(limits.threads, service.failed)
         tick_s = min(TICK_S, limits.header_s / 4, limits.body_s / 4, limits.idle_s / 4)
         self.loop = Loop(self._tick, service.failed, tick_s)
         self.socket.setblocking(False)

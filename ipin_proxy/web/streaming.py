@@ -30,7 +30,7 @@ class Streaming:
         self.heard_at = self.sent_at = connection.loop.now
 
     def start(self) -> None:
-        self.connection.loop.register(self.stream.source, EVENT_READ, self.on_source)
+        self.connection.loop.register(self.stream.source.sock, EVENT_READ, self.on_source)
         self.on_source(EVENT_READ)
 
     def on_source(self, mask: int) -> None:
@@ -61,13 +61,13 @@ class Streaming:
             connection.lost()
         elif connection.out_bytes > UNSENT_BYTES and not self.paused:
             self.paused = True
-            connection.loop.modify(self.stream.source, 0, self.on_source)
+            connection.loop.modify(self.stream.source.sock, 0, self.on_source)
 
     def on_flushed(self) -> None:
         if self.paused:
             self.paused = False
             self.heard_at = self.connection.loop.now
-            self.connection.loop.modify(self.stream.source, EVENT_READ, self.on_source)
+            self.connection.loop.modify(self.stream.source.sock, EVENT_READ, self.on_source)
             self.on_source(EVENT_READ)
 
     def finish(self, tail: bytes) -> None:
@@ -92,7 +92,7 @@ class Streaming:
         if stream.ended:
             return
         stream.ended = True
-        self.connection.loop.unregister(stream.source)
+        self.connection.loop.park(stream.source.sock)
         stream.source.close()
         stream.at_end(error)
 

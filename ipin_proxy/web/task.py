@@ -1,17 +1,17 @@
 """Work in steps, so that no thread waits for a peer.
 
 A handler that has to wait is a generator: between its yields it runs without waiting, and each yield says what comes next.
-`Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (names,
-handshakes, disks, long computations), or asks there whether to go on. It returns the Response. When the caller leaves, CallerGone is thrown into it at the
-yield where it waits, so `finally` and `except` are all the cancelling there is.
+`Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (disks, long
+computations), and `CONNECTOR` to one of those that connect (names, handshakes), of whom any number may be waiting for dead
+hosts; in a worker either asks whether to go on. It returns the Response. When the caller leaves, CallerGone is thrown into
+it at the yield where it waits, so `finally` and `except` are all the cancelling there is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from selectors import EVENT_READ
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .loop import HasFileno
 from .response import CallerGone, Response
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Until `file` is ready, or the clock shows `until` (monotonic seconds); which of the two is for the waiter to see."""
 
     file: HasFileno
@@ -29,13 +28,14 @@ class Wait:
     interest: int = EVENT_READ
 
 
-class _Thread:
+class Worker:
     """Go on in a worker thread."""
 
 
-THREAD: Final = _Thread()
+THREAD: Final = Worker()
+CONNECTOR: Final = Worker()
 
-Next = Wait | _Thread
+Next = Wait | Worker
 Steps = Generator[Next, None, Response]
 
 
@@ -64,7 +64,8 @@ class Task:
         if isinstance(wanted, Wait):
             self._enter(wanted)
         else:
-            connection.server.pool.submit(self._run)
+            server = connection.server
+            (server.connectors if wanted is CONNECTOR else server.pool).submit(self._run)
 
     def _run(self) -> None:
         """The same in a worker; what follows is the loop's affair again."""
@@ -93,9 +94,13 @@ class Task:
         self.advance()
 
     def _leave(self) -> None:
-        if self.wait is not None:
-            self._connection.loop.unregister(self.wait.file)
-            self.wait = None
+        wait, self.wait = self.wait, None
+        if wait is None:
+            return
+        if wait.interest == EVENT_READ:
+            self._connection.loop.park(wait.file)  # there is more to read, now or in the next call
+        else:
+            self._connection.loop.unregister(wait.file)
 
     def check_time(self, now: float) -> None:
         if self.wait is not None and now >= self.wait.until:

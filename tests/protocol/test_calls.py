@@ -402,7 +402,6 @@ FORBIDDEN = {"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg"
             "stricter",
             422,
             {"detail": [FORBIDDEN]},
-            marks=pytest.mark.xfail(strict=True, reason="only a 400 is taken for this refusal"),
         ),
     ],
 )

@@ -44,14 +44,12 @@ def descriptors(proxy: Proxy) -> int:
 # Frames without an end.
 
 
-@pytest.mark.xfail(strict=True, reason="it is an error of our own, with a trace")
 def test_a_stream_whose_first_frame_has_no_end_is_the_providers_fault(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_stream(b"data: ", *[b"x" * MB] * 70, done=False)
     reply = ask(proxy, stream=True)
     assert (reply.status, reply.error["code"]) == (502, "upstream_invalid_response")
 
 
-@pytest.mark.xfail(strict=True, reason="it is an error of our own, with a trace")
 def test_a_frame_without_an_end_ends_the_stream(proxy: Proxy, upstream: Upstream) -> None:
     before = len(proxy.output)
     upstream.will_stream(chunk("Hel"), *[b"x" * MB] * 70, done=False)
@@ -124,7 +122,6 @@ def test_a_thousand_connections_come_and_go(own: Proxy) -> None:
 # Callers.
 
 
-@pytest.mark.xfail(strict=True, reason="behind so many bytes nobody sees that the caller has left")
 @pytest.mark.parametrize("streams", [False, True])
 def test_who_sends_ahead_and_leaves_is_noticed(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
     upstream.will(stream(chunk("Hel"), stall) if streams else say(stall))
@@ -157,7 +154,6 @@ def test_a_frame_of_many_blank_lines_holds_nobody_up(proxy: Proxy, upstream: Ups
 
 
 @on_linux
-@pytest.mark.xfail(strict=True, reason="it waits for a worker, and all of them are connecting")
 def test_a_provider_nobody_can_connect_to_does_not_make_us_look_dead(own: Proxy) -> None:
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
@@ -177,7 +173,6 @@ def test_a_provider_nobody_can_connect_to_does_not_make_us_look_dead(own: Proxy)
     assert answered == [], "none of them had its answer yet"
 
 
-@pytest.mark.xfail(strict=True, reason="nobody listens as long as there is something to send")
 def test_a_refusal_that_comes_before_the_body_was_taken_is_heard(own: Proxy) -> None:
     """Providers refuse a body that is too long by its head, and do not read it."""
     told = json.dumps(build.error("Too long.", "invalid_request_error", "too_long")).encode()

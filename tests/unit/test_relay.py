@@ -37,7 +37,7 @@ def app(tmp_path: Path) -> Iterator[App]:
     log = Log("info", tmp_path / "log")
     app = App(config.load({}, {"MASTER_API_KEY": KEY}, None, {}), store, log)
     yield app
-    app.upstreams.close()
+    app.upstreams.connections.close()
     log.close()
     store.close()
 

@@ -194,7 +194,7 @@ def test_which_body_a_reply_has():
     assert isinstance(reply_body("GET", 200, sized), LengthBody)
     assert reply_body("GET", 200, Headers([("content-length", "0")])).done
     assert isinstance(reply_body("GET", 200, Headers([])), UntilCloseBody)
-    assert isinstance(reply_body("GET", 200, Headers([("transfer-encoding", "identity"), *sized])), LengthBody)
+    assert isinstance(reply_body("GET", 200, Headers([("transfer-encoding", "identity"), *sized.pairs])), LengthBody)
     chunked = reply_body("GET", 200, Headers([("transfer-encoding", " CHUNKED")]))
     assert chunked.feed(b"5\nhello\n") == b"hello"
     for coding in ("gzip, chunked", "gzip", "chunked, chunked", ""):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import threading
@@ -240,3 +241,78 @@ def test_calling_after_the_end_does_no_harm(room: Room) -> None:
     room.thread.join(PATIENCE_S)
     room.loop.call(lambda: None)
     room.loop.call(lambda: None)
+
+
+def test_what_is_parked_is_waited_for_again(room: Room) -> None:
+    ours, theirs = room.pair()
+    heard: list[bytes] = []
+    arrived = threading.Event()
+
+    def on_ready(mask: int) -> None:
+        heard.append(ours.recv(100))
+        room.loop.park(ours)
+        arrived.set()
+
+    for word in (b"one", b"two"):
+        arrived.clear()
+        room.do(lambda: room.loop.register(ours, EVENT_READ, on_ready))
+        theirs.send(word)
+        assert arrived.wait(PATIENCE_S)
+    assert heard == [b"one", b"two"]
+
+
+def test_what_comes_to_a_parked_file_is_kept_for_who_waits_next(room: Room) -> None:
+    ours, theirs = room.pair()
+    arrived = threading.Event()
+    room.do(lambda: room.loop.register(ours, EVENT_READ, lambda mask: None))
+    room.do(lambda: room.loop.park(ours))
+    theirs.send(b"early")
+    for _ in range(2):  # the loop has been round, and found it
+        room.ticks.acquire(timeout=PATIENCE_S)
+
+    def on_ready(mask: int) -> None:
+        room.loop.unregister(ours)
+        arrived.set()
+
+    room.do(lambda: room.loop.register(ours, EVENT_READ, on_ready))
+    assert arrived.wait(PATIENCE_S)
+    assert ours.recv(100) == b"early"
+
+
+@pytest.mark.parametrize("interest", [EVENT_READ, EVENT_WRITE])
+def test_a_parked_file_may_be_closed_and_its_number_used_again(room: Room, interest: int) -> None:
+    ours, _ = room.pair()
+    room.do(lambda: room.loop.register(ours, EVENT_READ, lambda mask: None))
+    room.do(lambda: room.loop.park(ours))
+    number = ours.fileno()
+    ours.close()
+    other, theirs = room.pair()
+    if other.fileno() != number:
+        os.dup2(other.fileno(), number)
+        other.close()
+        other = socket.socket(fileno=number)
+        room.sockets.append(other)
+    theirs.send(b"hello")
+    ready = threading.Event()
+
+    def on_ready(mask: int) -> None:
+        room.loop.unregister(other)
+        ready.set()
+
+    room.do(lambda: room.loop.register(other, interest, on_ready))
+    assert ready.wait(PATIENCE_S)
+    assert room.errors == []
+
+
+def test_a_parked_file_can_be_waited_for_otherwise(room: Room) -> None:
+    ours, _ = room.pair()
+    writable = threading.Event()
+    room.do(lambda: room.loop.register(ours, EVENT_READ, lambda mask: None))
+    room.do(lambda: room.loop.park(ours))
+
+    def on_ready(mask: int) -> None:
+        room.loop.unregister(ours)
+        writable.set()
+
+    room.do(lambda: room.loop.register(ours, EVENT_WRITE, on_ready))
+    assert writable.wait(PATIENCE_S)

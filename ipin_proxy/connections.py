@@ -1,0 +1,187 @@
+"""Connections to providers: made, kept for reuse, given up in time.
+
+`http.client` connects and speaks TLS; what is handed out never blocks. A kept connection is given away only when it is
+open and nothing lies in it. Messages name no host and no address.
+"""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import UpstreamTimeout, UpstreamUnreachable
+from .web.head import Headers
+
+if TYPE_CHECKING:
+    import ssl
+
+CONNECT_S = 10.0
+# Idle connections are dropped before the other side does it: many Python servers close after 5 s, large ones after 60 s.
+IDLE_HTTP_S = 4.0
+IDLE_HTTPS_S = 45.0
+IDLE_PER_ORIGIN = 64
+
+
+class Origin(NamedTuple):
+    """Where a connection goes, and how far it is trusted. `scheme` is http, https or demo (in-process)."""
+
+    scheme: str
+    host: str
+    port: int
+    ca_file: str = ""
+    verify: bool = True
+
+
+@dataclass(slots=True)
+class Idle:
+    sock: socket.socket
+    until: float
+
+
+class Connections:
+    """The connections to all providers. `in_process` serves the schemes of those that live here. Used from any thread."""
+
+    def __init__(self, in_process: Mapping[str, Callable[[socket.socket], None]], clock: Callable[[], float]) -> None:
+        self.in_process = in_process
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, list[Idle]] = {}
+
+    def close(self) -> None:
+        with self._lock:
+            idle = [each for connections in self._idle.values() for each in connections]
+            self._idle.clear()
+        for each in idle:
+            each.sock.close()
+
+    def drop_stale(self) -> None:
+        """Close the idle connections whose time is up. `take` alone would leave those of a past rush open for ever."""
+        now = self.clock()
+        stale: list[Idle] = []
+        with self._lock:
+            for origin, connections in list(self._idle.items()):
+                stale += [each for each in connections if each.until <= now]
+                self._idle[origin] = [each for each in connections if each.until > now]
+                if not self._idle[origin]:
+                    del self._idle[origin]
+        for each in stale:
+            each.sock.close()
+
+    def take(self, origin: Origin) -> socket.socket | None:
+        """The most recently used idle connection that is still open and holds no left-over bytes."""
+        while True:
+            with self._lock:
+                connections = self._idle.get(origin)
+                if not connections:
+                    return None
+                idle = connections.pop()
+            if idle.until > self.clock() and is_quiet(idle.sock):
+                return idle.sock
+            idle.sock.close()
+
+    def put_back(self, origin: Origin, sock: socket.socket, idle_s: float) -> None:
+        with self._lock:
+            connections = self._idle.setdefault(origin, [])
+            if len(connections) < IDLE_PER_ORIGIN:
+                connections.append(Idle(sock, self.clock() + idle_s))
+                return
+        sock.close()
+
+    def connect(self, origin: Origin, deadline: float) -> socket.socket:
+        """A new connection. Blocks. Raises UpstreamUnreachable, UpstreamTimeout."""
+        serve = self.in_process.get(origin.scheme)
+        if serve is not None:
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            threading.Thread(target=serve, args=(theirs,), name=origin.scheme, daemon=True).start()
+            return ours
+        timeout = max(0.001, min(CONNECT_S, deadline - self.clock()))
+        connection = (
+            http.client.HTTPSConnection(
+                origin.host, origin.port, timeout=timeout, context=tls_context(origin.ca_file, origin.verify)
+            )
+            if origin.scheme == "https"
+            else http.client.HTTPConnection(origin.host, origin.port, timeout=timeout)
+        )
+        try:
+            connection.connect()
+        except TimeoutError as error:
+            raise UpstreamTimeout("connecting took too long") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, such as a..b
+            raise UpstreamUnreachable(reason_of(error)) from error
+        sock: socket.socket = connection.sock
+        sock.setblocking(False)
+        return sock
+
+
+def is_quiet(sock: socket.socket) -> bool:
+    """True when an idle connection is open and nothing lies in it: left-over bytes would be the next caller's answer."""
+    if type(sock) is socket.socket and hasattr(select, "poll"):
+        look = select.poll()
+        look.register(sock, select.POLLIN)
+        return not look.poll(0)
+    try:  # TLS may have something to say that is not for us
+        sock.recv(1)
+    except OSError as error:
+        return bool(waits_for(error, EVENT_READ))
+    return False
+
+
+def waits_for(error: OSError, otherwise: int) -> int:
+    """What a socket waits for that would have blocked: `otherwise`, unless TLS says differently (it may have to read
+    before it can write; its errors are known by name, since ssl is not imported where nobody speaks it). 0: no such error."""
+    if isinstance(error, BlockingIOError):
+        return otherwise
+    return {"SSLWantReadError": EVENT_READ, "SSLWantWriteError": EVENT_WRITE}.get(type(error).__name__, 0)
+
+
+def is_closed(error: OSError) -> bool:
+    """The other side takes nothing more (TLS says so in its own words)."""
+    return isinstance(error, (BrokenPipeError, ConnectionResetError)) or type(error).__name__ in (
+        "SSLEOFError",
+        "SSLZeroReturnError",
+    )
+
+
+def idle_seconds(origin: Origin, headers: Headers) -> float:
+    limit = IDLE_HTTPS_S if origin.scheme == "https" else IDLE_HTTP_S
+    for option in (headers.get("keep-alive") or "").split(","):
+        name, _, value = option.strip().partition("=")
+        if name.lower() == "timeout" and value.isascii() and value.isdigit():
+            return min(120.0, max(0.0, int(value[:6]) - 1.0))
+    return limit
+
+
+def reason_of(error: BaseException) -> str:
+    """A reason fit for callers: no host, no address."""
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return "its name could not be resolved"
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return "it closed the connection"
+    if type(error).__name__ == "SSLCertVerificationError":
+        return "its TLS certificate is not trusted (a private authority can be given as caFile)"
+    if type(error).__name__.startswith("SSL"):
+        return "TLS could not be agreed on"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return "the connection failed"
+
+
+@lru_cache(maxsize=64)
+def tls_context(ca_file: str, verify: bool) -> ssl.SSLContext:
+    import ssl
+
+    context: Any = ssl.create_default_context(cafile=ca_file or None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context  # type: ignore[no-any-return]
