@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .records import Model, Provider, User, VirtualKey
@@ -60,8 +60,7 @@ SPEECH = Operation(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks: the master key, a virtual key, or a person signed in (with the key linked to them, if any)."""
 
     name: str
@@ -120,8 +119,7 @@ class Deployment:
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What a call used, as its provider told. `input_tokens` includes the cached and the newly cached ones;
     `output_tokens` includes the reasoning. `cost` is in nano-dollars where the provider named one."""
 
@@ -168,4 +166,4 @@ class Bill:
     def used(self, usage: Usage | None) -> None:
         """The provider's latest word on usage; providers that tell it on every chunk count up, so the last one holds."""
         if usage is not None:
-            self.usage = usage if self.usage is None else replace(usage, cost=usage.cost or self.usage.cost)
+            self.usage = usage if self.usage is None else usage._replace(cost=usage.cost or self.usage.cost)

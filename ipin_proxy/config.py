@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import envfile
 from .errors import BadRequest, ConfigError
@@ -30,8 +30,7 @@ MASK = "********"
 # ---- how a text becomes a value ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """`convert` turns a non-empty text into a value or raises ValueError; `allowed` ends the sentence "it must be …"."""
 
     convert: Callable[[str], Any]

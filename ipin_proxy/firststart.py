@@ -11,8 +11,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import keys, signin
 from .config import Config
@@ -27,8 +27,7 @@ LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that are taken for 
 GROUPS, GROUP_LETTERS = 4, 5  # 99 bits
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(NamedTuple):
     """What was just made and has to be shown, once: None where there is nothing to show."""
 
     username: str | None = None

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from . import columns, config
 from .errors import BadRequest
@@ -28,8 +28,7 @@ SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
 PLACE = re.compile(r"([A-Za-z]+)(?:\[\d+\][^:\s]*)?(?=:? )")
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What the database will be, and what a person should know before."""
 
     snapshot: Snapshot

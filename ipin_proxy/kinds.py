@@ -11,8 +11,8 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from . import firststart, keys, signin
@@ -30,8 +30,7 @@ Json = dict[str, Any]
 KEY = re.compile(r"[!-~]{16,512}")
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(NamedTuple):
     """One kind of record: what it is called, where it lives, and what is particular about it.
 
     `ignored` are members that only the server sets. `for_new` and `for_change` turn a body into members of the record;

@@ -6,13 +6,11 @@ providers by themselves (offers.py). Nothing else depends on them: what is store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(NamedTuple):
     """`owner` is who gets to read what is sent there. A `base_url` may hold a {placeholder} for a person to fill in;
     `key_url` is where keys are made, `variable` the environment variable in which a key is looked for."""
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .call import Deployment
 from .dialects import upstream_dialect
@@ -28,8 +27,7 @@ LIMIT_S = 10.0  # somebody is looking at the page and waiting
 BUILT_IN = "demo"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """How a check went. `status` is the provider's, 0 when nothing was answered."""
 
     ok: bool
@@ -41,8 +39,7 @@ class Finding:
         return {"ok": self.ok, "status": self.status, "latencyMs": self.latency_ms, "message": self.message}
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """A reply that has been read; `value` is its JSON, None when it is none."""
 
     reply: Reply

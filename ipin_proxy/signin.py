@@ -363,7 +363,7 @@ def caller_by_cookie(app: App, request: Request) -> Caller | None:
                 code="no_linked_key",
             )
         app.last_used[key.id] = int(time.time() * 1000)
-        return replace(as_caller(user, token), key=key)
+        return as_caller(user, token)._replace(key=key)
     return None
 
 

@@ -134,7 +134,8 @@ def serve(flags: argparse.Namespace, folder: Path) -> int:
         print(banner(app, server.port, secrets), flush=True)
         warn_of_risks(app)
         stopped = threading.Event()
-        threading.Thread(target=keep_house, args=(app, stopped), name="housekeeping", daemon=True).start()
+        is_first = secrets.username is not None
+        threading.Thread(target=keep_house, args=(app, stopped, is_first), name="housekeeping", daemon=True).start()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at in every collection
         server.serve_forever()
@@ -239,10 +240,11 @@ def apply_password(app: App) -> None:
         app.log.error("password_not_applied", message=error.message)
 
 
-def keep_house(app: App, stopped: threading.Event) -> None:
+def keep_house(app: App, stopped: threading.Event, is_first_start: bool) -> None:
     """What needs no caller: a changed UI_PASSWORD at the start; about once a second, edits of the database file and
     connections to providers that have been idle for too long."""
-    apply_password(app)
+    if not is_first_start:  # which has just hashed it
+        apply_password(app)
     while not stopped.wait(HOUSEKEEPING_S):
         app.upstreams.connections.drop_stale()
         if app.store.check_for_edits():

@@ -17,7 +17,6 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,8 +44,7 @@ class Signature(NamedTuple):
     inode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Backup:
+class Backup(NamedTuple):
     """A kept version: its file name, when it had been written (ms since 1970), its size."""
 
     name: str

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .request import Request
 from .response import Response
@@ -60,8 +60,7 @@ MOST_KEPT_BYTES = 512 * 1024  # a larger file is read anew each time
 MOST_KEPT = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A file's bytes and ETag, as long as its stat says the same."""
 
     signature: tuple[int, int, int]

@@ -12,8 +12,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import unquote
 
 from .head import Headers
@@ -62,8 +61,7 @@ class FormError(ValueError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part: its content is bytes `begin` to `end` of the body. `value` is the text of a field, None for a file."""
 
     name: str
@@ -80,8 +78,7 @@ class Part:
         return self.end - self.begin
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(NamedTuple):
     """A file in the form. `content_type` is what the sender said, or ""; the name is text, never a path to be used."""
 
     field: str
@@ -291,8 +288,7 @@ class MultipartParser:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _PartHead:
+class _PartHead(NamedTuple):
     name: str
     filename: str | None
     content_type: str

@@ -15,10 +15,9 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from selectors import EVENT_READ
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .connection import BODY, BUSY, HEAD, IDLE, STREAMING, Connection
 from .loop import Loop
@@ -49,8 +48,7 @@ class Service(Protocol):
         """An unexpected exception in the server itself, for the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Seconds and bytes a caller may take."""
 
     connections: int = 4096

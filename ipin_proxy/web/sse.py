@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 # Bytes. An image in base64 is the largest thing ever seen in one frame; above this it is no stream but a leak.
 MAX_FRAME = 64 * 1024 * 1024
@@ -30,8 +29,7 @@ class FrameTooLong(ValueError):
     """A frame or line grew beyond MAX_FRAME without an end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What one frame says. A member it does not mention is None; a frame without data is no event for the reader."""
 
     event: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ Json = dict[str, Any]
 def read(**told: Any) -> Json:
     """What is read from a reply with this usage, without what is nothing."""
     usage = usage_of({"usage": told})
-    return {name: value for name, value in asdict(usage).items() if value not in (0, 0.0, None)} if usage else {}
+    return {name: value for name, value in usage._asdict().items() if value not in (0, 0.0, None)} if usage else {}
 
 
 SHAPES: dict[str, tuple[Json, Json]] = {
