@@ -13,6 +13,8 @@ from .web.response import Response
 FORM_TYPE = "application/x-www-form-urlencoded"
 # Callers forget the header, and curl sends the last one by itself; the body is JSON all the same.
 JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", FORM_TYPE})
+# 50 MB of `{},{},…` would be a gigabyte of dicts. Counted by what may also be a comma in a text, so it is generous.
+MAX_VALUES = 3_000_000
 PRIVATE = {"cache-control": "no-store"}
 
 
@@ -25,8 +27,11 @@ def json_members(request: Request) -> members.Members:
         raise UnsupportedMediaType(
             f"The body is '{media_type}'; this route takes a JSON object (content-type: application/json)."
         )
+    body = request.body
+    if len(body) > members.HOLLOW_FROM and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise BadRequest(f"The JSON body holds more than {MAX_VALUES:,} values.", code="invalid_json")
     try:
-        return members.parse(request.body)
+        return members.parse(body)
     except members.BodyError as error:
         raise BadRequest(error.message, code="invalid_json") from error
 

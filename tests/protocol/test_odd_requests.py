@@ -58,6 +58,7 @@ NOT_JSON: dict[str, bytes] = {
     "deep list": b"[" * 300_000,
     "deep object": b'{"a":' * 300_000,
     "NUL": b'{"model": "gpt-public"}\0',
+    "too much in it": b'{"model": "gpt-public", "messages": [' + b"{}," * 3_000_000 + b"{}]}",
 }
 
 
