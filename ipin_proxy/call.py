@@ -5,7 +5,6 @@ All are frozen but the Bill, the one account that is written to while the call r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -73,9 +72,9 @@ class Caller(NamedTuple):
         return self.key is None or not self.key.allowed_models or model in self.key.allowed_models
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One AI request in flight. Its body is a JSON object (`members`) or an upload (`form`)."""
+class Call(NamedTuple):
+    """One AI request in flight, since `started_at` (monotonic seconds). Its body is a JSON object (`members`) or an upload
+    (`form`)."""
 
     id: str
     caller: Caller
@@ -83,10 +82,10 @@ class Call:
     model: str
     wants_stream: bool
     request: Request
+    started_at: float
     members: Members | None = None
     form: Form | None = None
     pin: str | None = None
-    started_at: float = field(default_factory=time.monotonic)
 
     @property
     def shown_model(self) -> str:

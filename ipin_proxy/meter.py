@@ -19,7 +19,10 @@ def usage_of(body: Any) -> Usage | None:
     """The usage a reply or a stream's event tells, or None when it tells none."""
     if not isinstance(body, dict):
         return None
-    for holder in (body, body.get("response"), body.get("message"), body.get("x_groq")):
+    told = body.get("usage")
+    if isinstance(told, dict):
+        return read_usage(told)
+    for holder in map(body.get, ("response", "message", "x_groq")):
         if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
             return read_usage(holder["usage"])
     return None

@@ -34,9 +34,9 @@ def create(operation: Operation) -> Handler:
             model,
             wants_stream(operation, body.values),
             visit.request,
+            visit.arrived_at,
             members=body,
             pin=visit.pin,
-            started_at=visit.arrived_at,
         )
         if app.log.bodies:
             app.log.body(visit.id, "request", body.raw, visit.request.content_type)
@@ -66,9 +66,9 @@ def upload(operation: Operation) -> Handler:
             model,
             form.first("stream") == "true",
             visit.request,
+            visit.arrived_at,
             form=form,
             pin=visit.pin,
-            started_at=visit.arrived_at,
         )
         return (yield from relay(app, call))
 
