@@ -81,13 +81,18 @@ def upstream(shared_upstream: Upstream) -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def proxy(house: House, upstream: Upstream) -> Iterator[Proxy]:
-    """A running proxy with the provider "acme" and the models above. No test may make it print a trace."""
-    proxy = house.healthy()
-    before = len(proxy.output)
-    yield proxy
-    proxy.client.close()
-    assert "Traceback" not in proxy.output[before:]
+def running(house: House) -> Proxy:
+    """A running proxy with the provider "acme" and the models above; a file may have one of its own instead."""
+    return house.healthy()
+
+
+@pytest.fixture
+def proxy(running: Proxy, upstream: Upstream) -> Iterator[Proxy]:
+    """The running proxy. No test may make it print a trace."""
+    before = len(running.output)
+    yield running
+    running.client.close()
+    assert "Traceback" not in running.output[before:]
 
 
 @pytest.fixture

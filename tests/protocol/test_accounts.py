@@ -42,13 +42,6 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
 
 
 @pytest.fixture
-def proxy(running: Proxy, upstream: Upstream) -> Iterator[Proxy]:
-    yield running
-    running.client.close()
-    assert "Traceback" not in running.output
-
-
-@pytest.fixture
 def address() -> str:
     return f"192.0.2.{next(numbers)}"
 

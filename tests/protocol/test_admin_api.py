@@ -36,13 +36,6 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
 
 
 @pytest.fixture
-def proxy(running: Proxy, upstream: Upstream) -> Iterator[Proxy]:
-    yield running
-    running.client.close()
-    assert "Traceback" not in running.output
-
-
-@pytest.fixture
 def admin(proxy: Proxy) -> Admin:
     return proxy.admin
 

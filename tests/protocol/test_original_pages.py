@@ -31,13 +31,6 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
     proxy.stop()
 
 
-@pytest.fixture
-def proxy(running: Proxy, upstream: Upstream) -> Iterator[Proxy]:
-    yield running
-    running.client.close()
-    assert "Traceback" not in running.output
-
-
 @pytest.fixture(scope="module")
 def token(running: Proxy) -> str:
     """What the original's sign-in page keeps for all its further calls."""
