@@ -186,10 +186,14 @@ def whole(back: UpstreamDialect, bill: Bill, deployment: Deployment, reply: Repl
     if reply.media_type == EVENT_STREAM:
         raise UpstreamError(f"Provider '{deployment.provider.id}' answered with a stream that was not asked for.")
     told = yield from reply.read_all()
-    reply.close()
     if len(told) > LONG_BODY_BYTES:
         yield THREAD
-    body = back.decode_body(told, bill, deployment)
+    try:
+        body = back.decode_body(told, bill, deployment)
+    except ProxyError:
+        reply.keep_alive = False  # who answers with nonsense may hang up just as well
+        raise
+    reply.close()
     becomes_stream = bill.call.wants_stream and body.startswith((b"data:", b"event:"))
     return Answer(deployment, reply, EVENT_STREAM if becomes_stream else "application/json", body)
 

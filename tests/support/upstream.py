@@ -71,6 +71,7 @@ __all__ = [
 ]
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")  # for localhost and 127.0.0.1; its key is public
+GRACE_S = 0.5  # for who is about to finish
 PATIENCE_S = 30.0  # a stuck script ends by itself, so that a failing test cannot hang the suite
 OPENED, HEAD, REQUEST, PAUSED, ANSWERED, PEER_CLOSED, CLOSED = (
     "opened",
@@ -207,6 +208,8 @@ class Upstream:
             self._permits = 0
             self._default = None
         for connection in self._open():
+            with self._changed:  # one whose last byte is out is busy for a moment longer
+                self._changed.wait_for(connection.is_settled, GRACE_S)
             if connection.busy:
                 connection.abort()
                 connection.thread.join(PATIENCE_S)
@@ -284,9 +287,14 @@ class _Connection:
         self.number = number
         self.tls = tls
         self.busy = False
+        self.is_held = False  # in the middle of an answer, by a pause or a stall
         self.buffer = b""
         self._bell, self._ringer = socket.socketpair()
         self.thread = threading.Thread(target=self._run, name=f"upstream-{number}", daemon=True)
+
+    def is_settled(self) -> bool:
+        """Whether it does nothing by itself: between two requests, or held in an answer."""
+        return not self.busy or self.is_held
 
     def ring(self) -> None:
         with contextlib.suppress(OSError):  # the connection may just have ended
@@ -392,12 +400,11 @@ class _Connection:
         return bool(script.status) and framing != "close" and not script.has(goodbye) and script.lie <= 0
 
     def _do(self, step: Mark) -> None:
-        if step == pause:
+        if step in (pause, stall):
+            self.is_held = True
             self.upstream.note(PAUSED, self.number)
-            self._wait(self.upstream.take_permit)
-        elif step == stall:
-            self.upstream.note(PAUSED, self.number)
-            self._wait(lambda: False)
+            self._wait(self.upstream.take_permit if step == pause else lambda: False)
+            self.is_held = False
         elif step == hang_up:
             raise Over
         elif step == reset:
