@@ -14,7 +14,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 # Callers forget the header, and curl sends the last one by itself; the body is JSON all the same.
 JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", FORM_TYPE})
 # 50 MB of `{},{},…` would be a gigabyte of dicts. Counted by what may also be a comma in a text, so it is generous.
-MAX_VALUES = 3_000_000
+MAX_VALUES = 1_000_000
 PRIVATE = {"cache-control": "no-store"}
 
 

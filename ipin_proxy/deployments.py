@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from . import keys
-from .call import NAME_CHARS, Call, Deployment, Operation
+from .call import NAME_CHARS, Call, Caller, Deployment, Operation
 from .errors import BadRequest, ModelNotFound, NotConfigured
 from .records import DeploymentRow, Model, Provider
 
@@ -73,19 +73,21 @@ class Catalog:
         """Whether a model is served by the provider a path is pinned to; by whichever, where it is not pinned."""
         return pin is None or pin == model.provider_id or any(row.provider_id == pin for row in model.deployments)
 
-    def rows(self, model: Model, pin: str | None) -> list[tuple[Model, DeploymentRow]]:
-        """Every place that serves a model or, after it, one of its fallbacks."""
+    def rows(self, model: Model, pin: str | None, caller: Caller) -> list[tuple[Model, DeploymentRow]]:
+        """Every place that serves a model or, after it, one of its fallbacks that the caller may use."""
         found: list[tuple[Model, DeploymentRow]] = []
-        for each in (model, *self._fallbacks(model)):
+        for each in (model, *self._fallbacks(model, caller)):
             rows = self._rows.get(each.id) or [first_row(each)]
             choices = weighted(rows) if len(rows) > 1 else rows
             found += [(each, row) for row in choices if pin is None or row.provider_id == pin]
         return found
 
-    def _fallbacks(self, model: Model) -> Iterator[Model]:
+    def _fallbacks(self, model: Model, caller: Caller) -> Iterator[Model]:
         for name in model.fallbacks:
             fallback = self.models.get(name)
-            if fallback is not None and fallback is not model and fallback.type == model.type:
+            if fallback is None or fallback is model or fallback.type != model.type:
+                continue
+            if caller.may_use(fallback.id):
                 yield fallback
 
 
@@ -136,6 +138,8 @@ def check_model(catalog: Catalog, call: Call) -> Model:
     """
     model = catalog.find(call.model, call.pin)
     keys.check_model(call.caller, model.id if model is not None else call.model, call.shown_model)
+    for name in further_models(call):
+        keys.check_model(call.caller, name, name)
     if model is None:
         where = f" at provider '{call.pin}'" if call.pin else ""
         raise ModelNotFound(
@@ -148,6 +152,16 @@ def check_model(catalog: Catalog, call: Call) -> Model:
             param="model",
         )
     return model
+
+
+def further_models(call: Call) -> Iterator[str]:
+    """Models a body names beside its own, which some providers (routers themselves) take when that one fails."""
+    for member in ("models", "fallbacks"):
+        named = call.member(member)
+        for each in named if isinstance(named, list) else ():
+            name = each.get("model") if isinstance(each, dict) else each
+            if isinstance(name, str):
+                yield name
 
 
 def names_for(catalog: Catalog, call: Call) -> str:

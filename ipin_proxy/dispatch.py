@@ -61,7 +61,11 @@ class Dispatcher:
 
     def handle(self, request: Request) -> Steps:
         try:
-            visit = visit_of(request) or self._begin(request)
+            visit = visit_of(request)
+            if visit is None:
+                visit = self._begin(request)
+            else:  # the body took its time, in which a key or a session may have ended
+                self._identify(visit)
             route = visit.route
             if route is None:
                 response = self._without_route(visit)
@@ -114,9 +118,12 @@ class Dispatcher:
         visit.params = found.params
         visit.dialect = route.dialect
         check_encoding(request)
-        if route.access != PUBLIC:
-            visit.caller = identify(self._app, request, route.access)
+        self._identify(visit)
         return visit
+
+    def _identify(self, visit: Visit) -> None:
+        if visit.route is not None and visit.route.access != PUBLIC:
+            visit.caller = identify(self._app, visit.request, visit.route.access)
 
     def _without_route(self, visit: Visit) -> Response:
         """OPTIONS, warm-ups, 405 and 404."""

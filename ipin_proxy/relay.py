@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FORWARDED = ("openai-processing-ms", "openai-version")
 HEARD_BYTES = 16 * 1024  # of a stream, for the log
+ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
 EVENT_STREAM = "text/event-stream"
 # What stands for an event stream when a provider forgets to say so.
@@ -107,7 +108,7 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
             answer = yield from ask(app, call, bill, deployment)
         except ProxyError as error:
             note_attempt(bill, started_at, error)
-            if not is_the_deployments_fault(error):
+            if not is_the_deployments_fault(error, call):
                 raise
             failure = error
             app.cooldowns.failed(deployment)
@@ -131,7 +132,7 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
         return catalog.only[which]
     default_s = settings.audio_timeout_s if call.operation.scope == "audio" else settings.request_timeout_s
     found = []
-    for each, row in catalog.rows(model, call.pin):
+    for each, row in catalog.rows(model, call.pin, call.caller):
         provider = catalog.providers.get(row.provider_id)
         if provider is None or not provider.enabled:
             continue
@@ -144,7 +145,7 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
         found.append(Deployment(each, provider, upstream_model, secret, provider.timeout_seconds or default_s))
     if not found:
         raise no_deployment(model)
-    if len(found) == 1 and catalog.is_curated(model) and not reads_a_file(found[0].provider):
+    if len(found) == 1 and not model.fallbacks and catalog.is_curated(model) and not reads_a_file(found[0].provider):
         catalog.only[which] = found  # the same every time, as long as nobody changes anything
     return found
 
@@ -163,7 +164,7 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
         if ask_usage and reply.status in (400, 422):
             reply = yield from without_usage(app, call, deployment, reply)
         if not 200 <= reply.status < 300:
-            raise back.decode_error(reply, (yield from reply.read_all()), deployment)
+            raise back.decode_error(reply, (yield from reply.read_beginning(ERROR_BYTES)), deployment)
         if reply.media_type == "text/html":
             raise UpstreamError(
                 f"Provider '{deployment.provider.id}' answered with a web page; its base URL may be wrong."
@@ -224,7 +225,7 @@ def wants_usage(app: App, call: Call, deployment: Deployment) -> bool:
 def without_usage(app: App, call: Call, deployment: Deployment, reply: Reply) -> Generator[Next, None, Reply]:
     """Some older servers refuse `stream_options`, which the caller may not even have sent: once more without, and
     remembered. Any other refusal stands."""
-    body = yield from reply.read_all()
+    body = yield from reply.read_beginning(ERROR_BYTES)
     if b"stream_options" not in body and b"include_usage" not in body:
         raise upstream_dialect(deployment.provider.type).decode_error(reply, body, deployment)
     reply.close()
@@ -233,9 +234,11 @@ def without_usage(app: App, call: Call, deployment: Deployment, reply: Reply) ->
     return (yield from app.upstreams.send(outbound))
 
 
-def is_the_deployments_fault(error: ProxyError) -> bool:
+def is_the_deployments_fault(error: ProxyError, call: Call) -> bool:
     """Whether another deployment might do better: not when the request itself was refused."""
     if isinstance(error, UpstreamRefused):
+        if error.status == 404 and (call.member("previous_response_id") or call.member("conversation")):
+            return "model" in error.message.lower()  # else it is what the caller refers to that is not there
         return error.status >= 500 or error.status in (402, 404, 408, 429)
     return isinstance(error, UpstreamError)
 

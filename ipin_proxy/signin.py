@@ -259,11 +259,14 @@ class Sessions:
         with self._lock:
             self._by_digest.pop(key_digest(token), None)
 
-    def hand_over(self, digest: str, user: User) -> None:
-        """A session is this user's from now on: who brings back a database goes on in it, with whatever password."""
+    def hand_over(self, digest: str, user: User, heir: User) -> None:
+        """A session of `user` that still holds is `heir`'s from now on: who brings back a database goes on in it, with
+        whatever password."""
         with self._lock:
-            self._by_digest[digest] = Session(user.id, user.password_hash, self._clock())
-            self._by_digest.move_to_end(digest)
+            session = self._by_digest.get(digest)
+            if session is not None and (session.user_id, session.password_hash) == (user.id, user.password_hash):
+                self._by_digest[digest] = Session(heir.id, heir.password_hash, self._clock())
+                self._by_digest.move_to_end(digest)
 
     def close_all_of(self, user_id: str) -> None:
         """What a new password, disabling or deleting a user does to their sessions."""

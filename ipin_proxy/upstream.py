@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import IO, NamedTuple
 
@@ -20,11 +20,12 @@ from .errors import DO_NOT_RETRY, UpstreamError, UpstreamTimeout, UpstreamUnreac
 from .web.framing import Body, FramingError, UntilCloseBody, reply_body
 from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
 from .web.inflate import inflated
-from .web.task import CONNECTOR, Next, Wait
+from .web.task import CONNECTOR, TURN, Next, Wait
 
 RECV_BYTES = 64 * 1024
 FILE_PIECE_BYTES = 256 * 1024
 REPLY_BYTES = 128 * 1024 * 1024  # a reply that is read whole; the largest real ones are images in base64
+PIECES_A_TURN = 2
 INTERIM_REPLIES = 16  # 1xx heads before the real one
 INTERIM = re.compile(rb"HTTP/1\.[01] 1")
 FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)
@@ -170,7 +171,8 @@ class Reply:
     unparsed: bytes
     deadline: float
     keep_alive: bool
-    closed: bool = field(default=False)
+    pieces: int = 0  # read so far
+    closed: bool = False
 
     @property
     def media_type(self) -> str:
@@ -190,6 +192,16 @@ class Reply:
             raise explained(error, self.outbound.provider) from error
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def read_beginning(self, size_bytes: int) -> Generator[Next, None, bytes]:
+        """As much of the body, or a little more, and all of it where it is shorter. Raises as `read_all`."""
+        found = b""
+        try:
+            while len(found) < size_bytes and (piece := (yield from self._read(self.deadline))) is not None:
+                found += piece
+        except FAILURES as error:
+            raise explained(error, self.outbound.provider) from error
+        return found
+
     def read_first(self, within_s: float) -> Generator[Next, None, bytes | None]:
         """The first bytes of a stream; b"" when none came in time, None when there are none at all."""
         until = min(self.deadline, self.upstreams.clock() + within_s)
@@ -204,8 +216,13 @@ class Reply:
 
     def _read(self, deadline: float) -> Generator[Next, None, bytes | None]:
         """The next piece of payload, waiting for it; None at the proper end."""
+        self.pieces += 1
+        if not self.pieces % PIECES_A_TURN:
+            yield TURN  # a fast provider must not have the loop to itself
         if self.unparsed:
             return self._unparsed()
+        if self.body.pending:
+            return self.body.feed(b"")
         if self.body.done:
             return None
         return self._decode((yield from receive(self.sock, deadline, self.upstreams.clock)))
@@ -226,6 +243,8 @@ class Reply:
         try:
             if self.unparsed:
                 return self._unparsed()
+            if self.body.pending:
+                return self.body.feed(b"")
             if self.body.done:
                 return None
             payload = self._decode(self.sock.recv(RECV_BYTES))
@@ -237,7 +256,7 @@ class Reply:
 
     def has_more(self) -> bool:
         pending = getattr(self.sock, "pending", None)  # a TLS socket's, of decrypted bytes
-        return bool(self.unparsed) or self.body.done or (pending is not None and pending() > 0)
+        return bool(self.unparsed) or self.body.pending or self.body.done or (pending is not None and pending() > 0)
 
     @property
     def closed_to_end(self) -> bool:

@@ -1,29 +1,71 @@
-"""Embeddings as base64, for those who asked for it and whose provider answered numbers.
+"""Replies of embedding models, read row by row; packed as base64 for those who asked for it and whose provider answered numbers.
 
 openai-node asks for base64 unless told otherwise and decodes whatever comes: a list of floats becomes an empty or
-nonsensical vector there, without an error. Base64 is little-endian float32, packed (OpenAI API reference).
+nonsensical vector there, without an error. Base64 is little-endian float32, packed (OpenAI API reference). A reply may be
+tens of megabytes of numbers: read at once, they would hold up every other thread until the last digit.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 from typing import Any
 
+_BLANKS = re.compile(r"[ \t\n\r]*")
+_ROWS = re.compile(r"\[[ \t\n\r]*(?=\{)")
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # what raw_decode calls
 
-def as_base64(body: bytes, reply: dict[str, Any]) -> bytes:
-    """The reply with every list of numbers packed; the bytes as they came when there is none. Raises ValueError."""
-    rows = reply.get("data")
-    if not isinstance(rows, list) or not any(isinstance(row, dict) and is_vector(row.get("embedding")) for row in rows):
-        return body
-    packed = [
-        {**row, "embedding": pack(row["embedding"])}
-        if isinstance(row, dict) and is_vector(row.get("embedding"))
-        else row
-        for row in rows
-    ]
-    return json.dumps({**reply, "data": packed}).encode()
+
+def read(body: bytes, *, packs: bool) -> tuple[dict[str, Any], bytes]:
+    """What a reply says but its rows, and the reply itself, with every list of numbers packed if that is wanted.
+
+    Raises ValueError for what is no JSON object, or has a vector that is none of 32-bit floats.
+    """
+    text = str(body, "utf-8")
+    told: dict[str, Any] = {}
+    pieces: list[str] = []
+    done = 0  # so much of the text is in the pieces
+    try:
+        at = _expect(text, _skip(text, 0), "{")
+        while text.startswith('"', at):
+            name, at = _scan(text, at)
+            at = _expect(text, _skip(text, at), ":")
+            rows = _ROWS.match(text, at) if name == "data" else None
+            if rows is None:
+                told[name], at = _scan(text, at)
+            else:
+                at = rows.end()
+            while rows is not None:
+                row, end = _scan(text, at)
+                if packs and isinstance(row, dict) and is_vector(row.get("embedding")):
+                    pieces += [text[done:at], json.dumps({**row, "embedding": pack(row["embedding"])})]
+                    done = end
+                at = _skip(text, end)
+                if not text.startswith(",", at):
+                    at = _expect(text, at, "]")
+                    break
+                at = _skip(text, at + 1)
+            at = _skip(text, at)
+            if not text.startswith(",", at):
+                break
+            at = _skip(text, at + 1)
+        if _expect(text, at, "}") != len(text):
+            raise ValueError("something follows the reply")
+    except (StopIteration, RecursionError) as error:
+        raise ValueError("the reply is no JSON object") from error
+    return told, "".join([*pieces, text[done:]]).encode() if pieces else body
+
+
+def _skip(text: str, at: int) -> int:
+    return _BLANKS.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+
+def _expect(text: str, at: int, what: str) -> int:
+    if not text.startswith(what, at):
+        raise ValueError(f"{what} is missing")
+    return _skip(text, at + 1)
 
 
 def is_vector(value: Any) -> bool:

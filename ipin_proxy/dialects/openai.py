@@ -100,13 +100,14 @@ class Upstream:
         """A whole JSON reply: usage is read, an error in a 200 is raised, and the caller gets the form asked for:
         embeddings as base64, a stream's worth of events."""
         call = bill.call
-        reply = json_reply(body, deployment)
+        if call.operation is EMBEDDING:
+            reply, body = read_embeddings(body, deployment, packs=call.asks_base64)
+        else:
+            reply = json_reply(body, deployment)
         raise_if_error(reply, deployment)
         bill.used(usage_of(reply))
         bill.finish_reason = first_finish_reason(reply)
         try:
-            if call.operation is EMBEDDING and call.asks_base64:
-                return embeddings.as_base64(body, json.loads(body))
             if call.wants_stream and call.operation in (CHAT, COMPLETION):
                 return events_of_completion(json.loads(body), with_usage=call.asks_usage)
             if call.wants_stream and call.operation is RESPONSE:
@@ -142,6 +143,14 @@ def json_reply(body: bytes, deployment: Deployment) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise UpstreamError(f"Provider '{deployment.provider.id}' answered with a body that is not a JSON object.")
     return reply
+
+
+def read_embeddings(body: bytes, deployment: Deployment, *, packs: bool) -> tuple[dict[str, Any], bytes]:
+    try:
+        return embeddings.read(body, packs=packs)
+    except ValueError as error:
+        provider = deployment.provider.id
+        raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
 
 
 def raise_if_error(body: Any, deployment: Deployment) -> None:

@@ -121,7 +121,7 @@ def put_in_force(app: App, visit: Visit) -> None:
     if user is not None and session is not None:
         heir = heir_of(user, app.store.snapshot())
         if heir is not None:
-            app.sessions.hand_over(session, heir)
+            app.sessions.hand_over(session, user, heir)
     app.take_settings()
 
 

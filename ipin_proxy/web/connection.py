@@ -29,6 +29,7 @@ IDLE, HEAD, BODY, BUSY, WRITING, STREAMING, LINGERING, CLOSED = range(8)
 
 RECV_BYTES = 64 * 1024
 BODY_RECV_BYTES = 256 * 1024
+CHUNKS_RECV_BYTES = 16 * 1024  # may be thousands of chunks
 AHEAD_BYTES = 256 * 1024  # pipelined bytes we keep while a request is being answered
 JOINED_BYTES = 16 * 1024  # copying so much costs less than a system call that gathers
 SPOOL_BYTES = 1024 * 1024  # uploads above this go to a temporary file
@@ -68,6 +69,7 @@ class Connection:
         "peer",
         "peer_done",
         "received",
+        "recv_bytes",
         "request",
         "scanned",
         "server",
@@ -86,6 +88,7 @@ class Connection:
         self.state = IDLE
         self.since = self.heard_at = self.loop.now
         self.inbuf = bytearray()
+        self.recv_bytes = RECV_BYTES
         self.scanned = 0
         self.received = 0
         self.request: Request | None = None
@@ -113,7 +116,7 @@ class Connection:
 
     def on_readable(self) -> None:
         try:
-            data = self.sock.recv(BODY_RECV_BYTES if self.state == BODY else RECV_BYTES)
+            data = self.sock.recv(self.recv_bytes)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -190,6 +193,7 @@ class Connection:
             self.refuse(BodyTooLarge(limit))
             return
         self.received = 0
+        self.recv_bytes = BODY_RECV_BYTES if isinstance(body, LengthBody) else CHUNKS_RECV_BYTES
         self.enter(BODY)
         if not body.done:
             if isinstance(body, LengthBody) and len(rest) == body.length:  # nearly always: it came with its head
@@ -257,6 +261,7 @@ class Connection:
         if request.file is not None:
             request.file.seek(0)
         self.body = None
+        self.recv_bytes = RECV_BYTES
         self.enter(BUSY)
         self.task = Task(self, self.server.service.handle(request))
         self.task.advance()

@@ -47,6 +47,11 @@ class Body:
         self.received = 0
         self.rest = b""
 
+    @property
+    def pending(self) -> bool:
+        """Whether `feed` has more to give without any further bytes."""
+        return False
+
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         """The payload in the next bytes of the connection. Raises FramingError."""
         raise NotImplementedError
@@ -131,12 +136,20 @@ class ChunkedBody(Body):
 
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         if not isinstance(data, bytes):
-            return self._feed_buffer(data)
+            data = bytes(data)
+        if self.done:
+            self.rest += data
+            return b""
         if self._state == _DATA and len(data) <= self._left:
             return self._inside(data)
-        if self._state == _SIZE and not self._line:
-            return self._feed_chunks(data)
-        return self._feed_any(data)
+        pieces: list[bytes] = []
+        at, end = 0, len(data)
+        while at < end and not self.done:
+            if self._state == _SIZE and not self._line:
+                at = self._take_chunks(data, at, pieces)
+            if at < end:
+                at = self._take_any(data, at, pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def end(self) -> None:
         if self.done:
@@ -146,32 +159,17 @@ class ChunkedBody(Body):
             return
         raise FramingError(f"The body ended in the middle of its chunks, after {self.received} bytes.")
 
-    def _feed_buffer(self, data: bytearray | memoryview) -> bytes:
-        """A buffer that its owner will use again: the payload is copied out of it, and nothing else."""
-        if self._state == _DATA and len(data) <= self._left:
-            return self._inside(bytes(data))
-        if len(data) <= 4096:
-            return self.feed(bytes(data))
-        with memoryview(data) as view:
-            return self._feed_any(view)
-
-    def _feed_chunks(self, data: bytes) -> bytes:
-        """Streams come in small whole chunks, mostly one to a piece: no state to keep, one slice each."""
-        pieces: list[bytes] = []
-        at, end = 0, len(data)
+    def _take_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Streams come in small whole chunks, mostly one to a piece: no state to keep, one slice each. Where it ends."""
         while (match := _PLAIN_SIZE.match(data, at)) is not None:
             begin = match.end()
             behind = begin + int(match[1], 16)
             if behind == begin or data[behind : behind + 2] != b"\r\n":
                 break
             self.received += behind - begin
-            at = behind + 2
-            if at == end and not pieces:
-                return data[begin:behind]
             pieces.append(data[begin:behind])
-        if at < end:
-            pieces.append(self._feed_any(memoryview(data)[at:]))
-        return b"".join(pieces)
+            at = behind + 2
+        return at
 
     def _inside(self, data: bytes) -> bytes:
         self._left -= len(data)
@@ -180,47 +178,38 @@ class ChunkedBody(Body):
             self._state = _DATA_END
         return data
 
-    def _feed_any(self, data: bytes | memoryview) -> bytes:
-        """Any cut: walk through the piece, collect views of the payload in it, copy once."""
-        if self.done:
-            self.rest += data
-            return b""
-        view = memoryview(data)
-        pieces: list[memoryview] = []
-        at, end = 0, len(view)
-        while at < end:
-            if self._state == _DATA:
-                piece = view[at : at + self._left]
-                pieces.append(piece)
-                at += len(piece)
-                self._left -= len(piece)
-                self.received += len(piece)
-                if self._left:
-                    break
+    def _take_any(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """What is next in any cut: a stretch of a chunk, or a line. Where it ends."""
+        if self._state == _DATA:
+            piece = data[at : at + self._left]
+            pieces.append(piece)
+            self._left -= len(piece)
+            self.received += len(piece)
+            if not self._left:
                 self._state = _DATA_END
-                continue
-            line, at = self._take_line(view, at)
-            if line and self._ends_body(line):
-                self.done = True
-                self.rest = bytes(view[at:])
-                break
-        return b"".join(pieces)
+            return at + len(piece)
+        line, at = self._take_line(data, at)
+        if line and self._ends_body(line):
+            self.done = True
+            self.rest = data[at:]
+            return len(data)
+        return at
 
-    def _take_line(self, view: memoryview, at: int) -> tuple[bytes, int]:
+    def _take_line(self, data: bytes, at: int) -> tuple[bytes, int]:
         """The next whole line with its end, or b"" and what there is of it kept for the next piece."""
         room = MAX_SIZE_LINE if self._state != _TRAILERS else MAX_TRAILER_BYTES
-        begin = bytes(view[at : at + room + 1])
-        newline = begin.find(b"\n")
+        newline = data.find(b"\n", at, at + room + 1)
         if newline < 0:
+            begin = data[at : at + room + 1]
             self._line += begin
             if len(self._line) > room or (self._state == _DATA_END and len(self._line) > 1):
                 self._refuse(self._line)
             return b"", at + len(begin)
-        line = self._line + begin[: newline + 1]
+        line = self._line + data[at : newline + 1]
         self._line = b""
         if len(line) > room:
             self._refuse(line)
-        return line, at + newline + 1
+        return line, newline + 1
 
     def _ends_body(self, line: bytes) -> bool:
         """Go on to what this line announces; say whether it was the last one."""

@@ -8,29 +8,34 @@ from .framing import Body, FramingError
 from .head import Headers
 
 WINDOW = 32 + zlib.MAX_WBITS  # gzip or zlib, as the data says
-MOST_AT_ONCE = 32 * 1024 * 1024  # what one piece from the socket (64 KB) may unfold to: a bomb unfolds to more
+STEP_BYTES = 256 * 1024  # what `feed` gives at once: 64 KB from the socket may unfold to a thousand times as much
 
 
 class InflatedBody(Body):
-    """A body whose payload is inflated on the way; where it ends is still the framing's affair."""
+    """A body whose payload is inflated on the way, step by step; where it ends is still the framing's affair."""
 
-    __slots__ = ("_inflate", "framing")
+    __slots__ = ("_inflate", "_is_full", "framing")
 
     def __init__(self, framing: Body) -> None:
         super().__init__()
         self.framing = framing
         self._inflate = zlib.decompressobj(WINDOW)
+        self._is_full = False  # the last step filled its measure, so there may be more
         self.done = framing.done
 
+    @property
+    def pending(self) -> bool:
+        return self._is_full or bool(self._inflate.unconsumed_tail)
+
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
-        payload = self.framing.feed(data)
-        self.done, self.rest = self.framing.done, self.framing.rest
+        payload = self._inflate.unconsumed_tail + self.framing.feed(data)
         try:
-            plain = self._inflate.decompress(payload, MOST_AT_ONCE)
+            plain = self._inflate.decompress(payload, STEP_BYTES)
         except zlib.error as error:
             raise FramingError("its compressed body is broken") from error
-        if self._inflate.unconsumed_tail:
-            raise FramingError("its compressed body unfolds to too much")
+        self.rest = self.framing.rest
+        self._is_full = len(plain) == STEP_BYTES
+        self.done = self.framing.done and not self.pending
         if self.done and not self._inflate.eof:
             raise FramingError("its compressed body was cut short")
         self.received += len(plain)

@@ -26,6 +26,7 @@ _KEPT_PREFIX = 256
 _KEPT_SUFFIX = 16
 _BLOCK = 64 * 1024
 
+MAX_MEMBERS = 1_000  # at the top, where each costs us more than it does the json module
 MAX_NAME = 256  # characters of a member's name; also keeps names whole when strings are hollowed
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
@@ -215,7 +216,7 @@ def _walk(text: str, values: dict[str, Any], spans: dict[str, tuple[int, int, in
         except StopIteration as nothing:
             raise json.JSONDecodeError("Expecting value", text, nothing.value) from None
         folded = name.casefold()
-        if folded in names or len(name) > MAX_NAME:
+        if folded in names or len(name) > MAX_NAME or len(names) == MAX_MEMBERS:
             _refuse_name(name, names.get(folded))
         names[folded] = name
         spans[name] = (at, begin, end)
@@ -251,9 +252,11 @@ def _skip(text: str, at: int) -> int:
 
 
 def _refuse_name(name: str, other: str | None) -> NoReturn:
-    """A name is too long, or some reader would take it for one of the names before it."""
-    if other is None:
+    """A name is too long or one too many, or some reader would take it for one of the names before it."""
+    if other is None and len(name) > MAX_NAME:
         raise BodyError(f"A member of the JSON body has a name of more than {MAX_NAME} characters.")
+    if other is None:
+        raise BodyError(f"The JSON body has more than {MAX_MEMBERS} members.")
     if other == name:
         raise BodyError(f"The JSON body has the member {_shown(name)} twice; send it once.")
     raise BodyError(f"The JSON body has the members {_shown(other)} and {_shown(name)}; send one of them.")

@@ -18,10 +18,11 @@ MAX_FRAME = 64 * 1024 * 1024
 Buffer = bytes | bytearray
 
 _BOM = b"\xef\xbb\xbf"
-_LF, _CR = 0x0A, 0x0D
+_LF = 0x0A
 
 # A line end and then an empty line. A CR before an LF is no line end of its own.
 _FRAME_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+_EMPTY_LINES = re.compile(rb"[\r\n]+")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -42,8 +43,8 @@ class FrameSplitter:
     """Bytes of an event stream in, whole frames out, each with its empty line: joined they are the input again.
 
     A frame is given out as soon as its empty line has begun: after CR we do not wait to see whether LF follows, since that
-    could hold back the last word of a stream for ever. An LF that does follow is given out as a frame of its own, as every
-    surplus empty line is; to readers it is an empty line and means nothing.
+    could hold back the last word of a stream for ever. An LF that does follow is given out as a frame of its own, as
+    every run of surplus empty lines is; to readers they are empty lines and mean nothing.
     """
 
     __slots__ = ("_scanned", "_tail")
@@ -87,10 +88,8 @@ class FrameSplitter:
         """Append the whole frames of a buffer, return where the unfinished one begins."""
         begin, size = 0, len(buffer)
         while begin < size:
-            if buffer[begin] == _LF:
-                end = begin + 1
-            elif buffer[begin] == _CR:
-                end = begin + (2 if buffer[begin + 1 : begin + 2] == b"\n" else 1)
+            if buffer[begin] in b"\r\n":
+                end = _EMPTY_LINES.match(buffer, begin).end()  # type: ignore[union-attr]
             else:
                 end = find_end(buffer, max(begin, self._scanned))
                 if end < 0:

@@ -14,6 +14,7 @@ from .response import CallerGone, Stream
 if TYPE_CHECKING:
     from .connection import Connection
 
+PIECES_A_TURN = 4
 UNSENT_BYTES = 256 * 1024  # a caller who lags behind by this much stops us reading the upstream
 
 
@@ -36,8 +37,12 @@ class Streaming:
     def on_source(self, mask: int) -> None:
         """Move on what has come. Bytes that lie in a buffer of the source are not waited for: no selector sees them."""
         stream, connection = self.stream, self.connection
-        more = True
+        more, turns = True, 0
         while more and not self.paused and not stream.ended:
+            if turns == PIECES_A_TURN:
+                connection.loop.call(self.on_source, mask)  # the others first
+                return
+            turns += 1
             try:
                 data = stream.source.read_ready()
                 more = stream.source.has_more()

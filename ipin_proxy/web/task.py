@@ -3,7 +3,7 @@
 A handler that has to wait is a generator: between its yields it runs without waiting, and each yield says what comes next.
 `Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (disks, long
 computations), and `CONNECTOR` to one of those that connect (names, handshakes), of whom any number may be waiting for dead
-hosts; in a worker either asks whether to go on. It returns the Response. When the caller leaves, CallerGone is thrown into
+hosts; in a worker either asks whether to go on. `TURN` lets the others have theirs first. It returns the Response. When the caller leaves, CallerGone is thrown into
 it at the yield where it waits, so `finally` and `except` are all the cancelling there is.
 """
 
@@ -32,10 +32,15 @@ class Worker:
     """Go on in a worker thread."""
 
 
+class Turn:
+    """Go on when everybody else who is ready has had a turn."""
+
+
 THREAD: Final = Worker()
 CONNECTOR: Final = Worker()
+TURN: Final = Turn()
 
-Next = Wait | Worker
+Next = Wait | Worker | Turn
 Steps = Generator[Next, None, Response]
 
 
@@ -63,6 +68,8 @@ class Task:
             raise
         if isinstance(wanted, Wait):
             self._enter(wanted)
+        elif isinstance(wanted, Turn):
+            connection.loop.call(self.advance)
         else:
             server = connection.server
             (server.connectors if wanted is CONNECTOR else server.pool).submit(self._run)

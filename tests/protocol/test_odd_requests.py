@@ -58,7 +58,8 @@ NOT_JSON: dict[str, bytes] = {
     "deep list": b"[" * 300_000,
     "deep object": b'{"a":' * 300_000,
     "NUL": b'{"model": "gpt-public"}\0',
-    "too much in it": b'{"model": "gpt-public", "messages": [' + b"{}," * 3_000_000 + b"{}]}",
+    "too many members": b"{" + b",".join(b'"m%d":0' % number for number in range(1_001)) + b"}",
+    "too much in it": b'{"model": "gpt-public", "messages": [' + b"{}," * 1_000_000 + b"{}]}",
 }
 
 

@@ -13,10 +13,10 @@ from contextlib import closing
 import pytest
 from support import build
 from support.build import completion, delta, hello
-from support.client import request
-from support.proxy import KEY, Proxy
+from support.client import Wire, request
+from support.proxy import KEY, PASSWORD, Proxy
 from support.script import Json
-from support.upstream import CERTIFICATE, Upstream
+from support.upstream import CERTIFICATE, Upstream, answer
 
 CHAT = "/v1/chat/completions"
 SPEECH = {"model": "speech-public", "input": "hi", "voice": "a"}
@@ -185,3 +185,92 @@ def test_who_leaves_while_we_connect_has_asked_nothing(start_proxy: Callable[...
             assert said == b""
         (line,) = proxy.log_lines(lambda each: each["event"] == "call")
         assert line["status"] == 499
+
+
+# Who asks, when the body takes its time.
+
+
+def begun(proxy: Proxy, method: str, path: str, body: bytes, headers: dict[str, str]) -> Wire:
+    """A request of which all but the last byte of the body has been sent, and let in."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
+    wire = proxy.raw(head.encode())
+    wire.until(b"100 Continue\r\n\r\n")
+    wire.send(body[:-1])
+    return wire
+
+
+def test_a_key_that_is_deleted_meanwhile_opens_nothing(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    proxy = start_proxy()
+    made = proxy.admin("POST", "/apikeys", {"name": "short-lived"}).json
+    body = json.dumps(hello()).encode()
+    wire = begun(proxy, "POST", CHAT, body, {"Authorization": f"Bearer {made['key']}"})
+    assert proxy.admin("DELETE", f"/apikeys/{made['id']}").status == 200
+    reply = wire.send(body[-1:]).reply()
+    assert (reply.status, reply.error["code"], upstream.started) == (401, "invalid_api_key", 0)
+
+
+def test_a_session_that_has_ended_brings_back_no_database(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    body = json.dumps(proxy.admin("GET", "/export").json).encode()
+    token = proxy.post("/api/admin/login", {"username": "admin", "password": PASSWORD}).json["token"]
+    old = {"Authorization": f"Bearer {token}"}
+    wire = begun(proxy, "POST", "/api/admin/import", body, old)
+    changed = proxy.admin("PUT", "/users/admin", {"password": "another-password-entirely"})
+    assert changed.status == 200, changed.body
+    assert wire.send(body[-1:]).reply().status == 401
+    assert proxy.get("/api/admin/users", headers=old).status == 401
+
+
+# Further models than the one that is asked for.
+
+
+def test_a_fallback_is_for_those_who_may_use_it(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    proxy = start_proxy(
+        models=[build.model("m", fallbacks=["m2"]), build.model("m2", upstreamModel="m2")],
+        keys=[build.key(KEY, allowedModels=["m"]), build.key(DEAR_KEY, "key-2")],
+    )
+    upstream.default(
+        lambda seen: answer(200, completion()) if seen.json["model"] == "m2" else answer(500, build.error())
+    )
+    assert proxy.post(CHAT, hello(model="m"), KEY).status == 500
+    assert proxy.post(CHAT, hello(model="m"), DEAR_KEY).header("x-ipin-model") == "m2"
+
+
+@pytest.mark.parametrize(
+    "more", [{"models": ["dear"]}, {"fallbacks": [{"model": "dear"}]}, {"models": ["cheap", "dear"]}]
+)
+def test_a_list_holds_for_all_models_a_body_names(pinned: Proxy, upstream: Upstream, more: Json) -> None:
+    reply = pinned.post(CHAT, hello(model="cheap", **more), KEY)
+    assert (reply.status, reply.error["code"], upstream.started) == (403, "model_not_allowed", 0)
+
+
+def test_what_a_caller_refers_to_is_not_the_deployments_fault(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    proxy = start_proxy(models=[build.model("m", fallbacks=["m2"]), build.model("m2")])
+    upstream.will_answer(404, build.error("Previous response with id 'resp_1' not found."))
+    reply = proxy.post("/v1/responses", {"model": "m", "input": "x", "previous_response_id": "resp_1"}, KEY)
+    assert (reply.status, len(upstream.history)) == (404, 1)
+
+
+# Much in little.
+
+
+def test_a_stream_that_unfolds_to_ever_more_passes(proxy: Proxy, upstream: Upstream) -> None:
+    plain = b": warming up\n\n" + b"\n" * 3_000_000 + json_frame("Hi") + b"data: [DONE]\n\n"
+    headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+    upstream.will_answer(200, gzip.compress(plain), headers=headers)
+    assert proxy.post(CHAT, hello(stream=True), KEY).body == plain
+
+
+def test_a_refusal_of_many_megabytes_is_a_refusal(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(422, {"detail": [{"loc": ["body"], "msg": "no", "input": "x" * 3_000_000}]})
+    reply = proxy.post(CHAT, hello(), KEY)
+    assert (reply.status, reply.error["type"]) == (422, "invalid_request_error")
+    upstream.will_answer(200, completion("still here"))
+    assert proxy.post(CHAT, hello(), KEY).status == 200
+
+
+def json_frame(text: str) -> bytes:
+    return f"data: {json.dumps(delta(content=text))}\n\n".encode()

@@ -47,7 +47,7 @@ def served(catalog: Catalog, name: str, pin: str | None = None) -> list[str]:
     """Provider and model of every place that serves a name, in order."""
     model = catalog.find(name, pin)
     assert model is not None
-    return [f"{row.provider_id}:{each.id}" for each, row in catalog.rows(model, pin)]
+    return [f"{row.provider_id}:{each.id}" for each, row in catalog.rows(model, pin, Caller("anybody"))]
 
 
 # Names.

@@ -13,7 +13,7 @@ import pytest
 
 from ipin_proxy.web.loop import Loop
 from ipin_proxy.web.response import CallerGone, Response
-from ipin_proxy.web.task import THREAD, Steps, Task, Wait
+from ipin_proxy.web.task import THREAD, TURN, Steps, Task, Wait
 
 PATIENCE_S = 10.0
 FAR = time.monotonic() + 1_000
@@ -220,3 +220,31 @@ def test_a_failure_of_the_steps_breaks_the_connection_and_is_reported(stage: Sta
     stage.loop.call(done.set)
     assert done.wait(PATIENCE_S)
     assert [str(error) for error in stage.errors] == ["not foreseen"]
+
+
+def test_others_have_their_turn_in_between(stage: Stage) -> None:
+    happened: list[str] = []
+
+    def steps() -> Steps:
+        for _ in range(3):
+            happened.append("mine")
+            stage.loop.call(happened.append, "theirs")
+            yield TURN
+        return Response(204)
+
+    stage.begin(steps())
+    assert stage.ended().status == 204
+    assert happened == ["mine", "theirs"] * 3
+
+
+def test_who_leaves_while_others_have_their_turn_is_told_so(stage: Stage) -> None:
+    def steps() -> Steps:
+        stage.leave()
+        try:
+            while True:
+                yield TURN
+        except CallerGone:
+            return Response(499)
+
+    stage.begin(steps())
+    assert stage.ended().status == 499
