@@ -30,10 +30,9 @@ from .errors import (
 )
 from .records import RESERVED_SEGMENTS
 from .routes import ROUTES
-from .web.connection import BodyTooLarge, SlowRequest
 from .web.framing import FramingError
 from .web.head import HeadError
-from .web.request import BadPath, Request
+from .web.request import BadPath, BodyTooLarge, Request, SlowRequest
 from .web.response import CallerGone, Response
 from .web.router import Router
 from .web.task import THREAD, Steps

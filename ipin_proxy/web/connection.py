@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .framing import Body, FramingError, LengthBody, chunk, request_body
 from .head import HeadError, find_end, parse_request, refuse_early
 from .loop import HANG_UP
-from .request import BadPath, Request
+from .request import BadPath, BodyTooLarge, Request, SlowRequest
 from .response import CallerGone, Response, Stream, head_bytes
 from .streaming import Streaming
 from .task import Task
@@ -39,18 +39,6 @@ STUCK_S = 300.0  # a caller who has taken no byte for so long is gone
 BODY_RATE = 8 * 1024  # bytes per second a body must reach on average, beyond BODY_TIMEOUT_S
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class BodyTooLarge(Exception):
-    """More bytes than `limit`, announced or sent."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"more than {limit} bytes")
-        self.limit = limit
-
-
-class SlowRequest(Exception):
-    """Headers or a body that did not arrive in time."""
 
 
 class Connection:

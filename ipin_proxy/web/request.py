@@ -18,6 +18,18 @@ class BadPath(ValueError):
     """The target is not a path we can decode: a broken escape, a NUL, or bytes that are not UTF-8."""
 
 
+class BodyTooLarge(Exception):
+    """More bytes than `limit`, announced or sent."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
+
+
+class SlowRequest(Exception):
+    """Headers or a body that did not arrive in time."""
+
+
 def decode_path(target: str) -> tuple[str, str]:
     """Split a request target into (decoded path, raw query). Decoding happens once: `%2541` is `%41`, not `A`."""
     raw, _, query = target.partition("?")
