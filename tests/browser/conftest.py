@@ -1,6 +1,7 @@
 """The browser, one server for each module, and windows on it that are watched.
 
-`page` is a window of the signed-in administrator, `stranger` one of nobody, `visit` opens further ones. Without Playwright, Chromium or axe-core the tests are skipped: `make browser`.
+`page` is a window of the signed-in administrator, `stranger` one of nobody, `visit` opens further ones. Without Playwright,
+Chromium or axe-core the tests are skipped: `make browser`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from support import build
 from support.proxy import PASSWORD, Proxy
 from support.upstream import Script, Seen, Upstream, answer
 
-from .window import AXE, PATIENCE_MS, Watch
+from .window import AXE, PATIENCE_MS, WIDE, Watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -134,6 +135,9 @@ def page(shared_window: Watch, visit: Any) -> Iterator[Page]:
     page = shared_window.context.pages[0]
     page.goto("/health")  # away from the page before, but not from its server and its storage
     page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    page.mouse.move(0, 0)  # what lies under the pointer looks different
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light")
     shared_window.forget()
     visit.watches.append(shared_window)
     yield page

@@ -14,7 +14,7 @@ from support import build
 from support.proxy import PASSWORD, Proxy
 from support.upstream import Upstream
 
-from .window import HOSTILE, axe, sticking_out
+from .window import HOSTILE, NARROW, WIDE, axe, sticking_out
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
@@ -28,7 +28,6 @@ REPAINTED = """
 """
 Opened = Callable[[str], "Page"]
 LONG = "a-name-without-a-single-place-to-break-it-that-goes-on-and-on-and-on-and-on-and-on-and-on"
-WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 375, "height": 667}
 VARIABLE = "A_RATHER_LONG_NAME_FOR_THE_KEY_OF_A_PROVIDER_KEY"
 SCREENS = [
     "/",
@@ -114,8 +113,6 @@ def opened(page: Page, visit: Callable[[], Page]) -> Opened:
 
     def opened(path: str) -> Page:
         window = visit() if path == "/" else page
-        window.set_viewport_size(WIDE)  # type: ignore[arg-type]
-        window.emulate_media(color_scheme="light")
         window.goto(path)
         settled(window)
         return window
@@ -133,12 +130,12 @@ def faults(page: Page) -> dict[str, list[str]]:
     """What is wrong with what the page shows now: wide and narrow, light and dark. It is light and wide before and dark
     and narrow after; only contrast depends on the theme."""
     found = {"wide": sticking_out(page), "light": axe(page)}
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.set_viewport_size(NARROW)
     found |= {"narrow": sticking_out(page), "narrow, light": axe(page)}
     page.emulate_media(color_scheme="dark")
     page.evaluate(REPAINTED)
     found |= {"narrow, dark": axe(page, "color-contrast")}
-    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    page.set_viewport_size(WIDE)
     found |= {"dark": axe(page, "color-contrast")}
     return {where: what for where, what in found.items() if what}
 
@@ -163,14 +160,13 @@ def test_a_dialog_is_accessible_and_fits(opened: Opened, name: str) -> None:
     expect(dialog).to_be_visible()
     expect(dialog.locator(".loading, [aria-busy=true]")).to_have_count(0)
     assert faults(page) == {}
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.set_viewport_size(NARROW)
     assert dialog.evaluate("(dialog) => dialog.scrollWidth - dialog.clientWidth") <= 0
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
 
 
 def test_hostile_names_are_text_in_dialogs_and_notes_too(page: Page) -> None:
-    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     page.goto("/admin.html#/models")
     page.get_by_role("button", name="More for hostile-chat").click()
     page.get_by_role("menuitem", name="Edit").click()

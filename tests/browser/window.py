@@ -14,11 +14,22 @@ from urllib.parse import urlsplit
 from support.proxy import PASSWORD
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response, WebError
+    from playwright.sync_api import (
+        Browser,
+        ConsoleMessage,
+        Dialog,
+        Page,
+        Request,
+        Response,
+        ViewportSize,
+        WebError,
+    )
 
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
 POLICY = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'")
 PATIENCE_MS = 10_000
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 375, "height": 667}
 SERIOUS = ("serious", "critical")
 
 # The names a hostile or careless person gives to things. Shown as text they are harmless.
