@@ -77,6 +77,7 @@ export function icon(name, label = "") {
   const use = document.createElementNS(SVG, "use");
   use.setAttribute("href", `${icons}#${name}`);
   svg.setAttribute("class", "icon");
+  svg.setAttribute("viewBox", "0 0 24 24");
   if (label) {
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", label);

@@ -56,7 +56,7 @@ def test_an_answer_is_seen_growing(chat: Page, upstream: Upstream) -> None:
     expect(answer(chat)).to_have_attribute("aria-busy", "true")
     upstream.resume()
     expect(answer(chat)).to_contain_text("Hello")
-    expect(answer(chat)).to_contain_text("3 in · 2 out")
+    expect(answer(chat)).to_contain_text("3 tokens in · 2 out")
     expect(answer(chat)).to_have_attribute("aria-busy", "false")
     sent = upstream.history[-1].json
     assert (sent["model"], sent["messages"]) == (build.UPSTREAM_MODEL, [{"role": "user", "content": "Say hello."}])
@@ -172,7 +172,7 @@ def test_markdown_is_drawn_and_markup_is_only_text(chat: Page, upstream: Upstrea
     upstream.will_stream(*spoken(*re.findall(r"(?s).{1,7}", text)), usage(3, 2))
     say(chat, "Draw it.")
     said = answer(chat)
-    expect(said).to_contain_text("3 in")
+    expect(said).to_contain_text("3 tokens in")
     expect(said.get_by_role("heading", name="Title")).to_be_visible()
     expect(said).to_contain_text("<script>alert(1)</script> <img src=x onerror=alert(1)>")
     expect(said.get_by_role("strong")).to_have_text("bold")

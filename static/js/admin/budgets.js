@@ -10,11 +10,12 @@ const WINDOWS = [
   ["total", "in total"],
 ];
 
-/** The field for them. */
-export function budgetsField(value = []) {
+/** The field for them, with a hint or without. */
+export function budgetsField(value = [], hint = null) {
   return field({
     label: "Budgets",
     name: "budgets",
+    hint,
     ...rows({
       columns: [
         { name: "usd", label: "US dollars", type: "number", placeholder: "US dollars" },

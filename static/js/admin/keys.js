@@ -288,7 +288,7 @@ export function screen(root, params, app) {
 
   const toolbar = h("div.toolbar");
   const tally = h("span.quiet-text.number", { role: "status" });
-  const bar = h("div.bulk", { hidden: true });
+  const bar = h("div.action-bar", { hidden: true });
   const place = h("div.stack");
   root.append(
     pageHead({

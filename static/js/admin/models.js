@@ -320,12 +320,12 @@ export function screen(root, params, app) {
 
   const toolbar = h("div.toolbar");
   const tally = h("span.quiet-text.number", { role: "status" });
-  const bar = h("div.bulk", { hidden: true });
+  const bar = h("div.action-bar", { hidden: true });
   const place = h("div.stack");
   const byHand = h("button", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add by hand");
   const head = pageHead({
     title: "Models",
-    lead: "The names callers ask for, and who answers to them.",
+    lead: "The names callers ask for, and who answers to them. Prices are for a million tokens.",
     actions: [byHand, fromProvider("primary")],
   });
   const actions = head.querySelector(".actions");

@@ -33,7 +33,7 @@ export function presetCards(list, onpick) {
                 ? "Anything that speaks OpenAI's, Anthropic's or Ollama's language"
                 : each.local
                   ? "on your own machine"
-                  : each.host,
+                  : each.host.split(/(?=[.])/).flatMap((part) => [h("wbr"), part]),
             ),
           ),
         ),

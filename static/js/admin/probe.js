@@ -43,9 +43,9 @@ export const fetchListed = async (id) => (await get(at("/api/admin/providers", i
 
 /** A finding in icon, word and time. A bad one can be asked why: `explain()`. */
 export function findingMark(finding, explain) {
-  if (!finding) return h("span.quiet-text.nowrap.is-none", "not tested");
+  if (!finding) return h("div.finding.quiet-text.is-none", "not tested");
   return h(
-    "div.two",
+    "div.finding.two",
     { title: finding.message },
     finding.ok
       ? status("ok", `works, ${duration(finding.latencyMs)}`)

@@ -14,6 +14,7 @@ import { findingMark, lastTest, testProvider } from "./probe.js";
 import { PROVIDER_TYPES } from "./types.js";
 
 const TESTS_AT_ONCE = 4;
+const typeWords = ({ type }) => PROVIDER_TYPES.find(([id]) => id === type)?.[1] ?? "Demo";
 
 const presets = () => part(() => import("./presets.js"));
 const forms = () => part(() => import("./provider-form.js"));
@@ -45,9 +46,10 @@ export function screen(root, params, app) {
         id: "baseUrl",
         label: "Base URL",
         value: (row) => row.baseUrl,
-        cell: (row) => h("code.base-url", row.baseUrl.replace(/^https?:\/\//, "") || "built in"),
+        cell: (row) =>
+          h("div.two", h("code.base-url", row.baseUrl.replace(/^https?:\/\//, "") || "built in"), h("span", keyMark(row))),
       },
-      { id: "key", label: "Key", cell: keyCell },
+      { id: "type", label: "Type", value: typeWords, cell: typeWords },
       {
         id: "models",
         label: "Models",
@@ -74,7 +76,7 @@ export function screen(root, params, app) {
         label: "Last test",
         value: (row) => lastTest(row.id)?.latencyMs,
         cell: (row) =>
-          testing.has(row.id) ? status("wait", "testing…") : findingMark(lastTest(row.id), () => explain(row)),
+          testing.has(row.id) ? h("div.finding", status("wait", "testing…")) : findingMark(lastTest(row.id), () => explain(row)),
       },
       { id: "actions", label: "Actions", kind: "actions", cell: actionsCell },
     ],
@@ -114,17 +116,15 @@ export function screen(root, params, app) {
           tag("from the environment", "Offered because the environment holds a key for it"),
         ],
       ),
-      h("span", [row.name !== row.id && row.id, row.type !== "openai" && typeWords(row)].filter(Boolean).join(" · ")),
+      row.name !== row.id && h("span", row.id),
     );
   }
 
-  const typeWords = (row) => PROVIDER_TYPES.find(([id]) => id === row.type)?.[1] ?? "Demo";
-
-  function keyCell(row) {
-    if (!row.apiKey) return h("span.quiet-text", row.auth === "none" ? "needs none" : "none");
-    if (/^(env|file):/.test(row.apiKey))
-      return h("code", { title: "Read from there each time; not stored" }, row.apiKey);
-    return h("code.nowrap", row.apiKey);
+  /** The key's mask, or where it is read from. */
+  function keyMark({ apiKey, auth }) {
+    if (!apiKey) return auth === "none" ? "needs no key" : "no key";
+    const isReference = /^(env|file):/.test(apiKey);
+    return h("code", { title: isReference ? "Read from there each time; not stored" : "The stored key" }, apiKey);
   }
 
   function actionsCell(row) {

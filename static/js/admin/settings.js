@@ -65,7 +65,7 @@ function valuesForm(settings, reload) {
   const save = h("button.primary", { type: "submit" }, "Save changes");
   const undo = h("button", { type: "button" }, "Discard");
   const bar = h(
-    "div.save-bar",
+    "div.action-bar",
     { hidden: true, role: "group", "aria-label": "Unsaved changes" },
     h("span", "Not saved yet"),
     h("span.spring"),

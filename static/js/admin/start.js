@@ -92,7 +92,7 @@ export function screen(root, params, app) {
         "button.step-mark",
         { type: "button", "aria-current": isCurrent ? "step" : null, onclick: () => go(id) },
         sign,
-        name,
+        h("span", name),
       ),
     );
   }

@@ -228,7 +228,7 @@ export function screen(root, params, app) {
       content: h(
         "div.fields",
         commonFields(row, { isKept }),
-        h("div.across", budgets.budgetsField(row.budgets)),
+        h("div.across", budgets.budgetsField(row.budgets, "Kept now, and enforced from a later version on.")),
         across(
           field({
             label: "Enabled",

@@ -47,7 +47,7 @@ async function start() {
   try {
     user = await currentUser();
     if (user) keepSignedIn(user);
-    document.getElementById("home").href = user ? homeOf(user) : "/";
+    document.getElementById("way-home").href = user ? homeOf(user) : "/";
     if (!user && !key) unconnected();
     else show(await modelsOf(key, user));
   } catch (error) {

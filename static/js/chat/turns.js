@@ -1,7 +1,7 @@
 /** One turn of a conversation on the page: what was said, or an answer while it grows and when it is there. */
 
 import { fill, h, icon } from "../dom.js";
-import { duration, number } from "../format.js";
+import { count, duration, number } from "../format.js";
 import { copyButton } from "../parts/copy.js";
 import { status } from "../parts/marks.js";
 import { trouble } from "../play/trouble.js";
@@ -68,7 +68,7 @@ function stats({ state, stats: told }) {
   if (!told) return state === "stopped" && status("off", "stopped");
   const { inputTokens, outputTokens, firstMs, tookMs, perSecond, finish } = told;
   const parts = [
-    inputTokens !== null && `${number(inputTokens)} in`,
+    inputTokens !== null && `${count(inputTokens, "token")} in`,
     outputTokens !== null && `${number(outputTokens)} out`,
     firstMs !== null && `first word ${duration(firstMs)}`,
     state !== "failed" && `${duration(tookMs)} in all`,

@@ -39,7 +39,14 @@ export function tabs(list, { label, chosen = list[0].id, onchoose } = {}) {
       panel.hidden = !isChosen;
       if (isChosen && !panel.childElementCount) fill(panel, each.content());
     });
+    requestAnimationFrame(show);
     if (tell) onchoose?.(id);
+  }
+
+  /** Where the tabs do not fit side by side, the chosen one goes to the middle. */
+  function show() {
+    const { offsetLeft, offsetWidth } = buttons.find((each) => each.tabIndex === 0);
+    bar.scrollLeft = offsetLeft + (offsetWidth - bar.clientWidth) / 2;
   }
 
   const bar = h("div.tab-bar", { role: "tablist", "aria-label": label }, buttons);

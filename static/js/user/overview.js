@@ -36,26 +36,27 @@ function keyCard(key, app, reload) {
   }
   const isOver = key.expiresAt && key.expiresAt < Date.now();
   const state = isOver ? status("bad", "expired") : key.enabled === false ? status("off", "disabled") : status("ok", "good to use");
-  const rotate = h("button", { type: "button", onclick: () => attempt(rotate, () => replaceKey(reload), "The key was not replaced") }, icon("refresh"), "Replace the key");
+  const rotate = h("button", { type: "button", onclick: () => replaceKey(rotate, reload) }, icon("refresh"), "Replace the key");
   return h(
     "div.card.pad.stack",
-    h("div.row", h("strong", key.name || key.id), h("code", key.key), state, key.expiresAt && h("span.quiet-text", isOver ? "expired " : "expires ", when(key.expiresAt)), h("span.spring"), rotate),
+    h("div.row", h("strong", key.name || key.id), h("code", key.key), state, key.expiresAt && h("span.quiet-text", !isOver && "expires ", when(key.expiresAt)), h("span.spring"), rotate),
     h("div", h("p.label", "Base URL for your clients"), copyLine(`${app.base}/v1`, "Base URL")),
     h("p.hint", "The key is shown in full only once, when it is made. If you have lost it, replace it; how clients are set up is in the ", h("a", { href: "#/docs" }, "API docs"), "."),
   );
 }
 
-async function replaceKey(reload) {
+async function replaceKey(button, reload) {
   const isSure = await confirmDialog({
     title: "Replace your API key?",
     text: "The old key stops working at once, in every client that uses it. The new one is shown once.",
     action: "Replace it",
   });
   if (!isSure) return;
-  const { apiKey } = await post("/api/user/key/rotate", {});
+  const answer = await attempt(button, () => post("/api/user/key/rotate", {}), "The key was not replaced");
+  if (!answer) return;
   const dialog = openDialog({
     title: "Your new API key",
-    content: [note("warn", "Copy it now: it cannot be shown again."), copyLine(apiKey.key, "API key")],
+    content: [note("warn", "Copy it now: it cannot be shown again."), copyLine(answer.apiKey.key, "API key")],
     actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "I have copied it")],
   });
   await dialog.closed;
