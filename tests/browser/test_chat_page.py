@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.build import chunk, completion, finish, opening, spoken
+from support.build import PNG, chunk, completion, finish, opening, spoken
 from support.proxy import KEY, Proxy
 from support.upstream import Upstream, pause
+
+from .window import HAND_OVER
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
@@ -103,6 +106,29 @@ def test_a_conversation_is_exported_and_cleared(stranger: Page, upstream: Upstre
     page.reload()
     expect(page.get_by_role("textbox", name="Message")).to_be_visible()
     expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_images_go_with_a_message_and_with_the_export(stranger: Page, upstream: Upstream) -> None:
+    page = stranger
+    connect(page)
+    box = page.get_by_role("textbox", name="Message")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add images").click()
+    chooser.value.set_files([{"name": "huge.png", "mimeType": "image/png", "buffer": bytes(10 * 1024 * 1024 + 1)}])
+    expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("10 MB")
+    data = base64.b64encode(PNG).decode()
+    box.evaluate(HAND_OVER, ["paste", data, "pasted.png"])
+    box.evaluate(HAND_OVER, ["drop", data, "dropped.png"])
+    expect(page.get_by_role("list", name="Images to be sent").get_by_role("listitem")).to_have_count(2)
+    upstream.will_stream(*spoken("Dots."))
+    say(page, "What are these?")
+    expect(page.get_by_role("article", name="gpt-public")).to_contain_text("Dots.")
+    content = upstream.history[-1].json["messages"][0]["content"]
+    assert [each["type"] for each in content] == ["text", "image_url", "image_url"]
+    with page.expect_download() as exported:
+        choose(page, "Export as JSON")
+    document: Any = json.loads(exported.value.path().read_text())
+    assert [each["name"] for each in document["messages"][0]["images"]] == ["pasted.png", "dropped.png"]
 
 
 def test_what_is_being_written_survives_a_reload(stranger: Page) -> None:

@@ -26,6 +26,16 @@ REPAINTED = """
 () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
   .then(() => Promise.all(document.getAnimations().map((each) => each.finished)))
 """
+# Ids that are there twice, and icons that are drawn from nothing.
+AMISS = """
+() => {
+  const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
+  const twice = ids.filter((id, at) => ids.indexOf(id) !== at);
+  const drawn = [...document.querySelectorAll("use")].map((each) => each.getAttribute("href").split("#")[1]);
+  const shapes = new Set([...document.querySelectorAll("svg[hidden] [id]")].map((each) => each.id));
+  return [...twice, ...drawn.filter((id) => !shapes.has(id))];
+}
+"""
 Opened = Callable[[str], "Page"]
 LONG = "a-name-without-a-single-place-to-break-it-that-goes-on-and-on-and-on-and-on-and-on-and-on"
 VARIABLE = "A_RATHER_LONG_NAME_FOR_THE_KEY_OF_A_PROVIDER_KEY"
@@ -129,7 +139,7 @@ def settled(page: Page) -> None:
 def faults(page: Page) -> dict[str, list[str]]:
     """What is wrong with what the page shows now: wide and narrow, light and dark. It is light and wide before and dark
     and narrow after; only contrast depends on the theme."""
-    found = {"wide": sticking_out(page), "light": axe(page)}
+    found = {"wide": sticking_out(page), "light": axe(page), "amiss": page.evaluate(AMISS)}
     page.set_viewport_size(NARROW)
     found |= {"narrow": sticking_out(page), "narrow, light": axe(page)}
     page.emulate_media(color_scheme="dark")

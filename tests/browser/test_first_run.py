@@ -45,6 +45,28 @@ def test_the_demo_answers_before_any_account_exists(page: Page) -> None:
     expect(page.get_by_role("article", name="demo")).to_contain_text("Hello, whoever you are")
 
 
+def test_every_preset_says_where_a_key_would_go_and_whose_that_is(page: Page, proxy: Proxy) -> None:
+    presets = proxy.admin("GET", "/presets").json["presets"]
+    assert len(presets) == 18
+    page.goto("/admin.html#/start")
+    for preset in presets:
+        page.get_by_role("button").filter(has=page.get_by_text(preset["name"], exact=True)).click()
+        address = page.get_by_label("Base URL")
+        expect(address).to_have_value(preset["baseUrl"])
+        if preset["local"]:
+            expect(page.get_by_role("main")).to_contain_text(f"go to {preset['host']}, a machine of your own network.")
+        elif preset["host"]:
+            expect(page.get_by_role("main")).to_contain_text(
+                f"go to {preset['host']}, which belongs to {preset['owner']}."
+            )
+        else:
+            address.fill("https://models.example/v1")
+            expect(page.get_by_role("main")).to_contain_text("go to models.example.")
+            address.fill("")
+        page.get_by_role("button", name="Another provider").click()
+    expect(page.get_by_role("searchbox", name="Search providers")).to_be_visible()
+
+
 def test_the_guide_leads_from_nothing_to_a_working_chat(page: Page, proxy: Proxy, upstream: Upstream) -> None:
     page.goto("/admin.html")
     page.get_by_role("button", name=re.compile("^OpenAI")).click()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.proxy import Proxy
 
-from .window import focused
+from .window import axe, focused
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
@@ -31,6 +31,17 @@ globalThis.frames = new Promise((done) => {
   requestAnimationFrame(look);
 });
 """
+# What moved by itself, as browsers measure it: 0.1 is where people begin to notice.
+MOVED = """
+() => new Promise((done) => {
+  const watch = new PerformanceObserver((list) => done(list.getEntries().map(({ value, sources }) =>
+    ({ value, what: sources.map(({ node }) => node?.nodeName + "." + node?.className) }))));
+  watch.observe({ type: "layout-shift", buffered: true });
+  requestAnimationFrame(() => requestAnimationFrame(() => done([])));
+})
+"""
+# Colours do not change at once.
+SETTLED = "Promise.all(document.getAnimations().map((each) => each.finished))"
 OUTLINE = """
 () => {
   const style = getComputedStyle(document.activeElement);
@@ -72,6 +83,53 @@ def test_a_theme_is_chosen_kept_and_followed_by_other_windows(visit: Visit, sess
     expect(ground).to_have_css("background-color", light)
     page.emulate_media(color_scheme="dark")
     expect(ground).to_have_css("background-color", dark)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_pointed_at_can_still_be_read(page: Page, theme: Any) -> None:
+    page.emulate_media(color_scheme=theme)
+    page.goto("/admin.html#/models")
+    page.get_by_role("row", name=re.compile("Retired")).get_by_role("button", name="More for").click()
+    pointed = [
+        page.get_by_role("menuitem", name="Delete"),
+        page.get_by_role("button", name="Add from a provider"),
+        page.get_by_role("button", name="Add by hand"),
+        page.get_by_role("row", name=re.compile("Retired")),
+        page.get_by_role("link", name="Users"),
+    ]
+    for each in pointed:
+        each.hover()
+        page.evaluate(SETTLED)
+        assert axe(page, "color-contrast") == [], each
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete").hover()
+    page.evaluate(SETTLED)
+    assert axe(page, "color-contrast") == []
+
+
+# Nothing moves that one was about to press.
+
+
+def test_what_is_ticked_does_not_move_the_rows(page: Page) -> None:
+    page.goto("/admin.html#/models")
+    box = page.get_by_role("checkbox", name="Tick embed-public")
+    before = box.bounding_box()
+    box.check()
+    expect(page.get_by_role("button", name="Disable", exact=True)).to_be_visible()
+    assert box.bounding_box() == before
+    box.uncheck()
+    expect(page.get_by_role("button", name="Disable", exact=True)).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    "screen", ["overview", "providers", "models", "keys", "users", "playground", "docs", "settings"]
+)
+def test_a_screen_that_has_come_stays_where_it_is(page: Page, screen: str) -> None:
+    page.goto(f"/admin.html#/{screen}")
+    expect(page.locator(".loading, main [aria-busy=true], .play-slot:empty")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    moved = page.evaluate(MOVED)
+    assert sum(each["value"] for each in moved) < 0.1, moved
 
 
 # The keyboard.
@@ -160,6 +218,40 @@ def test_results_are_announced(page: Page) -> None:
     expect(page.get_by_role("status").filter(has_text="Sorted by Type")).to_have_count(1)
 
 
+def test_what_is_not_saved_is_asked_about_by_the_browser_too(visit: Visit, session: Any) -> None:
+    page = visit(session)
+    asked: list[str] = []
+    page.context.on("dialog", lambda dialog: asked.append(dialog.type))
+    page.goto("/admin.html#/settings")
+    page.get_by_label("MAX_BODY_MB").click()
+    page.keyboard.type("7")
+    page.reload()
+    assert asked == ["beforeunload"]
+    expect(page.get_by_label("MAX_BODY_MB")).to_have_value("")
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_the_places_of_usage_and_requests_are_there(page: Page) -> None:
+    page.goto("/admin.html#/overview")
+    for name in ("Usage", "Requests"):
+        page.get_by_role("navigation", name="Screens").get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+
+
+def test_times_and_numbers_are_the_readers(visit: Visit, session: Any, proxy: Proxy) -> None:
+    evening = 4_102_430_400_000  # the last of December 2099, 20:00 in Greenwich
+    proxy.add_key("sk-of-another-century-0123456789", "century", name="Century", expiresAt=evening)
+    proxy.admin("PUT", "/models/org/blind", {"price": {"input": 1234.5}})
+    page = visit(session, locale="de-DE", timezone_id="Asia/Tokyo")
+    page.goto("/admin.html#/keys")
+    expect(page.get_by_role("row", name=re.compile("Century"))).to_contain_text("until 01.01.2100")
+    page.goto("/admin.html#/models")
+    expect(page.get_by_role("row", name=re.compile("Blind chat"))).to_contain_text("1.234,50 $")
+    proxy.admin("DELETE", "/apikeys/century")
+    proxy.admin("PUT", "/models/org/blind", {"price": None})
+
+
 # A narrow window.
 
 
@@ -171,6 +263,18 @@ def test_in_a_narrow_window_the_screens_are_behind_a_menu(visit: Visit, session:
     page.get_by_role("navigation", name="Screens").get_by_role("link", name="Models").click()
     expect(page.get_by_role("heading", level=1, name="Models")).to_be_visible()
     expect(page.get_by_role("navigation", name="Screens")).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("navigation", name="Screens")).to_be_hidden()
+    expect(page.get_by_role("button", name="Menu")).to_be_focused()
+
+
+def test_in_a_narrow_window_the_chosen_tab_is_seen(visit: Visit, session: Any) -> None:
+    page = visit(session, viewport={"width": 375, "height": 667})
+    page.goto("/admin.html#/playground?panel=images")
+    expect(page.get_by_role("tab", name="Images")).to_be_in_viewport(ratio=1)
+    page.goto("/admin.html#/playground?panel=chat")
+    expect(page.get_by_role("tab", name="Chat")).to_be_in_viewport(ratio=1)
 
 
 # Addresses.

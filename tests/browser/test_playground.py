@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from support import build
 from support.build import PNG
+from support.proxy import Proxy
 from support.upstream import Upstream, stall
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
+
+PATHS = {
+    "embed-public": "/v1/embeddings",
+    "speech-public": "/v1/audio/speech",
+    "rerank-public": "/v1/rerank",
+    "image-public": "/v1/images/generations",
+    "hears": "/v1/audio/transcriptions",
+    "reads": "/v1/ocr",
+}
 
 
 def silence() -> bytes:
@@ -39,6 +50,28 @@ def panel(page: Page) -> Callable[[str], Page]:
         return page
 
     return panel
+
+
+@pytest.fixture
+def of_files(proxy: Proxy) -> Iterator[None]:
+    """Models that take a file, for as long as a test."""
+    proxy.add_model("hears", type="transcription")
+    proxy.add_model("reads", type="ocr")
+    yield
+    for each in ("hears", "reads"):
+        proxy.admin("DELETE", f"/models/{each}")
+
+
+def answered(page: Page, path: str, **answer: object) -> list[str]:
+    """Answers this call in the server's place, and says what was sent."""
+    sent: list[str] = []
+
+    def answer_it(route: Route) -> None:
+        sent.append((route.request.post_data_buffer or b"").decode("latin-1"))
+        route.fulfill(**answer)  # type: ignore[arg-type]
+
+    page.route(f"**{path}", answer_it)
+    return sent
 
 
 def result(page: Page) -> Locator:
@@ -98,6 +131,75 @@ def test_a_picture_is_drawn(panel: Callable[[str], Page], upstream: Upstream) ->
     with page.expect_download() as download:
         result(page).get_by_role("link", name="Download").click()
     assert download.value.path().read_bytes() == PNG
+
+
+def test_a_recording_becomes_text(panel: Callable[[str], Page], of_files: None) -> None:
+    page = panel("hears")
+    spoken = {
+        "text": "Good morning.",
+        "language": "english",
+        "duration": 1.5,
+        "segments": [{"start": 0, "text": "Good"}],
+    }
+    sent = answered(page, PATHS["hears"], json=spoken)
+    page.get_by_role("button", name="Transcribe").click()
+    recording = page.get_by_label("Recording")
+    expect(recording).to_have_accessible_description(re.compile("Choose a recording first"))
+    recording.set_input_files([{"name": "note.wav", "mimeType": "audio/wav", "buffer": silence()}])
+    expect(page.get_by_label("Your recording")).to_be_visible()
+    page.get_by_label("Language", exact=True).fill("en")
+    page.get_by_label("Format").select_option("verbose_json")
+    page.get_by_role("button", name="Transcribe").click()
+    expect(result(page)).to_contain_text("Good morning.")
+    expect(result(page)).to_contain_text("english · 1.5 s")
+    with page.expect_download() as download:
+        result(page).get_by_role("link", name="Download").click()
+    assert download.value.path().read_text() == "Good morning."
+    for part in ('name="model"\r\n\r\nhears', 'name="language"\r\n\r\nen', 'filename="note.wav"', "RIFF"):
+        assert part in sent[0]
+
+
+def test_the_text_of_a_picture_is_read(panel: Callable[[str], Page], of_files: None) -> None:
+    page = panel("reads")
+    sent = answered(page, PATHS["reads"], json={"text": "Room 12\nMonday", "model": "reads", "provider": "acme"})
+    picture = page.get_by_label("Picture")
+    picture.set_input_files([{"name": "huge.png", "mimeType": "image/png", "buffer": bytes(10 * 1024 * 1024 + 1)}])
+    expect(picture).to_have_accessible_description(re.compile("10 MB"))
+    picture.set_input_files([{"name": "sign.png", "mimeType": "image/png", "buffer": PNG}])
+    expect(page.get_by_role("img", name="sign.png")).to_be_visible()
+    page.get_by_role("button", name="Read the text").click()
+    expect(result(page).get_by_role("region", name="The text of the picture")).to_have_text("Room 12\nMonday")
+    assert 'name="model"\r\n\r\nreads' in sent[0] and 'filename="sign.png"' in sent[0]
+
+
+def test_every_panel_shows_its_call_in_three_languages(
+    panel: Callable[[str], Page], proxy: Proxy, of_files: None
+) -> None:
+    for model, path in PATHS.items():
+        page = panel(model)
+        page.get_by_text("This call as code").filter(visible=True).click()
+        code = page.get_by_role("region", name=re.compile("code$")).filter(visible=True)
+        expect(code).to_contain_text(f"{proxy.base_url}{path}")
+        expect(code).to_contain_text("Bearer YOUR-KEY")
+        for language, sign in (
+            ("Python", re.compile(r"import (OpenAI|httpx)")),
+            ("JavaScript", re.compile(r"\bawait ")),
+        ):
+            page.get_by_role("tab", name=language).filter(visible=True).click()
+            expect(code).to_contain_text(sign)
+            expect(code).to_contain_text(model)
+            expect(code).to_contain_text(proxy.base_url)
+
+
+def test_what_went_out_and_came_back_can_be_looked_at(panel: Callable[[str], Page], upstream: Upstream) -> None:
+    page = panel("rerank-public")
+    page.get_by_text("Raw request and response").filter(visible=True).click()
+    upstream.will_answer(200, build.reranked(0.1, 0.9, 0.5))
+    page.get_by_role("button", name="Rank").click()
+    expect(page.get_by_role("region", name="raw request")).to_contain_text("POST /v1/rerank")
+    expect(page.get_by_role("region", name="raw request")).to_contain_text('"model": "rerank-public"')
+    expect(page.get_by_role("region", name="raw response")).to_contain_text("HTTP 200")
+    expect(page.get_by_role("region", name="raw response")).to_contain_text('"relevance_score": 0.9')
 
 
 def test_what_the_provider_refuses_is_told_where_the_result_would_be(

@@ -13,6 +13,8 @@ from support.build import PNG, chunk, completion, finish, opening, spoken, usage
 from support.proxy import Proxy
 from support.upstream import Upstream, hang_up, pause, stall
 
+from .window import HAND_OVER
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
@@ -20,16 +22,6 @@ if TYPE_CHECKING:
 
 PICTURE = {"name": "dot.png", "mimeType": "image/png", "buffer": PNG}
 TOO_LARGE = {"name": "huge.png", "mimeType": "image/png", "buffer": PNG + bytes(10 * 1024 * 1024)}
-HAND_OVER = """
-(target, [type, data, name]) => {
-  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  const given = new DataTransfer();
-  given.items.add(new File([bytes], name, { type: "image/png" }));
-  const options = { bubbles: true, cancelable: true };
-  if (type === "paste") target.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: given }));
-  else for (const each of ["dragover", "drop"]) target.dispatchEvent(new DragEvent(each, { ...options, dataTransfer: given }));
-}
-"""
 
 
 @pytest.fixture

@@ -150,6 +150,20 @@ def test_all_are_tested_at_once_and_what_fails_says_so(providers: Page, proxy: P
     proxy.admin("DELETE", "/providers/nobody-there")
 
 
+def test_a_row_says_what_a_provider_is_and_sorts_by_it(providers: Page, proxy: Proxy) -> None:
+    page = providers
+    proxy.add_provider("https://claude.example/v1", "claude", type="anthropic")
+    page.reload()
+    expect(row(page, "Claude")).to_contain_text("claude.example/v1")
+    expect(row(page, "Claude")).to_contain_text("Anthropic")
+    expect(row(page, "Acme")).to_contain_text("OpenAI-compatible")
+    page.get_by_role("columnheader", name="Type").get_by_role("button").click()
+    expect(page.get_by_role("rowheader").first).to_contain_text("Claude")
+    page.get_by_role("columnheader", name="Type").get_by_role("button").click()
+    expect(page.get_by_role("rowheader").first).to_contain_text("Acme")
+    proxy.admin("DELETE", "/providers/claude")
+
+
 def test_disabling_can_be_undone(providers: Page, proxy: Proxy) -> None:
     page = providers
     act(page, "Acme", "Disable")

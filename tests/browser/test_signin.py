@@ -32,6 +32,18 @@ def test_a_wrong_password_is_told_and_the_right_one_leads_on(stranger: Page, exp
     expect(stranger.get_by_role("heading", level=1)).to_be_visible()
 
 
+def test_a_refusal_moves_neither_field(stranger: Page, expecting: Expecting) -> None:
+    expecting("status of 401")
+    stranger.goto("/")
+    name = stranger.get_by_label("User name")
+    name.fill("clumsy")
+    before = name.bounding_box()
+    stranger.get_by_label("Password", exact=True).fill("wrong")
+    stranger.keyboard.press("Enter")
+    expect(stranger.get_by_role("alert").filter(visible=True)).to_be_visible()
+    assert name.bounding_box() == before
+
+
 def test_what_is_left_blank_is_told_beside_its_field(stranger: Page) -> None:
     stranger.goto("/")
     stranger.get_by_role("button", name="Sign in").click()

@@ -48,6 +48,18 @@ async (rules) => {
 }
 """
 
+# Pastes or drops a file on an element: what is done ("paste" or "drop"), the bytes in base64, the name.
+HAND_OVER = """
+(target, [type, data, name]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const given = new DataTransfer();
+  given.items.add(new File([bytes], name, { type: "image/png" }));
+  const options = { bubbles: true, cancelable: true };
+  if (type === "paste") target.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: given }));
+  else for (const each of ["dragover", "drop"]) target.dispatchEvent(new DragEvent(each, { ...options, dataTransfer: given }));
+}
+"""
+
 # What sticks out to the right, the innermost first; what scrolls by itself or is hidden may hold as much as it likes.
 STICKING_OUT = """
 () => {

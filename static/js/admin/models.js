@@ -325,7 +325,7 @@ export function screen(root, params, app) {
   const byHand = h("button", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add by hand");
   const head = pageHead({
     title: "Models",
-    lead: "The names callers ask for, and who answers to them. Prices are for a million tokens.",
+    lead: "The names callers ask for, with prices per million tokens.",
     actions: [byHand, fromProvider("primary")],
   });
   const actions = head.querySelector(".actions");
