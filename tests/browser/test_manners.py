@@ -121,15 +121,18 @@ def test_what_is_ticked_does_not_move_the_rows(page: Page) -> None:
     expect(page.get_by_role("button", name="Disable", exact=True)).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    "screen", ["overview", "providers", "models", "keys", "users", "playground", "docs", "settings"]
-)
-def test_a_screen_that_has_come_stays_where_it_is(page: Page, screen: str) -> None:
-    page.goto(f"/admin.html#/{screen}")
-    expect(page.locator(".loading, main [aria-busy=true], .play-slot:empty")).to_have_count(0)
-    expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    moved = page.evaluate(MOVED)
-    assert sum(each["value"] for each in moved) < 0.1, moved
+SCREENS = ["overview", "start", "providers", "models", "keys", "users", "playground", "docs", "settings"]
+OTHERS = ["/", "/user.html", "/user.html#/playground", "/user.html#/docs", "/chat.html"]
+
+
+@pytest.mark.parametrize("path", [*(f"/admin.html#/{each}" for each in SCREENS), *OTHERS])
+def test_a_page_that_has_come_stays_where_it_is(visit: Visit, page: Page, path: str) -> None:
+    window = visit() if path == "/" else page
+    window.goto(path)
+    expect(window.locator(".loading, main [aria-busy=true], .play-slot:empty")).to_have_count(0)
+    expect(window.get_by_role("heading", level=1)).to_have_count(1)
+    moved = window.evaluate(MOVED)
+    assert sum(each["value"] for each in moved) < 0.05, moved
 
 
 # The keyboard.

@@ -34,11 +34,11 @@ export function screen(root, params, app) {
     pageHead({ title: "API docs", lead: "Any OpenAI client works with this server: change its base URL and its key, and nothing else." }),
     h("section.stack-small", h("h2", "Base URL"), copyLine(base, "Base URL"), keyHint(app)),
     first,
-    routesSection(app.user.role === "admin" ? "" : "key"),
   );
   let tell = app.setParams;
   const shown = ({ data, refusal }) => withModels(data, refusal, params.get("model"), { base: app.base, tell: (given) => tell(given) });
-  load(first, () => sessionModels(app.user), shown, { label: "Models" });
+  // The routes come after it, so that they are not pushed down.
+  load(first, () => sessionModels(app.user), shown, { label: "Models" }).then(() => root.append(routesSection(app.user.role === "admin" ? "" : "key")));
   return { leave: () => (tell = () => {}) };
 }
 

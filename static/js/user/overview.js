@@ -21,13 +21,16 @@ export function screen(root, params, app) {
   root.append(
     pageHead({ title: `Hello, ${app.user.username}`, lead: "Your API key, the models it opens, and where to try them." }),
     h("section.stack-small", h("h2", "Your API key"), key),
-    h("section.stack-small", h("h2", "Your models"), models),
-    h("section.stack-small", h("h2", "Usage"), usage),
   );
   const showKey = () => load(key, () => get("/api/user/me"), (me) => keyCard(me.apiKey, app, showKey), { label: "Your key" });
-  showKey();
-  load(models, () => sessionModels(app.user), ({ data, refusal }) => modelCards(data, refusal), { label: "Models" });
+  const keyIsThere = showKey();
+  const modelsAreThere = load(models, () => sessionModels(app.user), ({ data, refusal }) => modelCards(data, refusal), { label: "Models" });
   load(usage, () => get("/api/user/usage"), usageCard, { label: "Usage" });
+  // Each after the one above it, so that none is pushed down.
+  keyIsThere.then(() => {
+    root.append(h("section.stack-small", h("h2", "Your models"), models));
+    modelsAreThere.then(() => root.append(h("section.stack-small", h("h2", "Usage"), usage)));
+  });
 }
 
 function keyCard(key, app, reload) {
