@@ -315,6 +315,23 @@ def test_a_dead_server_is_said_so_and_tried_again(visit: Visit, session: Any, ex
     expect(page.get_by_role("row", name=re.compile("embed-public"))).to_be_visible()
 
 
+def test_a_screen_that_could_not_be_fetched_comes_by_itself(
+    visit: Visit, session: Any, expecting: Callable[[str], None]
+) -> None:
+    page = visit(session)
+    expecting("ERR_INTERNET_DISCONNECTED|Failed to fetch dynamically imported module")
+    page.goto("/admin.html#/models")
+    expect(page.get_by_role("table", name="Models")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Users").click()
+    expect(page.get_by_text("A part of this page could not be fetched.")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("The server does not answer.").first).to_be_visible()
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_role("table", name="Users")).to_be_visible()
+
+
 def test_an_error_of_the_server_is_shown_with_a_way_to_try_again(page: Page, expecting: Callable[[str], None]) -> None:
     expecting("status of 503")
     answers = iter([503])

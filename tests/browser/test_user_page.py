@@ -107,6 +107,16 @@ def test_somebody_without_a_key_is_told_what_to_do(
     expect(page.get_by_role("heading", name="No model to try yet")).to_be_visible()
 
 
+def test_an_administrator_finds_the_way_to_the_administration(page: Page) -> None:
+    page.goto("/user.html#/playground")
+    page.get_by_role("tab", name="More kinds").click()
+    page.get_by_role("button", name="Add models").click()
+    expect(page).to_have_url(re.compile(r"/admin\.html#/models"))
+    page.goto("/user.html#/docs")
+    page.get_by_role("link", name="Create one").click()
+    expect(page).to_have_url(re.compile(r"/admin\.html#/keys"))
+
+
 def test_who_is_not_signed_in_signs_in_first(stranger: Page) -> None:
     stranger.goto("/user.html#/docs")
     expect(stranger.get_by_role("heading", name="Sign in")).to_be_visible()

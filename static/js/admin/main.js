@@ -7,7 +7,7 @@
 import { ApiError, fetchPart } from "../api.js";
 import { announce, fill, focusOn, h, icon, on } from "../dom.js";
 import { attempt, confirmLeaving } from "../parts/dialog.js";
-import { connectionBar } from "../parts/connection.js";
+import { connectionBar, loadAnew } from "../parts/connection.js";
 import { failed, loading } from "../parts/faces.js";
 import { dropAll, isAnyDirty } from "../parts/guard.js";
 import { menuButton } from "../parts/menu.js";
@@ -112,14 +112,7 @@ async function show(name, params) {
   } catch (error) {
     if (mine !== turn) return;
     if (!(error instanceof ApiError)) throw error;
-    // Browsers remember a module that could not be fetched: only loading the page anew asks for it again.
-    fill(
-      main,
-      h(
-        "div.screen",
-        failed(error, () => location.reload()),
-      ),
-    );
+    fill(main, h("div.screen", failed(error, loadAnew)));
   } finally {
     clearTimeout(waiting);
   }

@@ -44,7 +44,7 @@ export function screen(root, params, app) {
 
 function keyHint(app) {
   const isAdmin = app.user.role === "admin";
-  const where = isAdmin ? h("a", { href: "#/keys" }, "Create one") : h("a", { href: "#/overview" }, "Yours is on your page");
+  const where = isAdmin ? h("a", { href: "/admin.html#/keys" }, "Create one") : h("a", { href: "#/overview" }, "Yours is on your page");
   return h("p.hint", "In all examples, ", h("code", "YOUR-KEY"), " stands for an API key of this server. ", where, ".");
 }
 

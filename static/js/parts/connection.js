@@ -6,6 +6,19 @@ import { announce, fill, h, icon } from "../dom.js";
 const FIRST_TRY_MS = 2_000;
 const LAST_TRY_MS = 30_000;
 
+const ask = () => send("/health", { quiet: true, patienceMs: 10_000, asIs: true, signingIn: true });
+
+/**
+ * Loads the page anew once the server answers; until then the bar says that it does not. Browsers remember a module that
+ * could not be fetched: nothing else asks for it again.
+ */
+export async function loadAnew() {
+  await ask().then(
+    () => location.reload(),
+    () => network.addEventListener("found", () => location.reload(), { once: true }),
+  );
+}
+
 /** The bar at the top of the page; it is there while there is something to say. */
 export function connectionBar() {
   const bar = h("div.connection", { hidden: true });
@@ -26,7 +39,7 @@ export function connectionBar() {
   const tryAgain = async () => {
     clearTimeout(timer);
     try {
-      await send("/health", { quiet: true, patienceMs: 10_000, asIs: true, signingIn: true });
+      await ask();
     } catch {
       timer = setTimeout(tryAgain, wait);
       wait = Math.min(LAST_TRY_MS, wait * 1.6);

@@ -2,7 +2,7 @@
 
 import { ApiError, fetchPart } from "../api.js";
 import { announce, fill, focusOn, h, icon, on } from "../dom.js";
-import { connectionBar } from "../parts/connection.js";
+import { connectionBar, loadAnew } from "../parts/connection.js";
 import { attempt } from "../parts/dialog.js";
 import { failed, loading } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
@@ -24,7 +24,8 @@ let turn = 0;
 const app = {
   user: null,
   base: location.origin,
-  go: (name, params = {}) => (location.hash = address(name, params)),
+  /** To a screen of this page, or of the administration. */
+  go: (name, params = {}) => location.assign((Object.hasOwn(SCREENS, name) ? "" : "/admin.html") + address(name, params)),
   setParams(params) {
     shown.hash = address(shown.name, params);
     history.replaceState(history.state, "", shown.hash);
@@ -73,8 +74,7 @@ async function show(name, params) {
   } catch (error) {
     if (mine !== turn) return;
     if (!(error instanceof ApiError)) throw error;
-    // Browsers remember a module that could not be fetched: only loading the page anew asks for it again.
-    fill(main, h("div.screen", failed(error, () => location.reload())));
+    fill(main, h("div.screen", failed(error, loadAnew)));
   }
 }
 
