@@ -109,11 +109,13 @@ def test_an_import_shows_what_it_would_do_before_it_does(settings: Page, proxy: 
     page.goto("/admin.html#/settings?part=file")
     before = proxy.admin("GET", "/models").json["models"]
     changed = {**before[0], "name": "Renamed by import"}
-    document = {"models": [changed, *before[2:], build.model("imported")]}
+    key = build.key("sk-of-the-imported-file-0123", "key-f00d", name="Key of the file")
+    models = [changed, *before[2:], build.model("imported")]
+    document = {"models": models, "apiKeys": [*proxy.admin("GET", "/export?secrets=1").json["apiKeys"], key]}
     page.get_by_label("File to import").set_input_files([as_file(document)])
     difference = page.get_by_role("dialog", name="Import given.json?")
-    expect(difference).to_contain_text("1 addition, 1 change, 1 removal")
-    for words in ("imported", before[0]["id"], before[1]["id"]):
+    expect(difference).to_contain_text("2 additions, 1 change, 1 removal")
+    for words in ("imported", before[0]["id"], before[1]["id"], "Key of the file"):
         expect(difference).to_contain_text(words)
     difference.get_by_role("button", name="Cancel").click()
     assert proxy.admin("GET", "/models").json["models"] == before

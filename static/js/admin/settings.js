@@ -313,15 +313,28 @@ async function importFile(file) {
   return applyDifference({
     title: `Import ${file.name}?`,
     difference,
+    document,
     action: "Import",
     apply: () => post("/api/admin/import", document),
     done: "The file is imported.",
   });
 }
 
+/** What people call the records whose ids say nothing: those there are, and those of a document. */
+async function namesOf({ apiKeys, users }) {
+  const [one, two] = await Promise.all([get("/api/admin/apikeys"), get("/api/admin/users")]);
+  const named = (kind, list, name) => list.map((each) => [`${kind} ${each.id}`, each[name]]);
+  return new Map([
+    ...named("apiKey", [...(apiKeys ?? []), ...one.apiKeys], "name"),
+    ...named("user", [...(users ?? []), ...two.users], "username"),
+  ]);
+}
+
 /** Shows what would change, and does it when it is wanted. */
-async function applyDifference({ title, difference, action, apply, done }) {
+async function applyDifference({ title, difference, document = {}, action, apply, done }) {
   const { added, changed, removed, notices = [] } = difference;
+  const called = await attempt(null, () => namesOf(document));
+  if (!called) return false;
   const total = added.length + changed.length + removed.length;
   const content = [
     notices.map((text) => note("warn", text)),
@@ -331,9 +344,9 @@ async function applyDifference({ title, difference, action, apply, done }) {
           "p.quiet-text",
           `${count(added.length, "addition")}, ${count(changed.length, "change")}, ${count(removed.length, "removal")}. The version before is kept as a backup.`,
         ),
-    changesOf("Removed", "minus", removed),
-    changesOf("Changed", "edit", changed),
-    changesOf("Added", "plus", added),
+    changesOf("Removed", "minus", removed, called),
+    changesOf("Changed", "edit", changed, called),
+    changesOf("Added", "plus", added, called),
   ];
   const answer = await formDialog({
     title,
@@ -349,7 +362,8 @@ async function applyDifference({ title, difference, action, apply, done }) {
   return true;
 }
 
-function changesOf(title, image, list) {
+function changesOf(title, image, list, called) {
+  const name = ({ kind, id }) => called.get(`${kind} ${id}`);
   if (!list.length) return null;
   const kinds = Object.keys(KINDS).filter((kind) => list.some((each) => each.kind === kind));
   return h(
@@ -364,7 +378,11 @@ function changesOf(title, image, list) {
           .filter((each) => each.kind === kind)
           .slice(0, 200)
           .map((each) =>
-            h("dd", h("code", each.id), each.fields?.length > 0 && h("span.quiet-text", ` ${names(each.fields, 6)}`)),
+            h(
+              "dd",
+              name(each) ? h("span", name(each)) : h("code", each.id),
+              each.fields?.length > 0 && h("span.quiet-text", ` ${names(each.fields, 6)}`),
+            ),
           ),
       ]),
     ),
