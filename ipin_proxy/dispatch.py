@@ -145,6 +145,8 @@ class Dispatcher:
         visit = visit_of(request)
         if isinstance(error, CallerGone):
             return Response(499, close=True)
+        if isinstance(error, BadPath):  # of its query, which is read only by those who need it
+            error = as_refusal(error, self._app)
         if not isinstance(error, ProxyError):
             self._app.log.error("internal_error", request_id=visit.id if visit else "", exc_info=error)
             error = ProxyError("Something went wrong on our side; the log has the details under this request's id.")

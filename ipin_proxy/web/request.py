@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 
+MOST_PARAMETERS = 100
+
+
 class BadPath(ValueError):
-    """The target is not a path we can decode: a broken escape, a NUL, or bytes that are not UTF-8."""
+    """The target cannot be decoded: a broken escape, a NUL, bytes that are not UTF-8, or a query without end."""
 
 
 class BodyTooLarge(Exception):
@@ -83,8 +86,11 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """Query parameters; of repeated ones the last."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=100))
+        """Query parameters; of repeated ones the last. Raises BadPath; who does not ask is not bothered by it."""
+        try:
+            return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
+        except ValueError as error:
+            raise BadPath(f"its query has more than {MOST_PARAMETERS} parameters") from error
 
     def close(self) -> None:
         """Give back the temporary file of a spooled body, if there is one."""

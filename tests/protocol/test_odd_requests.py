@@ -310,6 +310,20 @@ def test_a_query_changes_nothing(proxy: Proxy) -> None:
         assert proxy.post(CHAT + query, hello(), KEY).status == 200
 
 
+def test_a_query_without_end_is_refused_where_it_is_read(proxy: Proxy) -> None:
+    query = "?" + "&".join(f"a{number}=1" for number in range(101))
+    admin = "/api/admin"
+    for method, path in (
+        ("POST", "/api/logout"),
+        ("GET", f"{admin}/export"),
+        ("POST", f"{admin}/import"),
+        ("POST", f"{admin}/backups/x/restore"),
+    ):
+        body = {} if method == "POST" else None
+        refused(proxy.request(method, path + query, body, proxy.master_key), 400, "bad_request")
+    assert proxy.post(CHAT + query, hello(), KEY).status == 200
+
+
 # The request id.
 
 
