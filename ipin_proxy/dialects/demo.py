@@ -28,7 +28,8 @@ Json = dict[str, Any]
 
 
 class Upstream(openai.Upstream):
-    """OpenAI's dialect, to an origin that is not on any network."""
+    """OpenAI's dialect, to an origin that is not on any network, and without headers: nothing here reads them, and those
+    a caller sent could make a head longer than anybody takes."""
 
     def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound:
         outbound = super().encode_request(call, deployment, ask_usage=ask_usage)
@@ -37,7 +38,7 @@ class Upstream(openai.Upstream):
             Origin("demo", "demo", 0),
             outbound.method,
             call.operation.path,
-            outbound.headers,
+            {},
             outbound.body,
             outbound.timeout_s,
         )

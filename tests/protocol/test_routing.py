@@ -7,6 +7,7 @@ nowhere else. A key's list is a wall: behind it nobody learns which names exist.
 from __future__ import annotations
 
 import itertools
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -643,6 +644,15 @@ def test_the_demo_says_what_it_cannot_do(fresh: Proxy) -> None:
     refused(fresh.post("/v1/embeddings", {"model": "demo", "input": "x"}, KEY), 400, "invalid_model_type")
     refused(ask(fresh, "gpt"), 404, "model_not_found")
     refused(ask(fresh, "demo", "sk-wrong"), 401, "invalid_api_key")
+
+
+def test_the_demo_minds_no_long_headers(fresh: Proxy) -> None:
+    body = json.dumps(hello("hi", model="demo")).encode()
+    fields = f"Host: x\r\nx-api-key: {KEY}\r\nContent-Length: {len(body)}\r\nX-Title: "
+    title = "a" * (32 * 1024 - len(fields) - 2)
+    reply = fresh.raw(f"POST {CHAT} HTTP/1.1\r\n{fields}{title}\r\n\r\n".encode() + body).reply()
+    assert (reply.status, reply.json["choices"][0]["message"]["content"]) == (200, "hi")
+    assert "Traceback" not in fresh.output
 
 
 def test_the_demo_goes_when_something_real_is_there_and_comes_back(fresh: Proxy, upstream: Upstream) -> None:
