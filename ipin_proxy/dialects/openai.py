@@ -7,6 +7,7 @@ in passing (usage, finish, errors) and otherwise left alone. Client side: the on
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -112,7 +113,7 @@ class Upstream:
                 return events_of_completion(json.loads(body), with_usage=call.asks_usage)
             if call.wants_stream and call.operation is RESPONSE:
                 return events_of_response(json.loads(body))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             provider = deployment.provider.id
             raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
         return body
@@ -166,7 +167,8 @@ def raise_if_error(body: Any, deployment: Deployment) -> None:
 def first_finish_reason(reply: dict[str, Any]) -> str:
     choices = reply.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    return str(first.get("finish_reason") or "") if isinstance(first, dict) else ""
+    reason = first.get("finish_reason") if isinstance(first, dict) else None
+    return reason if isinstance(reason, str) else ""
 
 
 # -- where ----------------------------------------------------------------------------------------------------------
@@ -241,7 +243,9 @@ def error_of(value: Any) -> dict[str, Any]:
     if isinstance(error, str):
         return {**value, "message": value.get("message") or error}
     if "detail" in value:
-        return {"message": detail_text(value["detail"])}
+        with contextlib.suppress(RecursionError):  # what could just be read may be too deep to be written
+            return {"message": detail_text(value["detail"])}
+        return {}
     return value
 
 
@@ -249,11 +253,15 @@ def detail_text(detail: Any) -> str:
     """FastAPI's `detail`: a text, an object with a message, or a list of validation errors with their place."""
     if isinstance(detail, dict):
         message = detail.get("message")
-        return str(message or json.dumps(detail))
+        return message if isinstance(message, str) and message else json.dumps(detail)
     if isinstance(detail, list):
-        rows = [row for row in detail if isinstance(row, dict)]
-        return "; ".join(f"{'.'.join(map(str, row.get('loc') or []))}: {row.get('msg')}" for row in rows)
+        return "; ".join(f"{place_text(row.get('loc'))}: {row.get('msg')}" for row in detail if isinstance(row, dict))
     return str(detail)
+
+
+def place_text(place: Any) -> str:
+    """`body.messages.0`: the way to a value that was refused."""
+    return ".".join(map(str, place)) if isinstance(place, list) else str(place or "")
 
 
 def clean_message(told: Any, deployment: Deployment) -> str:

@@ -49,7 +49,7 @@ class StreamTap:
         self._worth_a_look = TYPED_WORTH_A_LOOK if self._is_typed else WORTH_A_LOOK
         self._drops_usage = not self._is_typed and not bill.call.asks_usage
         self._answers = answers_asked_for(bill.call)
-        self._finished: set[str] = set()
+        self._finished: set[int] = set()
         self._splitter = FrameSplitter()
         self._has_begun = False  # something was sent: from now on an error is an event and no status
         self._is_complete = False  # the answer is whole, whatever the connection does now
@@ -109,7 +109,7 @@ class StreamTap:
         if not isinstance(body, dict):
             return raw
         kind = body.get("type") or event.event
-        if self._is_typed and kind in TERMINAL_EVENTS:
+        if self._is_typed and isinstance(kind, str) and kind in TERMINAL_EVENTS:
             self._is_complete = True
             self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
         elif body.get("error") or (self._is_typed and kind == "error"):
@@ -128,7 +128,8 @@ class StreamTap:
             reason = choice.get("finish_reason") if isinstance(choice, dict) else None
             if isinstance(reason, str) and reason:
                 self._bill.finish_reason = reason
-                self._finished.add(str(choice.get("index")))
+                index = choice.get("index")
+                self._finished.add(index if isinstance(index, int) else 0)
         self._is_complete = self._is_complete or len(self._finished) >= self._answers
 
     def _bare_error(self, raw: bytes) -> bytes:
@@ -199,23 +200,29 @@ def events_of_completion(completion: Json, *, with_usage: bool) -> bytes:
     common["object"] = "chat.completion.chunk" if is_chat else "text_completion"
     frames = []
     for choice in completion.get("choices") or []:
-        told = dict(choice)
+        told = members_of(choice)
         message = told.pop("message", None)
         if message is not None:
-            told["delta"] = dict(message)
-            if message.get("tool_calls"):
-                calls = [{"index": at, **dict(each)} for at, each in enumerate(message["tool_calls"])]
-                told["delta"]["tool_calls"] = calls
+            told["delta"] = delta = members_of(message)
+            if delta.get("tool_calls"):
+                delta["tool_calls"] = [{"index": at, **members_of(each)} for at, each in enumerate(delta["tool_calls"])]
         frames.append(frame(json.dumps({**common, "choices": [told]})))
     if with_usage and completion.get("usage"):
         frames.append(frame(json.dumps({**common, "choices": [], "usage": completion["usage"]})))
     return b"".join(frames) + DONE
 
 
+def members_of(value: Any) -> Json:
+    """A JSON object as a dict of our own. Raises TypeError: dict() itself would take a list of pairs, or an empty one."""
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return dict(value)
+
+
 def events_of_response(response: Json) -> bytes:
     """A whole Responses object as its shortest valid stream: created, each item, and the end. Raises TypeError."""
     events: list[Json] = [{"type": "response.created", "response": {**response, "status": "in_progress", "output": []}}]
-    for at, item in enumerate(response.get("output") or []):
+    for at, item in enumerate(map(members_of, response.get("output") or [])):
         events.append({"type": "response.output_item.added", "output_index": at, "item": item})
         events.append({"type": "response.output_item.done", "output_index": at, "item": item})
     ending = response.get("status")
