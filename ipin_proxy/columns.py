@@ -28,6 +28,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")  # RFC 9110 section 5.5, as Latin-1
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
+HOST_V6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?")  # ipaddress takes anything at all for a zone
 URL_TAIL = re.compile(r"[\x21-\x5b\x5d\x5f\x61-\x7a\x7c\x7e]*")  # printable ASCII without blank, \ ^ ` { }
 # RFC 9110 names these as belonging to one connection or one message; whoever sends the message sets them.
 FRAMING_HEADERS = frozenset(
@@ -331,13 +332,15 @@ def url(value: Any) -> str:
 
 def _check_authority(authority: str, text: str) -> None:
     """RFC 3986 section 3.2, without the user information: a name, an IPv4 address or [IPv6], and perhaps a port."""
-    host, colon, port = authority.rpartition(":") if re.search(r":\d*$", authority) else (authority, "", "")
+    host, colon, port = authority.rpartition(":") if re.search(r":[0-9]*$", authority) else (authority, "", "")
     if colon and port and (len(port) > 5 or not 0 < int(port) < 65536):
         raise Invalid(f"has the port {shown(port)}, got {shown(text)}; ports go from 1 to 65535")
     if host.startswith("[") and host.endswith("]"):
         import ipaddress  # only for literal addresses
 
         try:
+            if not HOST_V6.fullmatch(host[1:-1]):
+                raise ValueError
             ipaddress.IPv6Address(host[1:-1])
         except ValueError:
             raise Invalid(f"has a host that is not an IPv6 address, got {shown(text)}") from None

@@ -103,18 +103,19 @@ class Connections:
             threading.Thread(target=serve, args=(theirs,), name=origin.scheme, daemon=True).start()
             return ours
         timeout = max(0.001, min(CONNECT_S, deadline - self.clock()))
-        connection = (
-            http.client.HTTPSConnection(
-                origin.host, origin.port, timeout=timeout, context=tls_context(origin.ca_file, origin.verify)
-            )
-            if origin.scheme == "https"
-            else http.client.HTTPConnection(origin.host, origin.port, timeout=timeout)
-        )
         try:
+            connection = (
+                http.client.HTTPSConnection(
+                    origin.host, origin.port, timeout=timeout, context=tls_context(origin.ca_file, origin.verify)
+                )
+                if origin.scheme == "https"
+                else http.client.HTTPConnection(origin.host, origin.port, timeout=timeout)
+            )
             connection.connect()
         except TimeoutError as error:
             raise UpstreamTimeout("connecting took too long") from error
-        except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be one, such as a..b
+        # UnicodeError: a name that cannot be one, such as a..b. HTTPException: one that http.client will not have.
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise UpstreamUnreachable(reason_of(error)) from error
         sock: socket.socket = connection.sock
         sock.setblocking(False)

@@ -189,7 +189,10 @@ def split_base(base_url: str, ca_file: str, verify: bool) -> tuple[Origin, str, 
     if not any(VERSION_SEGMENT.fullmatch(segment) for segment in path.split("/")) and not UNVERSIONED.search(path):
         path += "/v1"
     port = parts.port or (443 if scheme == "https" else 80)
-    return Origin(scheme, parts.hostname or "", port, ca_file, verify), path, parts.query
+    host = parts.hostname or ""
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")  # as it goes into the Host header
+    return Origin(scheme, host, port, ca_file, verify), path, parts.query
 
 
 def credentials(provider: Provider, secret: str | None) -> dict[str, str]:

@@ -72,6 +72,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream, 
         build.provider(shared_upstream.base_url.replace("http:", "https:"), "tls-to-plain"),
         build.provider(secure.base_url.replace("https:", "http:"), "plain-to-tls"),
         build.provider("http://name.invalid/v1", "no-such-host"),
+        build.provider(shared_upstream.base_url.replace("127", "１２７"), "wide-digits"),
     ]
     models = [build.model(each["id"], each["id"]) for each in cases]
     env = {"TESTS_PROVIDER_KEY": "from-the-environment"}
@@ -103,6 +104,10 @@ def test_every_kind_of_authentication(
     seen = seen_by(upstream, varied, f"auth-{n}")
     _, headers = case
     assert {name: seen.header(name) for name in headers} == headers
+
+
+def test_a_host_in_another_script_is_named_as_the_network_knows_it(varied: Proxy, upstream: Upstream) -> None:
+    assert seen_by(upstream, varied, "wide-digits").header("host") == upstream.origin.removeprefix("http://")
 
 
 def test_a_certificate_nobody_vouches_for(varied: Proxy, secure: Upstream) -> None:

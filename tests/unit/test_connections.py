@@ -1,0 +1,18 @@
+"""Connections to providers: what cannot be connected to is told as that."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ipin_proxy.connections import Connections, Origin
+from ipin_proxy.errors import UpstreamUnreachable
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", ["::1%a b", "::1%a\r\nx: y", "a..b", "a" * 300])
+def test_a_host_that_cannot_be_one_is_unreachable(scheme: str, host: str) -> None:
+    connections = Connections({}, time.monotonic)
+    with pytest.raises(UpstreamUnreachable):
+        connections.connect(Origin(scheme, host, 80), time.monotonic() + 5)
