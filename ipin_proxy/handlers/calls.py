@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from .. import keys
 from ..app import App, Visit
@@ -52,12 +53,7 @@ def upload(operation: Operation) -> Handler:
         keys.check_use(visit.caller, operation.scope, visit.address)
         yield THREAD  # the form may lie on disk
         form = form_body(visit)
-        names = form.all("model")
-        if len(names) > 1 or any(file.field.removesuffix("[]") == "model" for file in form.files):
-            raise BadRequest(
-                "The form has several 'model' fields, or a file of that name; send one text.", param="model"
-            )
-        model = model_name(names[0] if names else None)
+        model = model_name(model_field(form))
         check_fields(operation, form)
         call = Call(
             visit.id,
@@ -96,6 +92,26 @@ def form_body(visit: Visit) -> multipart.Form:
         return multipart.parse_request(request)
     except multipart.FormError as error:
         raise BadRequest(error.message, code=error.code) from error
+
+
+def model_field(form: multipart.Form) -> str | None:
+    """The one field that names the model. Raises BadRequest when some server might read another part as that one."""
+    likes = [part for part in form.parts if is_read_as_model(part.name)]
+    for part in likes:
+        if len(likes) > 1 or part.name != "model" or part.value is None:
+            raise BadRequest(
+                "The form has several 'model' fields, a file of that name, or a name that some servers take for it; "
+                "send one text as 'model'.",
+                param="model",
+            )
+    return form.first("model")
+
+
+def is_read_as_model(name: str) -> bool:
+    """Whether anybody takes a field of this name for the model: servers differ in letters' case, in lists (`model[0]`),
+    blanks, backslashes and percent signs."""
+    plain = unquote(name).replace("\\", "").partition("[")[0]
+    return plain.strip(" \t\r\n\0\ufeff").casefold() == "model"
 
 
 def model_name(value: Any) -> str:

@@ -186,9 +186,6 @@ class MultipartParser:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """The next bytes of the body. Raises FormError."""
-        if self._state == _EPILOGUE:
-            self._base += len(data)
-            return
         self._buffer += data
         while self._step():
             pass
@@ -209,7 +206,9 @@ class MultipartParser:
             return self._take_head()
         if self._state != _EPILOGUE:
             return self._take_content()
-        self._drop(len(self._buffer))
+        if self._needle in self._buffer:  # some programs read on
+            self._refuse_boundary()
+        self._drop(max(0, len(self._buffer) - len(self._needle) + 1))
         return False
 
     def _take_head(self) -> bool:
@@ -284,7 +283,7 @@ class MultipartParser:
     def _refuse_boundary(self) -> NoReturn:
         raise FormError(
             "The form's boundary occurs where it is no boundary line. It must stand alone on its line, lines must end in "
-            "CR LF, and it must not occur in the content."
+            "CR LF, and it must not occur in the content or behind the end."
         )
 
 

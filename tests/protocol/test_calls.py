@@ -238,6 +238,22 @@ def test_an_upload_that_lacks_something(
     assert upstream.started == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["Model", "model[0]", "model[]", "model ", "\tmodel", "mode\\l", "mod%65l", "\ufeffmodel", "MODEL[a][b]"]
+)
+def test_an_upload_whose_model_another_server_may_read_elsewhere(proxy: Proxy, upstream: Upstream, name: str) -> None:
+    others: list[tuple[str, object]] = [("prompt", "x"), PICTURE]
+    for fields in (
+        [("model", "image-same"), (name, "image-renamed")],
+        [(name, "image-renamed"), ("model", "image-same")],
+        [(name, "image-same")],
+        [("model", "image-same"), (name, ("m", b"image-renamed", "text/plain"))],
+    ):
+        reply = proxy.form("/v1/images/edits", fields + others, KEY)
+        assert (reply.status, reply.error["param"]) == (400, "model"), fields
+    assert upstream.started == 0
+
+
 def test_an_upload_that_is_no_form(proxy: Proxy, upstream: Upstream) -> None:
     for media_type, body in (
         ("multipart/form-data; boundary=b", b"no form at all"),

@@ -32,7 +32,7 @@ UPLOAD = (
     + part('name="timestamp_granularities[]"', b"word")
     + part('name="timestamp_granularities[]"', "é\r\n".encode())
     + part("name=empty")
-    + b"--XX-- \t\r\nepilogue --XX\r\n"
+    + b"--XX-- \t\r\nepilogue --X\r\n"
 )
 
 
@@ -84,7 +84,7 @@ def test_every_cut_gives_the_same():
     assert places(parts(*(UPLOAD[i : i + 1] for i in range(len(UPLOAD))))) == whole
 
 
-@pytest.mark.parametrize("end", [b"--XX--", b"--XX--\r\n", b"--XX-- ", b"--XX--\n", b"--XX--\r\n\r\n--XX\r\n"])
+@pytest.mark.parametrize("end", [b"--XX--", b"--XX--\r\n", b"--XX-- ", b"--XX--\n", b"--XX--\r\n\r\n--XY\r\n"])
 def test_the_last_boundary(end: bytes):
     assert read(part("name=a", b"1"), end=end).fields == [("a", "1")]
     assert read(end=end).parts == []
@@ -289,6 +289,9 @@ RAW = b"Content-Disposition: form-data; name=a\r\n"
         (b"--XX\r\n" + RAW + b"\r\n--XX--", "no boundary line"),
         (b"x--XX\r\n" + A + b"--XX--", "no boundary line"),
         (b"\n--XX\r\n" + A + b"--XX--", "no boundary line"),
+        (A + b"--XX--\r\n" + A + b"--XX--\r\n", "no boundary line"),
+        (A + b"--XX--\r\nan epilogue\r\n" + A + b"--XX--\r\n", "no boundary line"),
+        (A + b"--XX--\r\nan epilogue--XX", "no boundary line"),
     ],
 )
 def test_forms_that_are_refused(body: bytes, says: str):
