@@ -309,6 +309,7 @@ SETTINGS: tuple[Setting, ...] = tuple(
     Setting(line.name, line.name.upper(), **line.metadata) for line in fields(Settings)
 )
 _BY_NAME = {line.name: line for line in SETTINGS}
+FILE_VARIABLES = tuple(f"{name}_FILE" for name in _BY_NAME)  # each names a file that holds a setting
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from . import columns as check
 from .columns import Invalid
+from .config import FILE_VARIABLES
 from .errors import BadRequest
 
 Json = dict[str, Any]
@@ -423,26 +424,28 @@ def is_reference(api_key: str) -> bool:
 def resolve_secret(reference: str, environ: Mapping[str, str], secrets_dir: str | os.PathLike[str]) -> str | None:
     """The secret behind `env:NAME` or `file:PATH`, read now; a plain value is returned as it is.
 
-    A file must lie under `secrets_dir` once every link is followed; a relative path starts there. None when there is
-    nothing, when the reference is not allowed, or when what is found is not one line of text: the caller says which
+    A file must lie under `secrets_dir` once every link is followed, and hold no setting of ours; a relative path starts
+    there. None when there is nothing, when the reference is not allowed, or when what is found is not one line of text: the caller says which
     provider lacks its key, and nobody learns a path.
     """
     kind, _, rest = reference.partition(":")
     if kind == "env":
         found = environ.get(rest) if check.may_read_variable(rest) else None
     elif kind == "file":
-        found = _secret_file(rest, secrets_dir)
+        found = _secret_file(rest, secrets_dir, {environ[name] for name in FILE_VARIABLES if environ.get(name)})
     else:
         found = reference
     found = (found or "").strip()
     return found if found and not check.CONTROL.search(found) else None
 
 
-def _secret_file(path: str, secrets_dir: str | os.PathLike[str]) -> str | None:
+def _secret_file(path: str, secrets_dir: str | os.PathLike[str], ours: set[str]) -> str | None:
     try:
         root = os.path.realpath(secrets_dir)
         real = os.path.realpath(os.path.join(root, path))
         if os.path.commonpath([root, real]) != root or not os.path.isfile(real):  # isfile: reading a pipe would hang
+            return None
+        if real in map(os.path.realpath, ours):
             return None
         with open(real, "rb") as file:
             content = file.read(MAX_SECRET_BYTES + 1)

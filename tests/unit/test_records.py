@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ipin_proxy import config
 from ipin_proxy.errors import BadRequest
 from ipin_proxy.records import (
     Alias,
@@ -538,6 +539,20 @@ def test_a_file_reference_cannot_leave_the_secrets_folder(tmp_path: Path) -> Non
     assert resolve_secret("file:openai", {}, secrets) == SECRET
     for path in ("link", "../outside", str(tmp_path / "outside"), str(tmp_path / "secrets-too"), ".", "..data", "\0"):
         assert resolve_secret(f"file:{path}", {}, secrets) is None
+
+
+def test_a_file_with_a_setting_of_ours_is_nobodys_key(tmp_path: Path) -> None:
+    """Wherever the setting was given, and by whatever name the file is called."""
+    (tmp_path / "..data").mkdir()
+    for name in ("master", "password", "openai"):
+        (tmp_path / "..data" / name).write_text(SECRET)
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"UI_PASSWORD_FILE={tmp_path}/password\n")
+    environ = config.load({}, {"MASTER_API_KEY_FILE": f"{tmp_path}/master"}, env_file, {}).environ
+    assert resolve_secret("file:openai", environ, tmp_path) == SECRET
+    for path in ("master", f"{tmp_path}/master", "..data/master", "password", "..data/password"):
+        assert resolve_secret(f"file:{path}", environ, tmp_path) is None
 
 
 def test_a_secret_file_holds_one_line_of_text(tmp_path: Path) -> None:
