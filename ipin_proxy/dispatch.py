@@ -249,4 +249,11 @@ def as_refusal(error: Exception, app: App) -> ProxyError:
         return RequestTimeout(f"The request took too long: {error}.")
     if isinstance(error, ConnectionError):
         return Unavailable("The server has too many connections; please ask again in a moment.", code="overloaded")
+    if isinstance(error, OSError):
+        return Unavailable(
+            "The server's temporary folder is full or cannot be written, so the upload was not taken. "
+            "Try again in a moment; an administrator can make room, or set TMPDIR to another folder.",
+            status=507,
+            code="storage_full",
+        )
     return ProxyError("The request could not be taken in.")

@@ -220,6 +220,8 @@ class Connection:
                 request.body = payload
             else:
                 self.store(request, payload)
+            if body.done and request.file is not None:
+                request.file.seek(0)  # writes what is still in memory, so this may fail as well
         except (FramingError, BodyTooLarge, OSError) as error:
             self.refuse(error)
             return
@@ -246,8 +248,6 @@ class Connection:
         """The request is whole: the service takes it from here, in steps."""
         request = self.request
         assert request is not None
-        if request.file is not None:
-            request.file.seek(0)
         self.body = None
         self.recv_bytes = RECV_BYTES
         self.enter(BUSY)

@@ -5,6 +5,7 @@ The path is decoded here, once; routing, authentication and handlers all look at
 
 from __future__ import annotations
 
+import contextlib
 from typing import IO, TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -94,6 +95,7 @@ class Request:
 
     def close(self) -> None:
         """Give back the temporary file of a spooled body, if there is one."""
-        if self.file is not None:
-            self.file.close()
-            self.file = None
+        file, self.file = self.file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # it closes; what the disk had no room for is lost, and not needed
+                file.close()

@@ -671,7 +671,8 @@ def test_a_full_disk_costs_what_is_to_be_written_and_nothing_else(
         assert ask(proxy).status == 200
     assert ask(proxy, model="another").status == 404
     reply = proxy.post("/v1/images/edits", upload[1], KEY, {"content-type": upload[0]})
-    assert reply.status >= 500 and reply.error["message"]
+    assert (reply.status, reply.error["code"], reply.header("retry-after")) == (507, "storage_full", "5")
+    assert "temporary folder" in reply.error["message"]
     assert len(log.read_text().splitlines()) == lines
     assert served.database.read_bytes() == before
 

@@ -6,9 +6,13 @@ a caller who has left.
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import select
 import socket
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -157,6 +161,45 @@ def test_a_caller_who_has_sent_all_it_wants_is_still_answered(door: Door) -> Non
     assert answers(sock, 20) == [b"/%d" % number for number in range(20)]
     assert sock.recv(1) == b""
     door.wait(lambda: not door.server.connections, "the end of the connection")
+
+
+class FullDisk(io.RawIOBase):
+    """A file on it."""
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return 0
+
+    def write(self, data: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("buffer_bytes", [8192, 8 * 1024 * 1024], ids=["at once", "with its last bytes"])
+def test_an_upload_that_has_no_room_on_the_disk_is_refused_at_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch, buffer_bytes: int
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda prefix: io.BufferedRandom(FullDisk(), buffer_bytes))
+    size = 2_000_000
+    sock = door.call(
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        b"content-length: %d\r\n\r\n" % size
+    )
+    sock.sendall(bytes(size))
+    answer = b""
+    while piece := sock.recv(65536):
+        answer += piece
+    assert answer.startswith(b"HTTP/1.1 400") and os.strerror(errno.ENOSPC).encode() in answer
+    sock.close()
+    door.wait(lambda: not door.server.connections, "the end of the connection")
+    assert door.service.handled == []
 
 
 def test_a_caller_who_never_reads_is_served_no_further(door: Door) -> None:
