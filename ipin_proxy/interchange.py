@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from . import columns, config
+from . import columns, config, queries
 from .errors import BadRequest
 from .firststart import APPLIED
 from .kinds import check_origin
@@ -25,6 +25,8 @@ OURS = frozenset({MASTER_HASH, "masterKeyHint", APPLIED})  # settings only the s
 KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users": "user", "aliases": "alias"}
 # What is a secret in the file goes by the name it has in a form.
 SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
+# Members whose names are headers' and models', and say nothing of a secret; a header's has its mask already.
+FREE_NAMES = ("headers", "modelMap")
 PLACE = re.compile(r"([A-Za-z]+)(?:\[\d+\][^:\s]*)?(?=:? )")
 
 
@@ -43,18 +45,29 @@ def document(snapshot: Snapshot, *, secrets: bool) -> Json:
     found = as_json(snapshot)
     if secrets:
         return found
-    for section in SECTIONS:
-        records = getattr(snapshot, section.attribute).values()
-        found[section.member] = [without_secrets(record) for record in records]
-    settings = {name: value for name, value in snapshot.settings.items() if name not in OURS}
-    found = {name: value for name, value in found.items() if not SENSITIVE_NAME.search(name) or name in KINDS}
-    return {**found, "settings": {name: value for name, value in settings.items() if not SENSITIVE_NAME.search(name)}}
+    found["settings"] = {name: value for name, value in snapshot.settings.items() if name not in OURS}
+    sections = {
+        section.member: [without_secrets(record) for record in getattr(snapshot, section.attribute).values()]
+        for section in SECTIONS
+    }
+    return {**without_hidden(found), **sections}
 
 
 def without_secrets(record: Record) -> Json:
-    """A record as an administrator sees it, with the members alone that are not at their default."""
+    """A record as an administrator sees it, with the members alone that are not at their default, and nothing hidden
+    inside of them."""
     stored = record.to_json()
-    return {name: value for name, value in record.public_json().items() if name in stored or name == "key"}
+    shown = {name: value for name, value in record.public_json().items() if name in stored or name == "key"}
+    if isinstance(record, Provider):
+        shown["baseUrl"] = queries.masked(record.base_url)
+    return {name: value if name in FREE_NAMES else without_hidden(value) for name, value in shown.items()}
+
+
+def without_hidden(value: Any) -> Any:
+    """The same without the members that are called like secrets, however deep they are."""
+    if isinstance(value, dict):
+        return {name: without_hidden(inner) for name, inner in value.items() if not SENSITIVE_NAME.search(name)}
+    return [without_hidden(inner) for inner in value] if isinstance(value, list) else value
 
 
 # -- in ---------------------------------------------------------------------------------------------------------------
@@ -66,7 +79,7 @@ def taken(data: Any, before: Snapshot, offered: Container[str] = ()) -> Taken:
     notices: list[str] = []
     if not isinstance(data, dict):
         raise BadRequest("The document must be a JSON object with providers, models, apiKeys …")
-    filled = {**before.extra, **data}
+    filled = {**before.extra, **with_hidden(data, dict(before.extra))}
     for section in SECTIONS:
         filled[section.member] = filled_section(section, data.get(section.member), before, notices)
     filled["settings"] = settings_of(data.get("settings"), before)
@@ -108,8 +121,7 @@ def filled_section(section: Section, rows: Any, before: Snapshot, notices: list[
             found.append(row)
             continue
         known = stored.get(str(row.get("id")))
-        hidden = known.extra if known is not None else {}
-        row = {**{name: value for name, value in hidden.items() if SENSITIVE_NAME.search(name)}, **row}
+        row = with_hidden(row, hideable(known) if known is not None else {})
         if section.kind is Provider:
             found.append(filled_provider(row, known, notices))
         elif section.kind is User:
@@ -119,6 +131,32 @@ def filled_section(section: Section, rows: Any, before: Snapshot, notices: list[
         else:
             found.append(row)
     return found
+
+
+def hideable(record: Record) -> Json:
+    """The members that may have something hidden inside, and those we do not know; the others' secrets have readers of
+    their own."""
+    stored = record.to_json().items()
+    return {
+        name: value
+        for name, value in stored
+        if name in record.extra or not (name in FREE_NAMES or SENSITIVE_NAME.search(name))
+    }
+
+
+def with_hidden(value: Any, stored: Any) -> Any:
+    """The same with what `without_hidden` takes out of the stored value, where it is missing or masked."""
+    if isinstance(value, dict) and isinstance(stored, dict):
+        hidden = {name: inner for name, inner in stored.items() if SENSITIVE_NAME.search(name)}
+        given = {name: inner for name, inner in value.items() if name not in hidden or not is_masked(inner)}
+        return {**hidden, **{name: with_hidden(inner, stored.get(name)) for name, inner in given.items()}}
+    if isinstance(value, list) and isinstance(stored, list) and len(value) == len(stored):
+        return [with_hidden(inner, known) for inner, known in zip(value, stored, strict=True)]
+    return value
+
+
+def is_masked(value: Any) -> bool:
+    return isinstance(value, str) and is_mask(value)
 
 
 def filled_provider(row: Json, stored: Provider | None, notices: list[str]) -> Json:
@@ -132,6 +170,12 @@ def filled_provider(row: Json, stored: Provider | None, notices: list[str]) -> J
         if isinstance(key, str) and is_mask(key):
             del found["apiKey"]
             notices.append(f"The provider '{row.get('id')}' comes without its API key; enter it afterwards.")
+    if isinstance(url := found.get("baseUrl"), str):
+        found["baseUrl"], is_lost = queries.filled(url, stored.base_url if stored is not None else "")
+        if is_lost:
+            notices.append(
+                f"The provider '{row.get('id')}' comes without the secret in its base URL; enter it afterwards."
+            )
     headers = found.get("headers")
     if isinstance(headers, dict):
         known = {name.lower() for name in stored.headers} if stored is not None else set()
@@ -177,6 +221,7 @@ def settings_of(given: Any, before: Snapshot) -> Any:
         return dict(before.settings)
     if not isinstance(given, dict):
         return given
+    given = {name: with_hidden(value, before.settings.get(name)) for name, value in given.items()}
     ours = {line.name for line in config.SETTINGS}
     kept = {name: value for name, value in before.settings.items() if name in OURS or SENSITIVE_NAME.search(name)}
     found = {**{name: value for name, value in before.settings.items() if name in given or name in kept}, **given}

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import __version__
+from .. import __version__, queries
 from ..call import CHAT, COMPLETION, EMBEDDING, RESPONSE, Bill, Call, Deployment
 from ..connections import Origin
 from ..errors import DO_NOT_RETRY, ProxyError, UpstreamError, UpstreamRefused
@@ -33,7 +33,7 @@ FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title"
 RETRY_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 STATUS_TYPES = {402: "insufficient_quota", 408: "timeout", 429: "rate_limit_error"}
 MESSAGE_CHARS = 2000
-SECRET_CHARS = 8  # shorter ones are what people write for servers that want no key: "none", "x"
+LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be megabytes
 
 VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
 ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|models)/?$")
@@ -222,7 +222,7 @@ def error_told(body: bytes, media_type: str) -> dict[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        text = body[:MESSAGE_CHARS].decode("utf-8", "replace").strip()
+        text = body[: 8 * LOOKED_AT_CHARS].decode("utf-8", "replace").strip()  # more than is looked at in any script
         return {"message": text} if media_type == "text/plain" and not text.startswith("<") else {}
     return error_of(value)
 
@@ -269,23 +269,33 @@ def place_text(place: Any) -> str:
 
 def clean_message(told: Any, deployment: Deployment) -> str:
     """An upstream's message without our credentials and its host, and no longer than a message should be."""
-    message = told if isinstance(told, str) else ""
-    for secret in secrets_of(deployment):
-        if len(secret) >= SECRET_CHARS:
-            message = message.replace(secret, "[key]")
-    host = urlsplit(deployment.provider.base_url).hostname
+    host, secrets = endpoint(deployment.provider, "")[0].host, secrets_of(deployment)
+    message = beginning(told, [*secrets, *filter(None, [host])]) if isinstance(told, str) else ""
+    for secret in secrets:
+        message = message.replace(secret, "[key]")
     if host:
         message = re.sub(rf"(?:https?://)?{re.escape(host)}(?::\d+)?", "[provider]", message, flags=re.IGNORECASE)
     return message[:MESSAGE_CHARS]
 
 
+def beginning(message: str, whole: Sequence[str]) -> str:
+    """What of a message is looked at. The cut goes through none of the texts that must be found whole to be replaced."""
+    cut = LOOKED_AT_CHARS
+    while (
+        at := max((message.find(text, max(0, cut - len(text) + 1), cut + len(text) - 1) for text in whole), default=-1)
+    ) >= 0:
+        cut = at
+    return message[:cut]
+
+
 def secrets_of(deployment: Deployment) -> list[str]:
-    """Every form in which a provider has seen our credentials."""
+    """Every form in which a provider has seen our credentials, the longest first: one may be a part of another."""
     secret, provider = deployment.secret or "", deployment.provider
-    found = [value for name, value in provider.headers.items() if SENSITIVE_NAME.search(name)]
+    found = [secret, *(value for name, value in provider.headers.items() if SENSITIVE_NAME.search(name))]
     if provider.auth == "basic":
         found += [base64.b64encode(secret.encode()).decode(), secret.partition(":")[2]]
-    return [secret, *found]
+    long = [each for each in found if len(each) >= queries.SECRET_CHARS]
+    return sorted(long + queries.secrets_of(provider.base_url), key=len, reverse=True)
 
 
 def default_type(status: int) -> str:

@@ -125,9 +125,10 @@ def test_a_compressed_body_that_is_cut_is_no_answer(proxy: Proxy, upstream: Upst
 def test_no_member_of_an_error_gives_host_or_credentials_away(
     start_proxy: Callable[..., Proxy], upstream: Upstream
 ) -> None:
-    proxy = start_proxy(providers=[build.provider(upstream.base_url, apiKey="sk-provider-0123456789")])
+    base_url = f"{upstream.base_url}?api_key=in-the-query-0123456789"
+    proxy = start_proxy(providers=[build.provider(base_url, apiKey="sk-provider-0123456789")])
     told: Json = {
-        "message": "Bad token sk-provider-0123456789.",
+        "message": "Bad token sk-provider-0123456789 at ?api_key=in-the-query-0123456789.",
         "type": f"{upstream.origin}/errors/quota",
         "code": "sk-provider-0123456789",
         "param": "127.0.0.1",
@@ -135,7 +136,7 @@ def test_no_member_of_an_error_gives_host_or_credentials_away(
     upstream.will_answer(400, {"error": told})
     error = proxy.post(CHAT, hello(), KEY).error
     assert error == {
-        "message": "Bad token [key].",
+        "message": "Bad token [key] at ?api_key=[key].",
         "type": "[provider]/errors/quota",
         "code": "[key]",
         "param": "[provider]",

@@ -23,11 +23,12 @@ STORED: Json = {
     "providers": [
         {
             "id": "p",
-            "baseUrl": "https://p.example/v1",
+            "baseUrl": "https://p.example/v1?api_key=query-0123456789&api-version=2024-10-21",
             "apiKey": "sk-secret-0123456789-wxyz",
             "headers": {"X-Token": "token-0123456789", "X-Note": "a...b"},
             "accountToken": "unknown-secret",
             "region": "north",
+            "options": {"apiToken": "unknown-secret", "zone": "z1", "list": [{"password": "unknown-secret"}, {}]},
         }
     ],
     "models": [{"id": "m", "providerId": "p"}, {"id": "lost", "providerId": "gone"}],
@@ -36,6 +37,7 @@ STORED: Json = {
     "aliases": [{"id": "a", "target": "m"}],
     "settings": {"masterKeyHash": KEY_HASH, "webhookSecret": "unknown-secret", "LOG_LEVEL": "debug"},
     "adminToken": "unknown-secret",
+    "hook": {"secret": "unknown-secret", "event": "saved"},
     "note": "to the reader",
 }
 
@@ -49,7 +51,7 @@ def test_no_secret_is_in_a_document_without_secrets_known_member_or_not(before: 
     text = json.dumps(document(before, secrets=False))
     for hidden in ("0123456789", "unknown-secret", KEY_HASH, "cd" * 32):
         assert hidden not in text
-    for shown in ("to the reader", "north", "a...b", "sk-ab...wxyz", "debug"):
+    for shown in ("to the reader", "north", "a...b", "sk-ab...wxyz", "debug", "z1", "saved", "2024-10-21"):
         assert shown in text
     assert document(before, secrets=True)["adminToken"] == "unknown-secret"
 
@@ -61,6 +63,27 @@ def test_all_that_was_hidden_is_there_again(before: Snapshot) -> None:
     assert found.snapshot.providers["p"] is before.providers["p"]
     assert dict(found.snapshot.settings) == dict(before.settings)
     assert dict(found.snapshot.extra) == dict(before.extra)
+
+
+def test_what_was_hidden_inside_is_kept_where_something_else_changes(before: Snapshot) -> None:
+    given = document(before, secrets=False)
+    provider = given["providers"][0]
+    provider["options"] = {"apiToken": "...", "zone": "z2", "list": provider["options"]["list"]}
+    provider["baseUrl"] = provider["baseUrl"].replace("/v1", "/v2")
+    given["hook"]["event"] = "deleted"
+    after = taken(given, before).snapshot
+    stored = STORED["providers"][0]
+    assert after.providers["p"].extra["options"] == {**stored["options"], "zone": "z2"}
+    assert after.providers["p"].base_url == stored["baseUrl"].replace("/v1", "/v2")
+    assert after.extra["hook"] == {"secret": "unknown-secret", "event": "deleted"}
+
+
+def test_a_secret_in_a_base_url_goes_to_no_other_server(before: Snapshot) -> None:
+    row = document(before, secrets=False)["providers"][0]
+    row |= {"baseUrl": row["baseUrl"].replace("p.example", "q.example"), "apiKey": "sk-new-0123456789", "headers": {}}
+    found = taken({"providers": [row]}, before)
+    assert found.snapshot.providers["p"].base_url == "https://q.example/v1?api-version=2024-10-21"
+    assert any("base URL" in notice for notice in found.notices)
 
 
 def test_a_document_is_not_changed_by_being_taken(before: Snapshot) -> None:
