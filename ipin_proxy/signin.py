@@ -16,7 +16,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,7 @@ HASHINGS = 4  # at once: they take memory and whole cores
 
 FREE_BY_NAME, FREE_BY_ADDRESS = 5, 20  # wrong sign-ins without a wait; many people may share an address
 FIRST_WAIT_S, LONGEST_WAIT_S = 4.0, 60.0  # the first is longer than a busy machine needs for a few hashes
+NEWCOMERS = 20  # addresses that get a first try with a name whatever others did to it: more would be a way to guess
 FORGOTTEN_AFTER_S = 15 * 60.0
 MOST_REMEMBERED = 10_000
 LONGEST_NAME = 256
@@ -120,18 +121,20 @@ def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
 
 @dataclass(slots=True)
 class Wrong:
-    """How often in a row, when last, and until when the next one has to wait."""
+    """How often in a row, when last, until when the next one has to wait, and from where the first ones came."""
 
     count: int = 0
     at: float = 0.0
     until: float = 0.0
+    blocks: set[str] = field(default_factory=set)
 
 
 class Attempts:
     """Counts wrong sign-ins by user name and by address, and makes the next one wait: 1 s, 2 s, 4 s … up to a minute.
 
     Nobody is held; who comes too early is refused, with a right password too. An address from which this user has signed
-    in before is counted for itself, so that strangers who keep guessing cannot lock a person out.
+    in before is counted for itself, so that strangers who keep guessing cannot lock a person out; from a new one there is
+    a first try, since after a restart all are new.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -147,14 +150,14 @@ class Attempts:
         now = self._clock()
         with self._lock:
             counted = ((self._name_key(name, block), FREE_BY_NAME), (("address", block), FREE_BY_ADDRESS))
-            wait_s = max(self._wrong[key].until if key in self._wrong else 0.0 for key, _ in counted) - now
+            wait_s = max(self._wait_until(key, block) for key, _ in counted) - now
             if wait_s > 0:
                 seconds = math.ceil(wait_s)
                 raise TooManyAttempts(
                     f"Too many wrong passwords. Try again in {seconds} s.", headers={"retry-after": str(seconds)}
                 )
             for key, free in counted:
-                self._count(key, free, now)
+                self._count(key, free, now, block)
 
     def succeeded(self, name: str, address: str) -> None:
         """The attempt was right: the name starts anew, the address is as it was before."""
@@ -173,7 +176,13 @@ class Attempts:
     def _name_key(self, name: str, block: str) -> tuple[str, ...]:
         return ("known", name, block) if (name, block) in self._known else ("name", name)
 
-    def _count(self, key: tuple[str, ...], free: int, now: float) -> None:
+    def _wait_until(self, key: tuple[str, ...], block: str) -> float:
+        entry = self._wrong.get(key)
+        if entry is None or (block not in entry.blocks and len(entry.blocks) < NEWCOMERS):
+            return 0.0
+        return entry.until
+
+    def _count(self, key: tuple[str, ...], free: int, now: float, block: str) -> None:
         entry = self._wrong.get(key)
         if entry is None or now - entry.at > FORGOTTEN_AFTER_S:
             self._wrong[key] = entry = Wrong()
@@ -182,6 +191,8 @@ class Attempts:
             self._wrong.popitem(last=False)
         entry.count += 1
         entry.at = now
+        if len(entry.blocks) < NEWCOMERS:
+            entry.blocks.add(block)
         over = min(entry.count - free, 10)
         entry.until = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**over) if over >= 0 else now
 

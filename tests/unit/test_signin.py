@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from dataclasses import replace
@@ -195,6 +196,27 @@ def test_strangers_cannot_lock_a_person_out_where_they_have_signed_in_before(att
     with pytest.raises(TooManyAttempts):
         attempts.begin("ann", THERE)
     attempts.begin("ann", HERE)
+
+
+def test_strangers_do_not_make_a_person_wait_who_comes_from_elsewhere(attempts: signin.Attempts) -> None:
+    """Nobody is known yet, as after a restart."""
+    for _ in range(signin.FREE_BY_NAME):
+        attempts.begin("ann", THERE)
+    attempts.begin("ann", HERE)
+    with pytest.raises(TooManyAttempts):  # it was wrong: no second try, and none for the strangers
+        attempts.begin("ann", HERE)
+    with pytest.raises(TooManyAttempts):
+        attempts.begin("ann", THERE)
+
+
+def test_many_addresses_do_not_make_many_tries(attempts: signin.Attempts) -> None:
+    tries = 0
+    for number in range(5000):
+        with contextlib.suppress(TooManyAttempts):
+            attempts.begin("ann", f"203.0.{number // 250}.{number % 250}")
+            tries += 1
+    assert tries <= signin.NEWCOMERS
+    assert max(len(each.blocks) for each in attempts._wrong.values()) <= signin.NEWCOMERS
 
 
 def test_mistakes_are_forgotten(attempts: signin.Attempts, clock: Any) -> None:
