@@ -40,6 +40,14 @@ MOVED = """
   requestAnimationFrame(() => requestAnimationFrame(() => done([])));
 })
 """
+# What lies over an element.
+COVERING = """
+(element) => {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  const found = [[4, 4], [width - 4, height - 4]].map(([x, y]) => document.elementFromPoint(left + x, top + y));
+  return found.filter((each) => !each || !(element.contains(each) || each.contains(element))).map((each) => each?.outerHTML);
+}
+"""
 # Colours do not change at once.
 SETTLED = "Promise.all(document.getAnimations().map((each) => each.finished))"
 OUTLINE = """
@@ -270,6 +278,17 @@ def test_in_a_narrow_window_the_screens_are_behind_a_menu(visit: Visit, session:
     page.keyboard.press("Escape")
     expect(page.get_by_role("navigation", name="Screens")).to_be_hidden()
     expect(page.get_by_role("button", name="Menu")).to_be_focused()
+
+
+def test_what_has_the_focus_is_not_hidden_behind_a_bar(visit: Visit, session: Any) -> None:
+    page = visit(session, viewport={"width": 375, "height": 667})
+    page.goto("/admin.html#/models")
+    page.get_by_role("checkbox", name="Tick org/blind").check()
+    button = page.get_by_role("button", name="More for rerank-public")
+    button.evaluate("(button) => scrollBy(0, button.getBoundingClientRect().bottom - innerHeight + 40)")
+    assert button.evaluate(COVERING) != []
+    button.focus()
+    assert button.evaluate(COVERING) == []
 
 
 def test_in_a_narrow_window_the_chosen_tab_is_seen(visit: Visit, session: Any) -> None:
