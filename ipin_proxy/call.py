@@ -73,8 +73,8 @@ class Caller(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One AI request in flight, since `started_at` (monotonic seconds). Its body is a JSON object (`members`) or an upload
-    (`form`)."""
+    """One AI request in flight, since `started_at` (monotonic seconds), in the caller's `dialect`. Its body is a JSON object
+    (`members`) or an upload (`form`)."""
 
     id: str
     caller: Caller
@@ -83,6 +83,7 @@ class Call(NamedTuple):
     wants_stream: bool
     request: Request
     started_at: float
+    dialect: str
     members: Members | None = None
     form: Form | None = None
     pin: str | None = None

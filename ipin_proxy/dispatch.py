@@ -27,13 +27,14 @@ from .errors import (
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
+    draining,
 )
 from .records import RESERVED_SEGMENTS
 from .routes import ROUTES
 from .web.framing import FramingError
 from .web.head import HeadError
 from .web.request import BadPath, BodyTooLarge, Request, SlowRequest
-from .web.response import CallerGone, Response
+from .web.response import CallerGone, Response, ShuttingDown
 from .web.router import Router
 from .web.task import THREAD, Steps
 
@@ -75,7 +76,7 @@ class Dispatcher:
                 response = route.handler(self._app, visit)
         except Exception as error:  # noqa: BLE001 - the one error boundary
             response = self._rendered(error, request)
-        response = self._finished(request, response)
+        response = self.finished(request, response)
         request.state = None  # request and visit know each other: that would keep a body until the collector comes by
         return response
 
@@ -84,15 +85,15 @@ class Dispatcher:
         try:
             visit = self._begin(request)
             if visit.route is None:
-                return self._finished(request, self._without_route(visit))
+                return self.finished(request, self._without_route(visit))
             if visit.route.access == PUBLIC:
                 request.most_bytes = PUBLIC_BODY_BYTES
         except Exception as error:  # noqa: BLE001 - the one error boundary
-            return self._finished(request, self._rendered(error, request))
+            return self.finished(request, self._rendered(error, request))
         return None
 
     def refuse(self, error: Exception, request: Request | None) -> Response:
-        return self._finished(request, self._rendered(as_refusal(error, self._app), request))
+        return self.finished(request, self._rendered(as_refusal(error, self._app), request))
 
     def failed(self, error: BaseException) -> None:
         self._app.log.error("server_failure", exc_info=error)
@@ -145,6 +146,8 @@ class Dispatcher:
         visit = visit_of(request)
         if isinstance(error, CallerGone):
             return Response(499, close=True)
+        if isinstance(error, ShuttingDown):
+            error = draining()
         if isinstance(error, BadPath):  # of its query, which is read only by those who need it
             error = as_refusal(error, self._app)
         if not isinstance(error, ProxyError):
@@ -166,7 +169,7 @@ class Dispatcher:
         response.headers["x-request-id"] = id_
         return response
 
-    def _finished(self, request: Request | None, response: Response) -> Response:
+    def finished(self, request: Request | None, response: Response) -> Response:
         headers = response.headers
         if "x-request-id" not in headers:
             visit = visit_of(request)

@@ -160,3 +160,8 @@ class Unavailable(ProxyError):
     status = 503
     code = "draining"
     headers = {"retry-after": "5"}
+
+
+def draining() -> Unavailable:
+    """What is told to whoever the server can no longer wait for."""
+    return Unavailable("The server is shutting down; please ask again in a moment.")

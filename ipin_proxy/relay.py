@@ -13,15 +13,15 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from .call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, SPEECH, Attempt, Bill, Call, Deployment
+from .call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, RESPONSE, SPEECH, Attempt, Bill, Call, Deployment
 from .deployments import check_model, no_deployment
-from .dialects import UpstreamDialect, upstream_dialect
+from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
 from .dialects.passage import Passage
-from .errors import ProxyError, UpstreamError, UpstreamRefused
+from .errors import ProxyError, UpstreamError, UpstreamRefused, draining
 from .logs import Log
 from .records import Provider, resolve_secret
 from .upstream import Reply
-from .web.response import CallerGone, Pipe, Response, Stream
+from .web.response import STREAM_TYPE, CallerGone, Early, Pipe, Response, ShuttingDown, Stream
 from .web.task import THREAD, Next, Steps
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ FORWARDED = ("openai-processing-ms", "openai-version")
 HEARD_BYTES = 16 * 1024  # of a stream, for the log
 ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
-EVENT_STREAM = "text/event-stream"
 # What stands for an event stream when a provider forgets to say so.
-VAGUE_TYPES = frozenset({EVENT_STREAM, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
+VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
 BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
-EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, InterruptedError)
-STREAM_HEADERS = {"content-type": EVENT_STREAM, "cache-control": "no-cache", "x-accel-buffering": "no"}
+SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE)  # whose streams are events, whatever the provider makes of them
+EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
+STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class Answer(NamedTuple):
@@ -80,11 +80,18 @@ class Overheard:
 def relay(app: App, call: Call) -> Steps:
     """Carry one call to an upstream and back. Read it top to bottom."""
     bill = Bill(call)
+    client, keepalive_s = CLIENTS[call.dialect], app.config.settings.keepalive_s
+    early = Early(Response(200, STREAM_HEADERS), client.keep_alive, keepalive_s)
+    if call.wants_stream and call.operation in SPOKEN_OPERATIONS:
+        yield early
     try:
         answer = yield from first_answer(app, call, bill)
     except Exception as error:
-        bill.error, bill.status = error, getattr(error, "status", 500)
+        bill.error, bill.status = error, getattr(error, "status", 503 if isinstance(error, ShuttingDown) else 500)
         app.settle(bill)
+        if early.sent and isinstance(error, (ProxyError, ShuttingDown)):
+            told = error if isinstance(error, ProxyError) else draining()
+            return Response(200, STREAM_HEADERS, client.encode_stream_error(told, call))
         raise
     bill.status = answer.reply.status
     headers = headers_of(answer, bill)
@@ -92,7 +99,7 @@ def relay(app: App, call: Call) -> Steps:
         app.log.body(call.id, "reply", answer.body, answer.media_type)
         app.settle(bill)
         return Response(bill.status, headers, answer.body)
-    at_end, keepalive_s = partial(end, app, bill), app.config.settings.keepalive_s
+    at_end = partial(end, app, bill)
     pipe: Pipe = Overheard(answer.pipe, app.log, call.id, answer) if app.log.bodies else answer.pipe
     stream = Stream(answer.reply, pipe, at_end, answer.body, answer.deployment.timeout_s, keepalive_s)
     return Response(bill.status, headers, stream=stream)
@@ -108,6 +115,7 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
             answer = yield from ask(app, call, bill, deployment)
         except ProxyError as error:
             note_attempt(bill, started_at, error)
+            error.headers = {**identity_of(deployment, bill), **error.headers}
             if not is_the_deployments_fault(error, call):
                 raise
             failure = error
@@ -173,7 +181,7 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
             raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a body.")
         if call.wants_stream and reply.media_type in VAGUE_TYPES:
             return (yield from streamed(back.decode_stream(bill, deployment), deployment, reply, within_s))
-        if call.operation in BINARY_OPERATIONS and reply.media_type not in ("application/json", EVENT_STREAM):
+        if call.operation in BINARY_OPERATIONS and reply.media_type not in ("application/json", STREAM_TYPE):
             media_type = reply.headers.get("content-type") or "application/octet-stream"
             first = yield from reply.read_first(within_s)
             return Answer(deployment, reply, media_type, first or b"", Passage())
@@ -184,7 +192,7 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
 
 
 def whole(back: UpstreamDialect, bill: Bill, deployment: Deployment, reply: Reply) -> Generator[Next, None, Answer]:
-    if reply.media_type == EVENT_STREAM:
+    if reply.media_type == STREAM_TYPE:
         raise UpstreamError(f"Provider '{deployment.provider.id}' answered with a stream that was not asked for.")
     told = yield from reply.read_all()
     if len(told) > LONG_BODY_BYTES:
@@ -196,7 +204,7 @@ def whole(back: UpstreamDialect, bill: Bill, deployment: Deployment, reply: Repl
         raise
     reply.close()
     becomes_stream = bill.call.wants_stream and body.startswith((b"data:", b"event:"))
-    return Answer(deployment, reply, EVENT_STREAM if becomes_stream else "application/json", body)
+    return Answer(deployment, reply, STREAM_TYPE if becomes_stream else "application/json", body)
 
 
 def streamed(pipe: Pipe, deployment: Deployment, reply: Reply, within_s: float) -> Generator[Next, None, Answer]:
@@ -207,9 +215,9 @@ def streamed(pipe: Pipe, deployment: Deployment, reply: Reply, within_s: float) 
     while not first and (left_s := until - time.monotonic()) > 0:
         data = yield from reply.read_first(left_s)
         if data is None:  # the whole of it is here, so the pipe has said its last word
-            return Answer(deployment, reply, EVENT_STREAM, pipe.finish(), Passage())
+            return Answer(deployment, reply, STREAM_TYPE, pipe.finish(), Passage())
         first = pipe.feed(data) if data else b""
-    return Answer(deployment, reply, EVENT_STREAM, first, pipe)
+    return Answer(deployment, reply, STREAM_TYPE, first, pipe)
 
 
 def wants_usage(app: App, call: Call, deployment: Deployment) -> bool:
@@ -252,17 +260,23 @@ def note_attempt(bill: Bill, started_at: float, error: ProxyError | None) -> Non
 
 
 def headers_of(answer: Answer, bill: Bill) -> dict[str, str]:
-    is_events = answer.pipe is not None and answer.media_type == EVENT_STREAM
-    headers = dict(STREAM_HEADERS) if is_events else {"content-type": answer.media_type}
+    headers = dict(STREAM_HEADERS) if answer.media_type == STREAM_TYPE else {"content-type": answer.media_type}
     for name in FORWARDED:
         value = answer.reply.headers.get(name)
         if value is not None:
             headers[name] = value
-    headers["x-ipin-provider"] = answer.deployment.provider.id
-    headers["x-ipin-model"] = answer.deployment.model.id
-    overhead_ms = (time.monotonic() - bill.call.started_at) * 1000 - bill.upstream_ms
-    headers["x-ipin-overhead-ms"] = f"{max(0.0, overhead_ms):.1f}"
+    headers.update(identity_of(answer.deployment, bill))
     return headers
+
+
+def identity_of(deployment: Deployment, bill: Bill) -> dict[str, str]:
+    """Who said it, and what we added to that."""
+    overhead_ms = (time.monotonic() - bill.call.started_at) * 1000 - bill.upstream_ms
+    return {
+        "x-ipin-provider": deployment.provider.id,
+        "x-ipin-model": deployment.model.id,
+        "x-ipin-overhead-ms": f"{max(0.0, overhead_ms):.1f}",
+    }
 
 
 def end(app: App, bill: Bill, error: Exception | None) -> None:

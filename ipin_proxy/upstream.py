@@ -146,7 +146,9 @@ class Upstreams:
                 searched = len(buffer)
                 data = yield from receive(sock, deadline, self.clock)
                 if not data:
-                    raise FramingError("it closed the connection before an answer came")
+                    if not buffer:
+                        raise UpstreamUnreachable("it closed the connection before an answer came")
+                    raise FramingError("it closed the connection in the middle of its headers")
                 buffer = buffer + data if buffer else data
             head = parse_reply(buffer[:end])
             buffer = buffer[end:]

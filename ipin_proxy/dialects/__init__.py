@@ -18,7 +18,11 @@ from . import demo, openai
 class ClientDialect(Protocol):
     """The face towards callers."""
 
+    keep_alive: bytes  # what a stream says when there is nothing to say
+
     def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]: ...
+
+    def encode_stream_error(self, error: ProxyError, call: Call) -> bytes: ...
 
 
 class UpstreamDialect(Protocol):

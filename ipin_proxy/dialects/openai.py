@@ -25,7 +25,7 @@ from ..upstream import FileRange, Outbound, Piece, Reply
 from ..web import members
 from ..web.response import Pipe
 from . import embeddings
-from .openai_stream import StreamTap, events_of_completion, events_of_response
+from .openai_stream import KEEP_ALIVE, StreamTap, error_frame, events_of_completion, events_of_response
 
 # What of a caller's headers a provider may need to see.
 FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title", "x-openrouter-title")
@@ -44,8 +44,13 @@ UNVERSIONED = re.compile(r"/(?:inference|deployments/[^/]+)$")
 class Client:
     """What OpenAI clients read."""
 
+    keep_alive = KEEP_ALIVE
+
     def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]:
         return {"error": error_object(error)}
+
+    def encode_stream_error(self, error: ProxyError, call: Call) -> bytes:
+        return error_frame(error, call.operation)
 
 
 class Upstream:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..call import CHAT, COMPLETION, RESPONSE, Bill, Call, Deployment
-from ..errors import ProxyError, Unavailable, UpstreamError, UpstreamTimeout
+from ..call import CHAT, COMPLETION, RESPONSE, Bill, Call, Deployment, Operation
+from ..errors import ProxyError, UpstreamError, UpstreamTimeout, draining
 from ..meter import usage_of
+from ..web.response import ShuttingDown
 from ..web.sse import FrameSplitter, FrameTooLong, comment, frame, parse_event
 
 Json = dict[str, Any]
@@ -156,11 +157,16 @@ class StreamTap:
         return b""
 
     def _error_frame(self, error: ProxyError) -> bytes:
-        told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
-        if self._operation is RESPONSE:
-            flat = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
-            return frame(json.dumps({**flat, "sequence_number": 0}), "error")
-        return frame(json.dumps({"error": told}))
+        return error_frame(error, self._operation)
+
+
+def error_frame(error: ProxyError, operation: Operation) -> bytes:
+    """An error as the last event of a stream."""
+    told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
+    if operation is RESPONSE:
+        flat = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
+        return frame(json.dumps({**flat, "sequence_number": 0}), "error")
+    return frame(json.dumps({"error": told}))
 
 
 def failure_of(event: Json, provider: str) -> ProxyError | None:
@@ -181,8 +187,8 @@ def stream_error(error: Exception, provider: str) -> ProxyError:
     """What ended a stream early, as an error a caller can be told."""
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(f"Provider '{provider}' went silent in the middle of its answer.")
-    if isinstance(error, InterruptedError):
-        return Unavailable("The server is shutting down; please ask again in a moment.")
+    if isinstance(error, ShuttingDown):
+        return draining()
     if isinstance(error, ProxyError) and error.code != "upstream_stream_interrupted":
         return error
     return UpstreamError(

@@ -36,6 +36,7 @@ def create(operation: Operation) -> Handler:
             wants_stream(operation, body.values),
             visit.request,
             visit.arrived_at,
+            visit.dialect,
             members=body,
             pin=visit.pin,
         )
@@ -63,6 +64,7 @@ def upload(operation: Operation) -> Handler:
             form.first("stream") == "true",
             visit.request,
             visit.arrived_at,
+            visit.dialect,
             form=form,
             pin=visit.pin,
         )

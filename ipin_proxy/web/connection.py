@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections import deque
 from collections.abc import Sequence
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING
 
-from .framing import Body, FramingError, LengthBody, chunk, request_body
+from .framing import LAST_CHUNK, Body, FramingError, LengthBody, chunk, request_body
 from .head import HeadError, find_end, parse_request, refuse_early
 from .loop import HANG_UP
+from .outbox import Outbox, Piece
 from .request import BadPath, BodyTooLarge, Request, SlowRequest
-from .response import CallerGone, Response, Stream, head_bytes
+from .response import STREAM_TYPE, CallerGone, Early, Response, Stream, head_bytes
 from .streaming import Streaming
 from .task import Task
 
@@ -31,7 +31,6 @@ RECV_BYTES = 64 * 1024
 BODY_RECV_BYTES = 256 * 1024
 CHUNKS_RECV_BYTES = 16 * 1024  # may be thousands of chunks
 AHEAD_BYTES = 256 * 1024  # pipelined bytes we keep while a request is being answered
-JOINED_BYTES = 16 * 1024  # copying so much costs less than a system call that gathers
 SPOOL_BYTES = 1024 * 1024  # uploads above this go to a temporary file
 LINGER_S = 2.0  # after a refusal we read on for a moment, or the reset would destroy the answer (RFC 9112 §9.6)
 LINGER_BYTES = 4 * 1024 * 1024
@@ -49,11 +48,11 @@ class Connection:
         "heard_at",
         "inbuf",
         "interest",
+        "is_begun",
         "is_refusing",
         "keep_alive",
         "loop",
         "out",
-        "out_bytes",
         "peer",
         "peer_done",
         "received",
@@ -82,10 +81,10 @@ class Connection:
         self.request: Request | None = None
         self.body: Body | None = None
         self.keep_alive = False
+        self.is_begun = False  # a stream, before it was known whose
         self.is_refusing = False  # the request is not read to its end: what still comes of it is noise
         self.peer_done = False  # they closed their side, or the connection broke
-        self.out: deque[memoryview] = deque()
-        self.out_bytes = 0
+        self.out = Outbox(sock)
         self.stream: Streaming | None = None
         self.task: Task | None = None  # what answers the request, until it has
         self.interest = EVENT_READ
@@ -126,7 +125,7 @@ class Connection:
         self.peer_done = True
         if self.state == BUSY:
             if self.task is not None:
-                self.task.cancel()
+                self.task.cancel(CallerGone("the caller hung up"))
         elif self.state == BODY:
             self.refuse(FramingError("The request body ended before it was complete."))
         elif self.state == HEAD:
@@ -250,6 +249,7 @@ class Connection:
         assert request is not None
         self.body = None
         self.recv_bytes = RECV_BYTES
+        self.is_begun = False
         self.enter(BUSY)
         self.task = Task(self, self.server.service.handle(request))
         self.task.advance()
@@ -273,6 +273,22 @@ class Connection:
 
     # -- answering ------------------------------------------------------------------------------------------------
 
+    def begin_early(self, early: Early) -> None:
+        """The answer takes its time: say that it will be a stream, or again that it is still to come."""
+        request = self.request
+        if self.state != BUSY or request is None or self.peer_done:
+            return
+        chunked = request.head.minor == 1
+        head = b""
+        if not early.sent:
+            early.sent = self.is_begun = True
+            self.keep_alive = self.keep_alive and chunked and not self.server.draining
+            response = self.server.service.finished(request, early.response)
+            head = head_bytes(response, None, self.keep_alive, chunked)
+        self.write([head + (chunk(early.words) if chunked else early.words)])
+        if self.peer_done:
+            self.on_hang_up()
+
     def respond(self, response: Response) -> None:
         """Send the response; what the socket does not take at once follows when it can."""
         request, self.task = self.request, None
@@ -281,6 +297,9 @@ class Connection:
                 Streaming(self, response.stream, chunked=False).end(CallerGone("the caller hung up"))
             return
         request.close()
+        if self.is_begun and response.stream is None:
+            self.respond_late(request, response)
+            return
         self.keep_alive = self.keep_alive and not response.close and not self.server.draining
         if self.keep_alive and request.head.minor == 0 and response.stream is None:
             response.headers["connection"] = "keep-alive"  # HTTP/1.0 clients wait for the end of the connection else
@@ -305,9 +324,8 @@ class Connection:
         chunked = request.head.minor == 1
         if not chunked:
             self.keep_alive = False
-        head = head_bytes(response, None, self.keep_alive, chunked)
-        first = stream.first
-        self.send([head + (chunk(first) if chunked else first) if first else head])
+        head = b"" if self.is_begun else head_bytes(response, None, self.keep_alive, chunked)
+        self.send([head + (chunk(stream.first) if chunked else stream.first)])
         self.stream = Streaming(self, stream, chunked)
         if self.peer_done:
             self.close()
@@ -317,32 +335,25 @@ class Connection:
             self.want(self.interest | EVENT_WRITE)
         self.stream.start()
 
-    def send(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
-        """Write without waiting; what does not fit is queued in `out`, in order."""
-        size = sum(map(len, pieces))
-        if len(pieces) > 1 and size <= JOINED_BYTES:
-            pieces = (b"".join(pieces),)
-        sent = 0
-        if not self.out:
-            try:
-                sent = self.sock.send(pieces[0]) if len(pieces) == 1 else self.sock.sendmsg(pieces)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                self.peer_done = True
-                self.inbuf = bytearray()
-                return
-            if sent == size:
-                return
+    def respond_late(self, request: Request, response: Response) -> None:
+        """The whole answer as what is left of a stream that has begun. One that is no stream cannot follow."""
+        if response.headers.get("content-type") != STREAM_TYPE:
+            self.abort()
+            return
+        body = bytes(response.body)
+        self.leave_stream(chunk(body) + LAST_CHUNK if request.head.minor == 1 else body)
+
+    def send(self, pieces: Sequence[Piece]) -> None:
+        """Write without waiting; what does not fit is queued, in order."""
+        was_empty = not self.out
+        try:
+            self.out.put(pieces)
+        except OSError:
+            self.peer_done = True
+            self.inbuf = bytearray()
+            return
+        if was_empty and self.out:
             self.heard_at = self.loop.now  # from here on the caller owes us a read
-        for piece in pieces:
-            view = memoryview(piece)
-            if sent >= len(view):
-                sent -= len(view)
-            else:
-                self.out.append(view[sent:] if sent else view)
-                self.out_bytes += len(view) - sent
-                sent = 0
 
     def finished(self) -> None:
         """The response is out. Ready for the next request, or the end."""
@@ -380,26 +391,19 @@ class Connection:
 
     # -- writing what is left -------------------------------------------------------------------------------------
 
-    def write(self, pieces: Sequence[bytes | bytearray | memoryview]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         self.send(pieces)
         if self.out:
             self.want(self.interest | EVENT_WRITE)
 
     def flush(self) -> None:
         try:
-            while self.out:
-                view = self.out[0]
-                sent = self.sock.send(view)
-                self.out_bytes -= sent
+            if self.out.flush():
                 self.heard_at = self.loop.now
-                if sent < len(view):
-                    self.out[0] = view[sent:]
-                    return
-                self.out.popleft()
-        except (BlockingIOError, InterruptedError):
-            return
         except OSError:
             self.lost()
+            return
+        if self.out:
             return
         self.want(self.interest & ~EVENT_WRITE)
         if self.state == WRITING:
@@ -451,7 +455,7 @@ class Connection:
         if stream is not None:
             stream.end(CallerGone("the caller hung up"))
         if self.task is not None:
-            self.task.cancel()
+            self.task.cancel(CallerGone("the caller hung up"))
         if self.request is not None:
             self.request.close()
         self.loop.unregister(self.sock)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from .loop import HasFileno
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
+STREAM_TYPE = "text/event-stream"
 JSON_HEADERS = {"content-type": "application/json"}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header's value it would end the line, and begin the next
 
@@ -64,6 +65,10 @@ class CallerGone(Exception):
     """The caller hung up before the end."""
 
 
+class ShuttingDown(Exception):
+    """The server ends, and has waited for this long enough."""
+
+
 class Response:
     """Status, headers (lower-case names), and `body` bytes or a `stream`; `close` ends the connection after it."""
 
@@ -90,6 +95,18 @@ class Response:
     @classmethod
     def text(cls, text: str, media_type: str = "text/plain; charset=utf-8", status: int = 200) -> Response:
         return cls(status, {"content-type": media_type}, text.encode())
+
+
+@dataclass(slots=True)
+class Early:
+    """The beginning of a stream, sent when nothing better could be said for `after_s`: the `response`, which is a head
+    alone, and then `words` as often, until the real answer comes. `sent` tells whether it was; from then on the answer is
+    a stream of the same kind or the body of one."""
+
+    response: Response
+    words: bytes
+    after_s: float
+    sent: bool = False
 
 
 def head_bytes(response: Response, length: int | None, keep_alive: bool, chunked: bool) -> bytes:

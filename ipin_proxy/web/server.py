@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 from .connection import BODY, BUSY, HEAD, IDLE, STREAMING, Connection
 from .loop import Loop
 from .request import Request
-from .response import Response, head_bytes
+from .response import Response, ShuttingDown, head_bytes
 from .task import Steps
 
 ACCEPTS_PER_ROUND = 128
@@ -43,6 +43,9 @@ class Service(Protocol):
 
     def refuse(self, error: Exception, request: Request | None) -> Response:
         """The answer to something that never became a request."""
+
+    def finished(self, request: Request | None, response: Response) -> Response:
+        """The response with the headers that every one has."""
 
     def failed(self, error: BaseException) -> None:
         """An unexpected exception in the server itself, for the log."""
@@ -209,12 +212,10 @@ class Server(ThreadingHTTPServer):
             if connection.state == IDLE:
                 connection.close()
             elif late and connection.state == STREAMING and connection.stream is not None:
-                connection.stream.fail(InterruptedError("the server is shutting down"))
+                connection.stream.fail(ShuttingDown("the server is shutting down"))
+            elif late and connection.state == BUSY and connection.task is not None:
+                connection.task.cancel(ShuttingDown("the server is shutting down"))
             elif late and connection.state in (HEAD, BODY):
                 connection.abort()
         if not self.connections or now >= self._drain_until + 1.0:
             self.loop.stop()
-
-    def running(self) -> int:
-        """How many requests and streams are being answered."""
-        return sum(1 for connection in list(self.connections) if connection.state in (BUSY, STREAMING))

@@ -64,7 +64,7 @@ class Streaming:
         connection.write([chunk(data) if self.chunked else data])
         if connection.peer_done:
             connection.lost()
-        elif connection.out_bytes > UNSENT_BYTES and not self.paused:
+        elif connection.out.size_bytes > UNSENT_BYTES and not self.paused:
             self.paused = True
             connection.loop.modify(self.stream.source.sock, 0, self.on_source)
 

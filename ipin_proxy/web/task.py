@@ -3,8 +3,9 @@
 A handler that has to wait is a generator: between its yields it runs without waiting, and each yield says what comes next.
 `Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (disks, long
 computations), and `CONNECTOR` to one of those that connect (names, handshakes), of whom any number may be waiting for dead
-hosts; in a worker either asks whether to go on. `TURN` lets the others have theirs first. It returns the Response. When the caller leaves, CallerGone is thrown into
-it at the yield where it waits, so `finally` and `except` are all the cancelling there is.
+hosts; in a worker either asks whether to go on. `TURN` lets the others have theirs first; an `Early` says what
+may be answered already if all this takes long. It returns the Response. When the caller leaves, CallerGone is thrown into it
+at the yield where it waits (ShuttingDown when the server does), so `finally` and `except` are all the cancelling there is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from selectors import EVENT_READ
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .loop import HasFileno
-from .response import CallerGone, Response
+from .response import Early, Response
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -40,26 +41,39 @@ THREAD: Final = Worker()
 CONNECTOR: Final = Worker()
 TURN: Final = Turn()
 
-Next = Wait | Worker | Turn
+Next = Wait | Worker | Turn | Early
 Steps = Generator[Next, None, Response]
 
 
 class Task:
     """Drives the steps that answer one request. Its methods but `_run` belong to the loop's thread."""
 
-    __slots__ = ("_connection", "_gone", "_steps", "wait")
+    __slots__ = ("_connection", "_early", "_early_at", "_end", "_steps", "wait")
 
     def __init__(self, connection: Connection, steps: Steps) -> None:
         self._connection = connection
         self._steps = steps
-        self._gone = False
+        self._end: Exception | None = None  # why it is to be cut short
+        self._early: Early | None = None
+        self._early_at = 0.0
         self.wait: Wait | None = None
+
+    def _step(self) -> Next:
+        return self._resume() if self._end is None else self._steps.throw(self._end)
+
+    def _resume(self) -> Next:
+        wanted = self._steps.send(None)
+        while isinstance(wanted, Early):
+            self._early_at = self._connection.loop.now + wanted.after_s
+            self._early = wanted
+            wanted = self._steps.send(None)
+        return wanted
 
     def advance(self) -> None:
         """Run to the next yield, here and now."""
         connection = self._connection
         try:
-            wanted = self._steps.send(None) if not self._gone else self._steps.throw(CallerGone("the caller hung up"))
+            wanted = self._step()
         except StopIteration as end:
             connection.respond(end.value)
             return
@@ -78,9 +92,9 @@ class Task:
         """The same in a worker; what follows is the loop's affair again."""
         loop = self._connection.loop
         try:
-            wanted = self._steps.send(None)
+            wanted = self._resume()
             while not isinstance(wanted, Wait):
-                wanted = self._steps.throw(CallerGone("the caller hung up")) if self._gone else self._steps.send(None)
+                wanted = self._step()
         except StopIteration as end:
             loop.call(self._connection.respond, end.value)
         except Exception:
@@ -90,7 +104,7 @@ class Task:
             loop.call(self._enter, wanted)
 
     def _enter(self, wait: Wait) -> None:
-        if self._gone:
+        if self._end is not None:
             self.advance()
             return
         self.wait = wait
@@ -113,12 +127,15 @@ class Task:
         if self.wait is not None and now >= self.wait.until:
             self._leave()
             self.advance()
+        elif self._early is not None and now >= self._early_at:
+            self._early_at = now + self._early.after_s
+            self._connection.begin_early(self._early)
 
-    def cancel(self) -> None:
-        """The caller has left: tell the steps where they wait, or as soon as they would."""
-        if self._gone:
+    def cancel(self, reason: Exception) -> None:
+        """The caller has left, or has to: tell the steps where they wait, or as soon as they would."""
+        if self._end is not None:
             return
-        self._gone = True
+        self._end = reason
         if self.wait is not None:
             self._leave()
             self.advance()

@@ -34,7 +34,7 @@ def catalog(
 
 def call(name: str, pin: str | None = None, *, operation: Operation = CHAT, allowed: tuple[str, ...] = ()) -> Call:
     key = VirtualKey(id="k", key_hash="0" * 64, allowed_models=allowed)
-    return Call("id", Caller("k", key=key), operation, name, False, None, 0.0, pin=pin)  # type: ignore[arg-type]
+    return Call("id", Caller("k", key=key), operation, name, False, None, 0.0, "openai", pin=pin)  # type: ignore[arg-type]
 
 
 def found(catalog: Catalog, name: str, pin: str | None = None) -> str | None:

@@ -41,7 +41,7 @@ class Stage:
 
     def leave(self) -> None:
         assert self.task is not None
-        self.loop.call(self.task.cancel)
+        self.loop.call(self.task.cancel, CallerGone("the caller hung up"))
 
     def work_once(self) -> None:
         """Do the next piece of work in a thread that is not the loop's."""
