@@ -36,7 +36,7 @@ def read(body: bytes, *, packs: bool) -> tuple[dict[str, Any], bytes]:
             if rows is None:
                 told[name], at = _scan(text, at)
             else:
-                at = rows.end()
+                told[name], at = [{}], rows.end()  # there are some
             while rows is not None:
                 row, end = _scan(text, at)
                 if packs and isinstance(row, dict) and is_vector(row.get("embedding")):

@@ -35,6 +35,9 @@ STATUS_TYPES = {402: "insufficient_quota", 408: "timeout", 429: "rate_limit_erro
 MESSAGE_CHARS = 2000
 LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be megabytes
 
+# What an answer has, whichever it is.
+ANSWER_MEMBERS = frozenset({"choices", "data", "output", "results", "text"})
+
 VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
 ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|models)/?$")
 # Hosts whose paths carry no version although they have a path; everywhere else a missing /v1 is added.
@@ -113,6 +116,7 @@ class Upstream:
         raise_if_error(reply, deployment)
         bill.used(usage_of(reply))
         bill.finish_reason = first_finish_reason(reply)
+        raise_if_no_answer(call, reply, deployment)
         try:
             if call.wants_stream and call.operation in (CHAT, COMPLETION):
                 return events_of_completion(json.loads(body), with_usage=call.asks_usage)
@@ -161,12 +165,31 @@ def read_embeddings(body: bytes, deployment: Deployment, *, packs: bool) -> tupl
 
 def raise_if_error(body: Any, deployment: Deployment) -> None:
     """OpenRouter and others answer 200 with an error inside; SDKs would take it for a completion without choices."""
-    if not isinstance(body, dict) or not (body.get("error") or (body.get("detail") and len(body) == 1)):
+    if not isinstance(body, dict) or not is_error(body):
         return
     if body.get("object") == "response" and body.get("status") != "failed":
         return
     message = clean_message(error_of(body).get("message"), deployment)
     raise UpstreamError(message or f"Provider '{deployment.provider.id}' answered with an error and no message.")
+
+
+def is_error(body: dict[str, Any]) -> bool:
+    """OpenAI's shape, vLLM's flat one, FastAPI's; a word such as `detail` may also stand beside an answer."""
+    if body.get("error") or body.get("object") == "error":
+        return True
+    return bool(body.get("detail")) and not ANSWER_MEMBERS & body.keys()
+
+
+def raise_if_no_answer(call: Call, reply: dict[str, Any], deployment: Deployment) -> None:
+    """SDKs take whatever has the status 200 for an answer, and fail where they look into it."""
+    member = "choices" if call.operation in (CHAT, COMPLETION) else "data" if call.operation is EMBEDDING else None
+    if member is None:
+        return
+    rows = reply.get(member)
+    if not isinstance(rows, list) or not rows:
+        raise UpstreamError(f"Provider '{deployment.provider.id}' answered without an answer: it has no {member}.")
+    if isinstance(rows[0], dict) and rows[0].get("error"):
+        raise_if_error({"error": rows[0]["error"]}, deployment)
 
 
 def first_finish_reason(reply: dict[str, Any]) -> str:

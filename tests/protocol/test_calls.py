@@ -845,3 +845,13 @@ def test_one_connection_carries_calls_of_every_kind(proxy: Proxy, upstream: Upst
         assert wire.reply().body == WAV
         wire.send(request("GET", "/v1/models", None, KEY))
         assert wire.reply().status == 200
+
+
+# Whose refusal it is.
+
+
+def test_a_refusal_says_whose_it_is(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(429, build.error("Slow down."))
+    reply = ask(proxy)
+    assert (reply.status, reply.header("x-ipin-provider"), reply.header("x-ipin-model")) == (429, "acme", "chat-same")
+    assert float(reply.header("x-ipin-overhead-ms")) >= 0

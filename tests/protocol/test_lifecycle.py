@@ -391,7 +391,7 @@ def test_version_and_help(clone: Clone) -> None:
 def test_asked_to_end_it_lets_what_runs_finish(served: Clone, upstream: Upstream, number: signal.Signals) -> None:
     proxy = served.start(**KEYED)
     upstream.will_stream(chunk("Hel"), pause, chunk("lo"), finish())
-    upstream.will_answer(200, b'{"choices":[', pause, b"]}", headers={"content-type": "application/json"})
+    upstream.will_answer(200, b'{"choices":[{}', pause, b"]}", headers={"content-type": "application/json"})
     idle = proxy.open()
     idle.send(request("GET", "/health")).reply().read()
     stream = ask(proxy, stream=True)
@@ -406,7 +406,7 @@ def test_asked_to_end_it_lets_what_runs_finish(served: Clone, upstream: Upstream
     assert "".join(stream.texts()) == "lo"
     assert stream.body.endswith(b"data: [DONE]\n\n")
     reply = whole.reply()
-    assert (reply.status, reply.json, reply.header("connection")) == (200, {"choices": []}, "close")
+    assert (reply.status, reply.json, reply.header("connection")) == (200, {"choices": [{}]}, "close")
     assert proxy.wait_exit() == 0
     assert served.start(**KEYED).is_healthy()
 
@@ -441,10 +441,8 @@ def test_what_does_not_finish_in_time_is_told_so(served: Clone, upstream: Upstre
     proxy.signal(signal.SIGTERM)
     events = list(stream.events())
     assert [event.json["error"]["code"] for event in events] == ["draining"]
-    with pytest.raises(Cut):
-        reply = whole.reply()
-        assert reply.status == 503
-        raise Cut("an honest status will do as well")
+    reply = whole.reply()
+    assert (reply.status, reply.error["code"], reply.header("retry-after")) == (503, "draining", "5")
     assert proxy.wait_exit() == 0
     upstream.wait_ended()
     assert proxy.output.count('"event":"call"') == 2, "every call is accounted for"

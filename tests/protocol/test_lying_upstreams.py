@@ -474,3 +474,21 @@ def test_many_who_leave_do_no_harm(proxy: Proxy, upstream: Upstream) -> None:
     upstream.wait_ended()
     upstream.will_answer(200, completion())
     assert ask(proxy).status == 200
+
+
+NO_ANSWERS = {
+    "a flat error": {"object": "error", "message": "No capacity.", "code": 503},
+    "a detail": {"detail": "No capacity.", "status": 1},
+    "nothing": {},
+    "no choices": {"choices": [], "usage": {"prompt_tokens": 1}},
+    "null choices": {"choices": None},
+    "a choice that failed": {"choices": [{"index": 0, "finish_reason": "error", "error": {"message": "No capacity."}}]},
+}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("told", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_a_200_that_is_no_answer(proxy: Proxy, upstream: Upstream, told: dict[str, Any], streams: bool) -> None:
+    upstream.will_answer(200, told)
+    reply = proxy.post(CHAT, hello(stream=streams), KEY)
+    assert (reply.status, reply.error["code"]) == (502, "upstream_invalid_response")

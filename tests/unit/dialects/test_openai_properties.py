@@ -81,7 +81,7 @@ JSON = st.recursive(
 def bill_of(operation: Operation, *, wants_stream: bool) -> Bill:
     request: Any = None
     given = members.parse(ASKED)
-    return Bill(Call("req_1", Caller("ann"), operation, "m", wants_stream, request, 0.0, members=given))
+    return Bill(Call("req_1", Caller("ann"), operation, "m", wants_stream, request, 0.0, "openai", members=given))
 
 
 @given(JSON, st.sampled_from([400, 401, 404, 422, 429, 500]))
