@@ -385,16 +385,26 @@ class _Connection:
         self._send(script.before, wire_size)
         if script.status:
             self._send(_head(script, framing), wire_size)
-        for step in script.steps:
+        steps = deque(step for step in script.steps if not isinstance(step, (Split, Lie)))
+        while steps:
+            step, behind = steps.popleft(), b""
+            while steps and isinstance(steps[0], Raw) and not isinstance(step, (Mark, Drip)):
+                behind += steps.popleft().data  # in one piece with what it comes behind: it is there when that is
             if isinstance(step, Mark):
                 self._do(step)
             elif isinstance(step, Raw):
-                self._send(step.data, wire_size)
+                self._send(step.data + behind, wire_size)
             elif isinstance(step, Drip):
                 self._drip(step)
-            elif not isinstance(step, (Split, Lie)) and not (script.status and framing == "none"):
-                for piece in _pieces(frame(step), script.piece_size):
-                    self._send(b"%x\r\n%b\r\n" % (len(piece), piece) if framing == "chunked" else piece, wire_size)
+            elif not (script.status and framing == "none"):
+                wire = [
+                    b"%x\r\n%b\r\n" % (len(piece), piece) if framing == "chunked" else piece
+                    for piece in _pieces(frame(step), script.piece_size)
+                ] or [b""]
+                for piece in (*wire[:-1], wire[-1] + behind):
+                    self._send(piece, wire_size)
+            else:
+                self._send(behind, wire_size)
         if framing == "chunked":
             self._send(b"0\r\n\r\n", wire_size)
         return bool(script.status) and framing != "close" and not script.has(goodbye) and script.lie <= 0
