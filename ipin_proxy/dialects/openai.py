@@ -100,7 +100,8 @@ class Upstream:
             message or f"Provider '{provider.id}' answered with status {reply.status} and no message.",
             status=reply.status,
             type=word(told.get("type"), deployment) or STATUS_TYPES.get(reply.status) or default_type(reply.status),
-            code=word(told.get("code"), deployment),
+            code=word(told.get("code"), deployment)
+            or ("" if message or reply.status < 500 else wordless_code(reply.status)),
             param=word(told.get("param"), deployment) or None,
             headers=headers,
         )
@@ -324,6 +325,11 @@ def secrets_of(deployment: Deployment) -> list[str]:
         found += [base64.b64encode(secret.encode()).decode(), secret.partition(":")[2]]
     long = [each for each in found if len(each) >= queries.SECRET_CHARS]
     return sorted(long + queries.secrets_of(provider.base_url), key=len, reverse=True)
+
+
+def wordless_code(status: int) -> str:
+    """What a failure is called that came with a page, or with nothing."""
+    return "upstream_timeout" if status == 504 else "upstream_invalid_response"
 
 
 def default_type(status: int) -> str:

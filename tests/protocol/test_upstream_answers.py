@@ -301,3 +301,15 @@ def test_a_bomb_does_not_go_off(proxy: Proxy, upstream: Upstream) -> None:
     bomb = gzip.compress(b" " * 140_000_000, 1)
     upstream.will_answer(200, bomb, headers={"content-type": "application/json", "content-encoding": "gzip"})
     assert ask(proxy).status == 502
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "upstream_invalid_response"), (502, "upstream_invalid_response"), (504, "upstream_timeout")],
+)
+def test_a_page_instead_of_an_error_has_a_code_of_ours(
+    proxy: Proxy, upstream: Upstream, status: int, code: str
+) -> None:
+    upstream.will_answer(status, "<html>edge-7 is down</html>", headers={"content-type": "text/html"})
+    reply = proxy.post(CHAT, hello(), KEY)
+    assert (reply.status, reply.error["type"], reply.error["code"]) == (status, "upstream_error", code)
