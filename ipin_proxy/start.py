@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .web.server import Limits, Server
 
 DATABASE = "ipin-proxy.db"
+# Where hosts such as Render put secret files: a database that is missing begins as a copy of it.
 SEED = Path("/etc/secrets") / DATABASE
 HOUSEKEEPING_S = 1.0
 THREAD_STACK_BYTES = (
@@ -84,7 +85,7 @@ def places(flags: argparse.Namespace, folder: Path, found: Config) -> list[Path]
 
 def open_store(flags: argparse.Namespace, folder: Path, found: Config, log: Log) -> Store:
     paths = places(flags, folder, found)
-    return Store.open(paths, seed=None if flags.db else SEED, last_resort=not flags.db, warn=log.warning)
+    return Store.open(paths, seed=SEED, last_resort=not flags.db, warn=log.warning)
 
 
 def check(flags: argparse.Namespace, folder: Path) -> int:

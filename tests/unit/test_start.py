@@ -1,0 +1,39 @@
+"""What the command line comes to where no server has to run for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.shelf import Shelf
+
+from ipin_proxy import start
+
+
+def user(name: str) -> dict[str, object]:
+    return {"id": name, "username": name, "role": "admin", "enabled": True}
+
+
+@pytest.fixture
+def seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in the secrets folder of the host: a database with the administrator "boss"."""
+    seed = tmp_path / "secrets.db"
+    Shelf(tmp_path).write({"version": 1, "users": [user("boss")]}, seed)
+    monkeypatch.setattr(start, "SEED", seed)
+    return seed
+
+
+@pytest.mark.parametrize("flags", [(), ("--db", "data.db")])
+def test_a_missing_database_begins_as_the_one_in_the_secrets_folder_once(
+    flags: tuple[str, ...],
+    seed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert start.main(("--reset-password", *flags), tmp_path) == 0
+    assert "password of boss" in capsys.readouterr().out
+    Shelf(tmp_path).write({"version": 1, "users": [user("somebody else")]}, seed)
+    assert start.main(("--reset-password", *flags), tmp_path) == 0
+    assert "password of boss" in capsys.readouterr().out
