@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 BACKUPS = 5
-# Versions written closer together than this are one burst of edits; see `StoreFile.keep_version`.
-BURST_NS = 10 * 60 * 1_000_000_000
 # RFC 8259 section 7: control characters in strings "MUST be escaped", so this byte stands in no JSON text.
 MARK = b"\x1e"
 RECORD = re.compile(rb"\x1eipin-proxy journal ([0-9]{1,12}) ([0-9a-f]{64})\n")
@@ -225,9 +223,7 @@ class StoreFile:
 
         A failure is told, not raised, since it must not stop a change.
 
-        Five are kept, and the first is always the version before the last write. When all five places are taken, a
-        version written within ten minutes of the one before it makes room first, so that a burst of edits leaves
-        yesterday's version where it is.
+        The last five are kept: the first is the version before the last write, the fifth goes when a sixth comes.
         """
         try:
             first = self.beside(".bak.1")
@@ -245,11 +241,7 @@ class StoreFile:
 
     def _make_room(self) -> None:
         places = [self.beside(f".bak.{number}") for number in range(1, BACKUPS + 1)]
-        free = next((index for index, place in enumerate(places) if not place.exists()), None)
-        if free is None:
-            free = BACKUPS - 1
-            if abs(os.stat(places[0]).st_mtime_ns - os.stat(places[1]).st_mtime_ns) < BURST_NS:
-                return  # the first one is written over
+        free = next((index for index, place in enumerate(places) if not place.exists()), BACKUPS - 1)
         for index in range(free, 0, -1):
             os.replace(places[index - 1], places[index])
 

@@ -18,7 +18,7 @@ from support.shelf import NAME, Killed, Shelf, dying, mode, mounted, put, raisin
 
 from ipin_proxy import storefile
 from ipin_proxy.errors import Conflict, NotFound, ProxyError
-from ipin_proxy.storefile import BURST_NS, StoreFile
+from ipin_proxy.storefile import StoreFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,38 +44,13 @@ def test_the_last_versions_are_kept_newest_first(shelf: Shelf) -> None:
     assert store.backups()[0].size_bytes == shelf.file(".bak.1").stat().st_size
 
 
-def age(path: Path, hours: float) -> None:
-    then = path.stat().st_mtime_ns - int(hours * 6 * BURST_NS)
-    os.utime(path, ns=(then, then))
-
-
-def test_a_burst_of_edits_does_not_push_yesterday_out(shelf: Shelf) -> None:
-    store = shelf.open()
-    for day in range(6):
-        put(store, day=day)
-    store.close()
-    age(shelf.path, 24)
-    for place in range(1, 6):
-        age(shelf.file(f".bak.{place}"), 24 * (place + 1))
+def test_the_sixth_version_pushes_the_oldest_out_however_fast_they_come(shelf: Shelf) -> None:
     store = shelf.open()
     for number in range(20):
         put(store, number=number)
-    kept = [settings(shelf.file(f".bak.{place}")) for place in range(1, 6)]
-    assert kept[0] == {"day": 5, "number": 18}
-    assert {"day": 5} in kept
-    assert {"day": 4} in kept
-
-
-def test_edits_far_apart_push_the_oldest_out(shelf: Shelf) -> None:
-    store = shelf.open()
-    for number in range(8):
-        put(store, number=number)
-        store.close()
-        for path in shelf.path.parent.glob(f"{NAME}*"):
-            age(path, 1)
-        store = shelf.open()
     kept = [settings(shelf.file(f".bak.{place}"))["number"] for place in range(1, 6)]
-    assert kept == [6, 5, 4, 3, 2]
+    assert kept == [18, 17, 16, 15, 14]
+    assert not shelf.file(".bak.6").exists()
 
 
 def test_an_edit_by_hand_in_place_leaves_the_backups_as_they_are(shelf: Shelf) -> None:
