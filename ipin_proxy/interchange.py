@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import columns, config, queries
 from .errors import BadRequest
 from .firststart import APPLIED
-from .kinds import check_origin
+from .kinds import check_origin, check_reference
 from .records import SENSITIVE_NAME, Json, Provider, Record, User, VirtualKey, is_mask, keep_secrets
 from .snapshot import SECTIONS, Broken, Section, Snapshot, as_json, understood
 
@@ -106,6 +107,16 @@ def check_origins(rows: list[Json], before: Snapshot, after: Snapshot) -> None:
             except BadRequest as error:
                 where = f"providers[{place}].{error.param}"
                 raise BadRequest(f"Provider '{stored.id}': {error.message}", param=where) from error
+
+
+def check_references(before: Snapshot, after: Snapshot, secrets_dir: Path) -> None:
+    """No key is a file outside of SECRETS_DIR because of a document, either."""
+    for place, provider in enumerate(after.providers.values()):
+        try:
+            check_reference(before.providers.get(provider.id), provider, secrets_dir)
+        except BadRequest as error:
+            where = f"providers[{place}].{error.param}"
+            raise BadRequest(f"Provider '{provider.id}': {error.message}", param=where) from error
 
 
 def filled_section(section: Section, rows: Any, before: Snapshot, notices: list[str]) -> Any:

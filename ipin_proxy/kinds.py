@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 from . import firststart, keys, signin
 from .deployments import DEMO_PROVIDER
 from .errors import BadRequest, Conflict, NotFound
-from .records import SENSITIVE_NAME, Model, Provider, Record, User, VirtualKey, is_mask, keep_secrets, merge
+from .records import SENSITIVE_NAME, Model, Provider, Record, User, VirtualKey, file_under, is_mask, keep_secrets, merge
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .app import App
     from .store import Draft
 
@@ -108,7 +110,22 @@ def origin_of(base_url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
+def check_reference(before: Provider | None, after: Provider, secrets_dir: Path) -> None:
+    """Raises BadRequest for a new reference to a file that would never be read. One that is stored may stay, so that
+    the rest can be mended after SECRETS_DIR has moved."""
+    kind, _, path = (after.api_key or "").partition(":")
+    if kind != "file" or (before is not None and before.api_key == after.api_key):
+        return
+    if file_under(secrets_dir, path) is None:
+        raise BadRequest(
+            "'apiKey' must name a file under SECRETS_DIR, which no link leads out of. Put the key there, or set "
+            "SECRETS_DIR to the folder it is in and start again.",
+            param="apiKey",
+        )
+
+
 def check_provider(app: App, draft: Draft, provider: Provider, before: Provider | None) -> None:
+    check_reference(before, provider, app.config.settings.secrets_dir)
     if provider.id in draft.aliases:
         raise Conflict(f"There is an alias '{provider.id}' already. Choose another id.", param="id")
 

@@ -441,17 +441,21 @@ def resolve_secret(reference: str, environ: Mapping[str, str], secrets_dir: str 
 
 def _secret_file(path: str, secrets_dir: str | os.PathLike[str], ours: set[str]) -> str | None:
     try:
-        root = os.path.realpath(secrets_dir)
-        real = os.path.realpath(os.path.join(root, path))
-        if os.path.commonpath([root, real]) != root or not os.path.isfile(real):  # isfile: reading a pipe would hang
-            return None
-        if real in map(os.path.realpath, ours):
+        real = file_under(secrets_dir, path)
+        if real is None or not os.path.isfile(real) or real in map(os.path.realpath, ours):  # reading a pipe would hang
             return None
         with open(real, "rb") as file:
             content = file.read(MAX_SECRET_BYTES + 1)
         return content.decode("utf-8-sig") if len(content) <= MAX_SECRET_BYTES else None
     except (OSError, ValueError):
         return None
+
+
+def file_under(folder: str | os.PathLike[str], path: str) -> str | None:
+    """Where a path leads once every link is followed, if that is under `folder`, where a relative one starts."""
+    root = os.path.realpath(folder)
+    real = os.path.realpath(os.path.join(root, path))
+    return real if real.startswith(os.path.join(root, "")) else None
 
 
 def _checked(one: Column, value: Any) -> Any:

@@ -41,10 +41,10 @@ def import_document(app: App, visit: Visit) -> Response:
         raise BadRequest(f"The document cannot be read: {error}.", code="invalid_json") from error
     if asks_for(visit.request, "dryRun"):
         before = app.store.snapshot()
-        return told(app, visit, before, acceptable(interchange.taken(data, before, offered(app))), dry=True)
+        return told(app, visit, before, acceptable(taken(app, data, before)), dry=True)
     with app.store.edit() as draft:
         before = app.store.snapshot()  # with what was edited by hand a moment ago
-        found = acceptable(interchange.taken(data, before, offered(app)))
+        found = acceptable(taken(app, data, before))
         draft.become(found.snapshot)
     audit.note(app, visit, "import", "database")
     answer = told(app, visit, before, found, dry=False)
@@ -52,8 +52,10 @@ def import_document(app: App, visit: Visit) -> Response:
     return answer
 
 
-def offered(app: App) -> set[str]:
-    return {*app.catalog().offered, DEMO_PROVIDER.id}
+def taken(app: App, data: Any, before: Snapshot) -> Taken:
+    found = interchange.taken(data, before, {*app.catalog().offered, DEMO_PROVIDER.id})
+    interchange.check_references(before, found.snapshot, app.config.settings.secrets_dir)
+    return found
 
 
 def list_backups(app: App, visit: Visit) -> Response:

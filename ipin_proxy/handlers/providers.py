@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import probe
 from ..app import App, Visit
 from ..bodies import json_object, private_json
-from ..kinds import PROVIDERS, changed_provider, new_provider
+from ..kinds import PROVIDERS, changed_provider, check_reference, new_provider
 from ..presets import PRESETS
 from ..records import Provider
 from ..web.response import Response
@@ -54,10 +54,11 @@ def unsaved_provider(app: App, visit: Visit) -> Provider:
     """The provider of a form. With the id of one there is, it is that one with these changes, under the rules of PUT: a
     blank or masked key is the stored one, and goes to no other origin. Raises BadRequest."""
     given = PROVIDERS.known(json_object(visit.request))
+    before = None
     if given.get("id") in (None, ""):
         given["id"] = UNNAMED
     else:
         before = app.catalog().providers.get(str(given["id"]))
-        if before is not None:
-            return changed_provider(before, given)
-    return Provider.from_json(new_provider(given))
+    after = Provider.from_json(new_provider(given)) if before is None else changed_provider(before, given)
+    check_reference(before, after, app.config.settings.secrets_dir)
+    return after

@@ -214,6 +214,10 @@ def test_a_value_that_json_cannot_hold_is_400(
         ("/providers", {"id": "x1", "baseUrl": URL, "apiKey": "env:MASTER_API_KEY"}, "apiKey"),
         ("/providers", {"id": "x1", "baseUrl": URL, "apiKey": "env:PATH"}, "apiKey"),
         ("/providers", {"id": "x1", "baseUrl": URL, "apiKey": "file:../../etc/passwd"}, "apiKey"),
+        ("/providers", {"id": "x1", "baseUrl": URL, "apiKey": "file:/etc/passwd"}, "apiKey"),
+        ("/providers", {"id": "x1", "baseUrl": URL, "apiKey": "file:/run/secrets"}, "apiKey"),
+        ("/providers/test", {"baseUrl": URL, "apiKey": "file:/etc/passwd"}, "apiKey"),
+        ("/providers/models", {"baseUrl": URL, "apiKey": "file:/etc/passwd"}, "apiKey"),
         ("/providers", {"id": "a/b", "baseUrl": URL}, "id"),
         ("/providers", {"id": "v1", "baseUrl": URL}, "id"),
         ("/providers", {"id": "Admin", "baseUrl": URL}, "id"),
@@ -308,6 +312,14 @@ def test_a_key_that_is_entered_takes_the_others_place(admin: Admin, proxy: Proxy
     added(admin, "/providers", provider(id_))
     admin("PUT", f"/providers/{id_}", {"apiKey": "another-secret-0123456789"})
     assert stored(proxy, "providers", id_)["apiKey"] == "another-secret-0123456789"
+
+
+def test_a_key_that_is_entered_is_no_file_outside_of_the_secrets_folder(admin: Admin, id_: str) -> None:
+    added(admin, "/providers", provider(id_))
+    for change in ({"apiKey": "file:/etc/passwd"}, {"apiKey": "file:/run/secrets-of-others/x"}):
+        refused(admin("PUT", f"/providers/{id_}", change), 400, "apiKey")
+        refused(admin("POST", "/providers/test", {"id": id_, **change}), 400, "apiKey")
+    assert admin("PUT", f"/providers/{id_}", {"apiKey": "file:/run/secrets/acme"}).status == 200
 
 
 @pytest.mark.parametrize("secret", [SECRET, "env:SPARE_API_KEY", "file:spare"])

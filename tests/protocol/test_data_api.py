@@ -164,6 +164,17 @@ def test_a_stored_key_goes_to_no_other_host_by_an_import(proxy: Proxy, change: J
     assert proxy.admin("POST", "/import", document).status == 200
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "/run/secrets", "/run/secrets/../shadow"])
+def test_no_key_becomes_a_file_outside_of_the_secrets_folder_by_an_import(proxy: Proxy, path: str) -> None:
+    document = exported(proxy)
+    row(document, "providers", "vault")["apiKey"] = f"file:{path}"
+    for query in ("?dryRun=1", ""):
+        reply = proxy.admin("POST", f"/import{query}", document)
+        assert (reply.status, reply.error["param"]) == (400, "providers[1].apiKey")
+    row(document, "providers", "vault")["apiKey"] = "file:/run/secrets/vault"
+    assert proxy.admin("POST", "/import", document).status == 200
+
+
 def test_a_section_that_is_not_there_stays(proxy: Proxy) -> None:
     reply = proxy.admin("POST", "/import", {"models": [], "aNewMember": {"kept": True}})
     assert [change["id"] for change in reply.json["removed"]] == [build.PUBLIC_MODEL, "org/gpt-slash"]
