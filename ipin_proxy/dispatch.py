@@ -39,9 +39,13 @@ from .web.router import Router
 from .web.task import THREAD, Steps
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-PINNED = re.compile(r"/([^/]+)(/v1/.+|/api/hello)")
-# What clients warm a connection up with: a base URL itself, at the root and behind any prefix.
-BASE_PATH = re.compile(r"/(?:[^/]+/?)?|/(?:[^/]+/)?v1/?|/v1/messages/[^/]+/?")
+PINNED = re.compile(r"/([^/]+)(/v1/.+)")
+# Whatever a client may have been given as base URL: the root or a prefix, with or without what clients put behind it.
+BASE = r"(?:/(?!v1(?:/|\Z))([^/]+))?(?:/v1(?:/messages(?:/[^/]+(?:/v1(?:/messages)?)?)?)?)?"
+# What clients warm a connection up with: HEAD of a base URL itself, GET or HEAD of this behind it.
+BASE_PATH = re.compile(rf"{BASE}/?")
+HELLO = "/api/hello"
+HELLO_PATH = re.compile(BASE + HELLO)
 # Of ours: unique among processes and within one; no secret, so nobody asks the system for random bytes on every call.
 ID_PREFIX = secrets.token_hex(8)
 ID_NUMBERS = itertools.count(1)
@@ -107,8 +111,10 @@ class Dispatcher:
         )
         found = self._router.match(request.method, request.path)
         if found.route is None and not found.allowed:
-            pinned = PINNED.fullmatch(request.path)
-            if pinned is not None and pinned[1] not in RESERVED_SEGMENTS:
+            pinned = behind_prefix(PINNED, request.path)
+            if behind_prefix(HELLO_PATH, request.path):
+                found = self._router.match(request.method, HELLO)
+            elif pinned is not None:
                 found = self._router.match(request.method, pinned[2])
                 visit.pin = pinned[1]
         visit.allowed = found.allowed
@@ -130,7 +136,7 @@ class Dispatcher:
         request = visit.request
         if request.method == "OPTIONS" and (visit.allowed or request.path == "*"):
             return Response(204, {"allow": ", ".join(visit.allowed) or "GET, HEAD, OPTIONS, POST, PUT, DELETE"})
-        if request.method == "HEAD" and BASE_PATH.fullmatch(request.path):
+        if request.method == "HEAD" and behind_prefix(BASE_PATH, request.path):
             return Response(200)
         if visit.allowed:
             raise MethodNotAllowed(
@@ -198,6 +204,12 @@ class Dispatcher:
                 request.headers.get("access-control-request-headers") or "authorization, content-type, x-api-key"
             )
             headers["access-control-max-age"] = PREFLIGHT_S
+
+
+def behind_prefix(pattern: re.Pattern[str], path: str) -> re.Match[str] | None:
+    """The match of a path whose first group, if there is one, is a prefix and not the name of something of ours."""
+    found = pattern.fullmatch(path)
+    return None if found is not None and (found[1] or "").lower() in RESERVED_SEGMENTS else found
 
 
 def identify(app: App, request: Request, access: str) -> Caller:

@@ -262,11 +262,32 @@ def test_head_is_get_without_the_body(proxy: Proxy, key: str) -> None:
         assert wire.reply().json["status"] == "healthy"
 
 
-@pytest.mark.parametrize("path", ["/", "/acme", "/api/hello", "/acme/api/hello", "/v1/messages/acme", "/acme/v1"])
-def test_a_warm_up_needs_no_key(proxy: Proxy, path: str) -> None:
-    wire = proxy.raw(request("HEAD", path))
-    assert wire.reply("HEAD").status == 200
-    assert wire.send(request("GET", "/health")).reply().status == 200
+BASES = ["", "/acme", "/x", "/v1", "/acme/v1", "/v1/messages", "/acme/v1/messages", "/v1/messages/al"]
+BASES += ["/v1/messages/al/v1", "/v1/messages/al/v1/messages"]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_warm_up_needs_no_key(proxy: Proxy, base: str) -> None:
+    paths = [("HEAD", base or "/"), ("HEAD", f"{base}/"), ("HEAD", f"{base}/api/hello"), ("GET", f"{base}/api/hello")]
+    for method, path in paths:
+        wire = proxy.raw(request(method, path) + request("GET", "/health"))
+        warmed = wire.reply(method)
+        assert (warmed.status, warmed.body) == (200, b"")
+        assert wire.reply().json["status"] == "healthy"
+    reply = proxy.post(f"{base}/api/hello", {})
+    assert (reply.status, reply.error["code"]) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/nosuch", "/api/admin", "/api/v1", "/js", "/static", "/admin/api/hello", "/api/api/hello"]
+)
+def test_what_is_ours_is_no_base_to_warm_up(proxy: Proxy, path: str) -> None:
+    assert proxy.request("HEAD", path).status == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/chat", "/v1/messages/a/b", "/acme/b", "/v1/nosuch/api/hello"])
+def test_what_is_no_base_is_not_there(proxy: Proxy, path: str) -> None:
+    assert proxy.request("HEAD", path).status == 404
 
 
 def test_a_preflight_is_answered_without_a_key(proxy: Proxy) -> None:
