@@ -21,7 +21,7 @@ from .app import App
 from .config import Config, Settings
 from .errors import ConfigError, ProxyError
 from .logs import Log
-from .store import Store, find, inspect
+from .store import Store, find, inspect, plan
 
 if TYPE_CHECKING:
     from .web.server import Limits, Server
@@ -91,11 +91,12 @@ def open_store(flags: argparse.Namespace, folder: Path, found: Config, log: Log)
 def check(flags: argparse.Namespace, folder: Path) -> int:
     """`--check`: would it start? Nothing is written."""
     found = read_config(flags, folder, {})
-    path = find(places(flags, folder, found))
+    paths = places(flags, folder, found)
+    path = find(paths)
     if path is None:
-        if flags.db:
-            raise ConfigError(f"there is no file {flags.db}.")
-        print("The settings are good. There is no database yet; the first start makes one.")
+        place, source = plan(paths, SEED, last_resort=not flags.db)
+        makes = f"a copy of {source}" if source is not None else "a new one"
+        print(f"The settings are good. There is no database yet; a start makes {makes} in {place}.")
         return 0
     snapshot = inspect(path)
     read_config(flags, folder, dict(snapshot.settings))

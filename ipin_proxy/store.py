@@ -25,7 +25,7 @@ from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, reason, w
 from .storelock import StoreLock
 from .storeplace import can_write, choose, find, is_folder, quoted
 
-__all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect"]
+__all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect", "plan"]
 
 Warn = Callable[..., object]
 MOST_NOTICES = 100
@@ -204,11 +204,9 @@ class Store:
     def _begin(self, source: Path | None, signature: Signature | None) -> None:
         """No data yet: take it from `source`, or begin empty."""
         file = self._file
+        _check_not_emptied(file, source)
         if file.backups():
-            newest = _advice(file.path)
-            if signature is not None and source is None:
-                raise ConfigError(f"{file.path} is empty, though it was not always. {newest}")
-            self._tell(f"there is no database {file.path}, though there are backups of one. {newest}")
+            self._tell(f"there is no database {file.path}, though there are backups of one. {_advice(file.path)}")
         self._seen = signature
         if source is None:
             self._save(Snapshot.of(), keep=False)
@@ -337,6 +335,26 @@ def inspect(path: Path) -> Snapshot:
     if not content.strip():
         return Snapshot.of()
     return _parsed(Path(os.path.realpath(path)), content).snapshot
+
+
+def plan(paths: Sequence[Path], seed: Path, *, last_resort: bool) -> tuple[Path | str, Path | None]:
+    """Where a start would make a database that is not there yet, and what it would begin as; nothing stays written.
+    Raises ConfigError where a start would."""
+    try:
+        path, source = choose(list(paths), seed, False, lambda message: None)
+    except ConfigError:
+        if not last_resort:
+            raise
+        return "the temporary folder, WHICH IS LOST WHEN THAT FOLDER IS EMPTIED", None
+    _check_not_emptied(StoreFile(path, lambda message: None), source)
+    if source is not None:
+        inspect(source)
+    return path, source
+
+
+def _check_not_emptied(file: StoreFile, source: Path | None) -> None:
+    if source is None and file.signature() is not None and file.backups():
+        raise ConfigError(f"{file.path} is empty, though it was not always. {_advice(file.path)}")
 
 
 # Words for people.

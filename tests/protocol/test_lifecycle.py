@@ -348,7 +348,6 @@ def test_check_says_whether_it_would_start_and_touches_nothing(clone: Clone) -> 
     assert (code, err) == (0, "") and "1 provider" in out and "1 API key" in out
     assert clone.database.read_bytes() == before
     assert "LOG_LEVEL" in clone.refuses("--check", LOG_LEVEL="loud")
-    assert "there.db" in clone.refuses("--check", "--db", "there.db")
     clone.write(b"{ broken")
     assert "line 1" in clone.refuses("--check")
     clone.write((ROOT / "ipin-proxy.db.example").read_bytes())
@@ -356,6 +355,30 @@ def test_check_says_whether_it_would_start_and_touches_nothing(clone: Clone) -> 
     proxy = clone.start(**GIVEN)
     assert clone.run("--check", **GIVEN)[0] == 0, "while it runs, too"
     assert proxy.is_healthy()
+
+
+@pytest.mark.parametrize("flags", [(), ("--db", "ipin-proxy.db"), ("--db", "data/other.db")])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_check_says_what_a_first_start_would_do(clone: Clone, flags: tuple[str, ...], is_there: bool) -> None:
+    """Docker users make an empty file, since Docker would make a folder of one that is missing."""
+    place = clone.folder / (flags[1] if flags else "ipin-proxy.db")
+    place.parent.mkdir(exist_ok=True)
+    if is_there:
+        place.touch()
+    before = sorted(clone.folder.rglob("*.db*"))
+    code, out, err = clone.run("--check", *flags)
+    assert (code, err) == (0, "") and "a start makes a new one" in out and place.name in out
+    assert sorted(clone.folder.rglob("*.db*")) == before
+    assert clone.start(*flags, **GIVEN).stop() == 0
+
+
+def test_check_finds_what_a_first_start_would_end_with(clone: Clone) -> None:
+    assert "no/folder" in clone.refuses("--check", "--db", "no/folder/there.db")
+    assert "no/folder" in clone.refuses("--db", "no/folder/there.db")
+    (clone.folder / "ipin-proxy.db.bak.1").write_text(json.dumps(build.database()))
+    clone.write(b"")
+    for arguments in (("--check",), ()):
+        assert "though it was not always" in clone.refuses(*arguments)
 
 
 def test_a_password_can_be_set_anew(clone: Clone) -> None:

@@ -37,3 +37,19 @@ def test_a_missing_database_begins_as_the_one_in_the_secrets_folder_once(
     Shelf(tmp_path).write({"version": 1, "users": [user("somebody else")]}, seed)
     assert start.main(("--reset-password", *flags), tmp_path) == 0
     assert "password of boss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [(), ("--db", "data.db")])
+def test_check_looks_at_the_one_in_the_secrets_folder(
+    flags: tuple[str, ...],
+    seed: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert start.main(("--check", *flags), tmp_path) == 0
+    assert f"a copy of {seed}" in capsys.readouterr().out
+    seed.write_text("{")
+    assert start.main(("--check", *flags), tmp_path) == 1
+    assert str(seed) in capsys.readouterr().err
