@@ -33,7 +33,7 @@ def json_members(request: Request) -> members.Members:
     try:
         return members.parse(body)
     except members.BodyError as error:
-        raise BadRequest(error.message, code="invalid_json") from error
+        raise BadRequest(error.message, code="invalid_json", param=error.member) from error
 
 
 def json_object(request: Request) -> dict[str, Any]:

@@ -39,11 +39,13 @@ _DIGITS = 4300  # the limit of int() in current Pythons; early 3.10 had none, an
 
 
 class BodyError(ValueError):
-    """A body that is not one JSON object with each member once. `message` is for people."""
+    """A body that is not one JSON object with each member once. `message` is for people; `member` is the one that came
+    twice, if that is what is wrong."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, member: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.member = member
 
 
 class _Remove:
@@ -258,8 +260,8 @@ def _refuse_name(name: str, other: str | None) -> NoReturn:
     if other is None:
         raise BodyError(f"The JSON body has more than {MAX_MEMBERS} members.")
     if other == name:
-        raise BodyError(f"The JSON body has the member {_shown(name)} twice; send it once.")
-    raise BodyError(f"The JSON body has the members {_shown(other)} and {_shown(name)}; send one of them.")
+        raise BodyError(f"The JSON body has the member {_shown(name)} twice; send it once.", name)
+    raise BodyError(f"The JSON body has the members {_shown(other)} and {_shown(name)}; send one of them.", name)
 
 
 def _find_cuts(body: bytes | bytearray) -> list[tuple[int, int]]:

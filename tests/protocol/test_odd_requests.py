@@ -119,7 +119,14 @@ def test_a_byte_order_mark(proxy: Proxy) -> None:
 @pytest.mark.parametrize("model", ['"gpt-same"', '"gpt-public"', '"none"', "null", '""'])
 def test_two_models_are_none(proxy: Proxy, upstream: Upstream, model: str) -> None:
     for body in (chat_with(b'"model":' + model.encode()), chat_with(b'"mod\\u0065l":' + model.encode())):
-        assert proxy.post(CHAT, body, KEY).status == 400
+        refused(proxy.post(CHAT, body, KEY), 400, "invalid_json", "model")
+    assert upstream.started == 0
+
+
+def test_a_member_that_comes_twice_is_named(proxy: Proxy, upstream: Upstream) -> None:
+    for rest, param in ((b'"stream":true,"stream":false', "stream"), (b'"\\ud800":1,"\\ud800":2', "\ud800")):
+        refused(proxy.post(CHAT, chat_with(rest), KEY), 400, "invalid_json", param)
+    refused(proxy.admin("POST", "/models", b'{"id":"a","id":"b"}'), 400, "invalid_json", "id")
     assert upstream.started == 0
 
 
