@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from . import keys
 from .call import NAME_CHARS, Call, Caller, Deployment, Operation
-from .errors import BadRequest, ModelNotFound, NotConfigured
+from .errors import BadRequest, ModelNotFound, NotConfigured, NotFound
 from .records import DeploymentRow, Model, Provider
 
 COOLDOWN_S = 30.0
@@ -41,6 +41,12 @@ class Catalog:
     def _is_served(self, model: Model) -> bool:
         rows = (model.provider_id, *(row.provider_id for row in model.deployments))
         return model.enabled and any(id_ in self.providers and self.providers[id_].enabled for id_ in rows)
+
+    def check_pin(self, pin: str) -> None:
+        """Raises NotFound for the prefix of a path that is the name of nothing."""
+        if pin not in self.providers:
+            shown = pin if len(pin) <= NAME_CHARS else f"{pin[:NAME_CHARS]}…"
+            raise NotFound(f"There is no provider '{shown}', so there is nothing behind that prefix of the path.")
 
     def find(self, name: str, pin: str | None) -> Model | None:
         """The model a caller means by `name`. Pinned to a provider, its own name for a model counts too; a provider
@@ -165,12 +171,16 @@ def further_models(call: Call) -> Iterator[str]:
 
 
 def names_for(catalog: Catalog, call: Call) -> str:
-    """At most the models this caller may use, so that a message tells nobody more than /v1/models would."""
-    names = [name for name in catalog.models if call.caller.may_use(name)]
+    """At most the models this caller may use where it asks, so that a message tells nobody more than /v1/models would."""
+    names = [
+        model.id
+        for model in catalog.models.values()
+        if call.caller.may_use(model.id) and catalog.serves(model, call.pin)
+    ]
+    if not names:
+        return "No model is set up there." if call.pin else "No model is set up."
     shown = ", ".join(names[:NAMES_IN_MESSAGES])
-    return (
-        f"Known models: {shown}{', …' if len(names) > NAMES_IN_MESSAGES else ''}." if names else "No model is set up."
-    )
+    return f"Known models{' there' if call.pin else ''}: {shown}{', …' if len(names) > NAMES_IN_MESSAGES else ''}."
 
 
 def wanted(operation: Operation) -> str:

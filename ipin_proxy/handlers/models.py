@@ -29,7 +29,10 @@ def retrieve(app: App, visit: Visit) -> Response:
     catalog = app.catalog()
     model = catalog.models.get(name)
     if model is None or not catalog.serves(model, visit.pin):
-        raise ModelNotFound(f"The model '{name}' does not exist. GET /v1/models lists those that do.", param="model")
+        where, prefix = (f" at provider '{visit.pin}'", f"/{visit.pin}") if visit.pin else ("", "")
+        raise ModelNotFound(
+            f"The model '{name}' does not exist{where}. GET {prefix}/v1/models lists those that do.", param="model"
+        )
     return Response.json(described(model, visit.pin))
 
 

@@ -402,7 +402,11 @@ def test_a_pinned_call_goes_to_its_provider_alone(proxy: Proxy, upstream: Upstre
 def test_a_model_of_another_provider_is_not_there(proxy: Proxy, upstream: Upstream) -> None:
     for name in ("gpt-public", "no-such-model", "second-model"):
         error = refused(ask(proxy, name, path=f"/first{CHAT}"), 404, "model_not_found")
-        assert "'first'" in error["message"]
+        assert "'first'" in error["message"] and "first-model" in error["message"]
+        assert "gpt-other" not in error["message"]
+    assert (
+        "/first/v1/models" in refused(proxy.get("/first/v1/models/gpt-public", KEY), 404, "model_not_found")["message"]
+    )
     assert upstream.started == 0
 
 
@@ -431,7 +435,23 @@ def test_a_pin_opens_nothing_that_is_closed(proxy: Proxy, upstream: Upstream) ->
         refused(ask(proxy, key="sk-wrong", path=path), 401, "invalid_api_key")
     refused(ask(proxy, "gpt-upstream", secret("listed"), path=f"/acme{CHAT}"), 403, "model_not_allowed")
     refused(ask(proxy, "unkeyed-model", path=f"/unkeyed{CHAT}"), 503, "provider_not_configured")
-    refused(ask(proxy, path=f"/nobody{CHAT}"), 404, "model_not_found")
+    assert upstream.started == 0
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "embeddings", "images/edits", "audio/speech"])
+def test_a_pin_that_is_no_provider_is_told_so(proxy: Proxy, upstream: Upstream, path: str) -> None:
+    for key in (KEY, secret("listed"), secret("chat-only")):
+        for reply in (
+            proxy.post(f"/nobody/v1/{path}", hello(), key),
+            proxy.post(f"/nobody/v1/{path}", {}, key),
+            proxy.get("/nobody/v1/models", key),
+            proxy.get("/nobody/v1/models/gpt-public", key),
+        ):
+            assert "'nobody'" in refused(reply, 404, "not_found")["message"]
+    refused(proxy.get("/nobody/v1/models", "sk-wrong"), 401, "invalid_api_key")
+    assert len(refused(proxy.get(f"/{'n' * 3000}/v1/models", KEY), 404, "not_found")["message"]) < 400
+    for known in ("demo", "switched-off", "unkeyed"):
+        assert proxy.get(f"/{known}/v1/models", KEY).status == 200
     assert upstream.started == 0
 
 
@@ -447,7 +467,7 @@ def test_a_keys_list_is_a_wall(proxy: Proxy, upstream: Upstream) -> None:
     """Existing, disabled, misspelt or not there at all: outside the list every name gets one and the same answer."""
     told = set()
     for name in ("gpt-other", "gpt-off", "no-such-model", "GPT-PUBLIC", "gpt-public ", "../gpt-public"):
-        for path in (CHAT, f"/acme{CHAT}", f"/nobody{CHAT}"):
+        for path in (CHAT, f"/acme{CHAT}"):
             error = refused(ask(proxy, name, secret("listed"), path), 403, "model_not_allowed")
             assert (error["type"], error["param"]) == ("permission_error", "model")
             told.add(error["message"].replace(name, "…"))
