@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from .web.response import Response
 FORM_TYPE = "application/x-www-form-urlencoded"
 # Callers forget the header, and curl sends the last one by itself; the body is JSON all the same.
 JSON_TYPES = frozenset({"", "application/json", "text/json", "text/plain", FORM_TYPE})
+JSON_SUFFIX = re.compile(r"application/[!#$&^_.a-z0-9-]+\+json")  # RFC 6839: JSON whose members mean something special
 # 50 MB of `{},{},…` would be a gigabyte of dicts. Counted by what may also be a comma in a text, so it is generous.
 MAX_VALUES = 1_000_000
 PRIVATE = {"cache-control": "no-store"}
@@ -23,7 +25,7 @@ def json_members(request: Request) -> members.Members:
     # curl calls everything after -d a form; it can only be JSON if it begins like it.
     media_type = request.content_type
     is_form = media_type == FORM_TYPE and not request.body.lstrip().startswith(b"{")
-    if media_type not in JSON_TYPES or is_form:
+    if is_form or not (media_type in JSON_TYPES or JSON_SUFFIX.fullmatch(media_type)):
         raise UnsupportedMediaType(
             f"The body is '{media_type}'; this route takes a JSON object (content-type: application/json)."
         )

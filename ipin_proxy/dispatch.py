@@ -256,7 +256,7 @@ def as_refusal(error: Exception, app: App) -> ProxyError:
     if isinstance(error, BadPath):
         return BadRequest(f"The path cannot be read: {error}.", code="bad_request")
     if isinstance(error, FramingError):
-        return BadRequest(f"The request body cannot be read. {error.message}", code="bad_request")
+        return BadRequest(f"The request body cannot be read: {error.message}.", code="bad_request")
     if isinstance(error, BodyTooLarge):
         limit, usual = error.limit, app.config.settings.max_body_mb * MB
         much = f"{limit // MB} MB" if limit >= MB else f"{limit // 1024} KB"

@@ -81,7 +81,7 @@ def refuse_websocket(app: App, visit: Visit) -> NoReturn:
             status=426,
             type="invalid_request_error",
             code="websocket_not_supported",
-            headers={"upgrade": "HTTP/1.1"},
+            headers={"upgrade": "HTTP/1.1", "connection": "upgrade"},  # RFC 9110 §7.8: the one goes with the other
         )
     raise MethodNotAllowed(
         "GET is not possible here; /v1/responses takes OPTIONS, POST.", headers={"allow": "OPTIONS, POST"}

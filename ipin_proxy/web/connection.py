@@ -127,7 +127,7 @@ class Connection:
             if self.task is not None:
                 self.task.cancel(CallerGone("the caller hung up"))
         elif self.state == BODY:
-            self.refuse(FramingError("The request body ended before it was complete."))
+            self.refuse(FramingError("it ended before it was complete"))
         elif self.state == HEAD:
             self.refuse(HeadError("The request ended in the middle of its headers."))
         elif self.state != WRITING and not (self.state == IDLE and self.inbuf):  # then resume() comes to it

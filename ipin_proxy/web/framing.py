@@ -30,7 +30,7 @@ _SIZE, _DATA, _DATA_END, _TRAILERS = range(4)
 
 
 class FramingError(ValueError):
-    """A body that is not framed as it claims, or was cut short. `message` is for people."""
+    """A body that is not framed as it claims, or was cut short. `message` is what a sentence for people ends with, without its stop."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -104,7 +104,7 @@ class LengthBody(Body):
 
     def end(self) -> None:
         if not self.done:
-            raise FramingError(f"The body ended after {self.received} of the {self.length} bytes announced.")
+            raise FramingError(f"the body ended after {self.received} of the {self.length} bytes announced")
 
 
 class UntilCloseBody(Body):
@@ -157,7 +157,7 @@ class ChunkedBody(Body):
         if self._state == _TRAILERS and not self._strict:
             self.done = True  # "0 CR LF" and goodbye: the payload is whole, so nobody is helped by an error
             return
-        raise FramingError(f"The body ended in the middle of its chunks, after {self.received} bytes.")
+        raise FramingError(f"the body ended in the middle of its chunks, after {self.received} bytes")
 
     def _take_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """Streams come in small whole chunks, mostly one to a piece: no state to keep, one slice each. Where it ends."""
@@ -223,7 +223,7 @@ class ChunkedBody(Body):
                 self._refuse(line)
             self._extension_bytes += len(match[2])
             if self._extension_bytes > MAX_EXTENSION_BYTES and self._strict:
-                raise FramingError(f"The chunks carry more than {MAX_EXTENSION_BYTES} bytes of extensions.")
+                raise FramingError(f"the chunks carry more than {MAX_EXTENSION_BYTES} bytes of extensions")
             self._left = int(match[1], 16)
             self._state = _DATA if self._left else _TRAILERS
         elif line == b"\r\n" or (line == b"\n" and not self._strict):
@@ -237,11 +237,11 @@ class ChunkedBody(Body):
     def _refuse(self, line: bytes) -> NoReturn:
         shown = ascii(line[:32].decode("latin-1"))
         if self._state == _DATA_END:
-            raise FramingError(f"A chunk is not as long as it says: behind it comes {shown} instead of a line end.")
+            raise FramingError(f"a chunk is not as long as it says: behind it comes {shown} instead of a line end")
         if self._state == _SIZE:
-            raise FramingError(f"The size line of a chunk is malformed: {shown}.")
+            raise FramingError(f"the size line of a chunk is malformed: {shown}")
         raise FramingError(
-            f"The trailers of the chunked body are malformed or above {MAX_TRAILER_BYTES} bytes: {shown}."
+            f"the trailers of the chunked body are malformed or above {MAX_TRAILER_BYTES} bytes: {shown}"
         )
 
 
@@ -265,7 +265,7 @@ def reply_body(method: str, status: int, headers: Headers) -> Body:
         if codings == "chunked":
             return ChunkedBody(strict=False)
         if codings != "identity":  # said by servers of the last century for "none"
-            raise FramingError(f"The reply uses a Transfer-Encoding that is not understood here: {codings[:60]!a}.")
+            raise FramingError(f"it uses a Transfer-Encoding that is not understood here: {codings[:60]!a}")
     length = headers.get("content-length")
     return UntilCloseBody() if length is None else LengthBody(int(length))
 

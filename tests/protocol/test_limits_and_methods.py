@@ -339,7 +339,10 @@ def test_a_websocket_is_told_to_use_post(proxy: Proxy, key: str) -> None:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    assert proxy.get("/v1/responses", key, upgrade).status == 426
+    for headers in (upgrade, {**upgrade, "Connection": "close, Upgrade"}):
+        reply = proxy.get("/v1/responses", key, headers)
+        assert (reply.status, reply.header("upgrade")) == (426, "HTTP/1.1")
+        assert "upgrade" in reply.header_all("connection")
 
 
 def test_http_1_0_gets_answers_it_can_read(proxy: Proxy, upstream: Upstream, key: str) -> None:

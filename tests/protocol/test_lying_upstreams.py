@@ -8,6 +8,7 @@ second request for one call, and nothing of the provider's host or key.
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -337,7 +338,9 @@ def test_an_answer_that_is_not_http(proxy: Proxy, upstream: Upstream, steps: tup
 
 def test_a_body_shorter_than_announced(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, completion(), lie_about_length(+10))
-    failed(ask(proxy), 502, *BROKEN, "upstream_stream_interrupted")
+    reply = ask(proxy)
+    failed(reply, 502, *BROKEN, "upstream_stream_interrupted")
+    assert re.search(r"[a-z]\.$", reply.error["message"]), "one full stop ends it"
 
 
 def test_small_oddities_are_forgiven(proxy: Proxy, upstream: Upstream) -> None:

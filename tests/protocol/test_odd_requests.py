@@ -170,9 +170,31 @@ def test_a_model_name_of_lone_surrogates(proxy: Proxy, upstream: Upstream) -> No
     assert upstream.started == 0
 
 
+def test_a_broken_frame_is_told_in_one_sentence(proxy: Proxy) -> None:
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    message = refused(proxy.raw(head + b"5\r\nhello, world\r\n").reply(), 400, "bad_request")["message"]
+    assert message.startswith("The request body cannot be read: a chunk") and message.endswith("a line end.")
+
+
+@pytest.mark.parametrize("media_type", ["application/vnd.api+json", "Application/Problem+JSON; charset=utf-8"])
+def test_what_calls_itself_a_kind_of_json_is_json(proxy: Proxy, upstream: Upstream, media_type: str) -> None:
+    body = json.dumps(hello(model=SAME)).encode()
+    assert proxy.post(CHAT, body, KEY, {"content-type": media_type}).status == 200
+    assert upstream.history[0].body == body
+
+
 @pytest.mark.parametrize(
     "media_type",
-    ["text/xml", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"],
+    [
+        "text/xml",
+        "application/json-patch",
+        "application/+json",
+        "application/a/b+json",
+        "image/svg+xml",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+    ],
 )
 def test_a_type_the_route_cannot_take(proxy: Proxy, upstream: Upstream, media_type: str) -> None:
     reply = proxy.post(CHAT, b"<model>gpt-same</model>", KEY, {"content-type": media_type})
