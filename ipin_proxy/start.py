@@ -206,18 +206,19 @@ def handle_signals(app: App, server: Server) -> None:
 def reload(app: App) -> None:
     """SIGHUP: read the database file and the settings again. What is broken is reported, and the old stays in force."""
     app.log.reopen()
-    app.store.reload()
-    try_settings(app)
+    is_good = app.store.reload()
+    if try_settings(app) and is_good:
+        app.log.info("reloaded")
 
 
-def try_settings(app: App) -> None:
+def try_settings(app: App) -> bool:
     try:
         app.read_settings()
     except ConfigError as error:
         app.log.error("reload_failed", message=str(error))
-        return
+        return False
     apply_password(app)
-    app.log.info("reloaded")
+    return True
 
 
 def read_settings(app: App, flags: argparse.Namespace, folder: Path) -> None:
@@ -249,8 +250,8 @@ def keep_house(app: App, stopped: threading.Event, is_first_start: bool) -> None
         apply_password(app)
     while not stopped.wait(HOUSEKEEPING_S):
         app.upstreams.connections.drop_stale()
-        if app.store.check_for_edits():
-            try_settings(app)
+        if app.store.check_for_edits() and try_settings(app):
+            app.log.info("reloaded")
 
 
 def keep_last_used(app: App) -> None:

@@ -550,6 +550,20 @@ def test_what_is_broken_at_a_reload_is_reported_and_the_old_stays(served: Clone,
     assert served.database.read_text() == "{ broken"
 
 
+def test_a_reload_that_found_a_broken_database_is_not_called_one(served: Clone) -> None:
+    proxy = served.start(**KEYED)
+    document = served.document()
+    served.database.write_text("{ broken")
+    proxy.signal(signal.SIGHUP)
+    proxy.log_lines(lambda line: "cannot be used" in line.get("message", ""))
+    served.write({**document, "about": "mended"})
+    proxy.signal(signal.SIGHUP)
+    proxy.log_lines(lambda line: line.get("event") == "reloaded")
+    lines = proxy.log_lines()
+    first = next(place for place, line in enumerate(lines) if line["event"] == "reloaded")
+    assert any("is loaded" in line.get("message", "") for line in lines[:first])
+
+
 def test_running_streams_survive_a_reload(served: Clone, upstream: Upstream) -> None:
     proxy = served.start(**KEYED)
     upstream.will_stream(chunk("Hel"), pause, chunk("lo"), finish())
