@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__, config, firststart, keys
 from .app import App
@@ -40,8 +40,8 @@ reading_settings = threading.Lock()
 
 def main(arguments: Sequence[str], folder: Path) -> int:
     """Run the command; the exit status. `folder` is where server.py lies."""
-    flags = read_flags(arguments)
     try:
+        flags = read_flags(arguments)
         if flags.check:
             return check(flags, folder)
         if flags.reset_password:
@@ -52,8 +52,16 @@ def main(arguments: Sequence[str], folder: Path) -> int:
         return 1
 
 
+class Flags(argparse.ArgumentParser):
+    """Says what is wrong with a flag as everything that keeps the server from starting is said."""
+
+    def error(self, message: str) -> NoReturn:
+        line = "".join(each if each.isprintable() else " " for each in message)
+        raise ConfigError(f"{line}. See python3 {self.prog} --help.")
+
+
 def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Flags(
         prog="server.py",
         description="Every AI provider behind one OpenAI-compatible API.",
         epilog="Every setting can also be given in the environment, in .env, or as NAME_FILE=/path; see README.md.",

@@ -402,8 +402,14 @@ def test_version_and_help(clone: Clone) -> None:
     assert (code, err) == (0, "")
     for flag in ("--port", "--host", "--db", "--env-file", "--check", "--reset-password", "--version"):
         assert flag in out
-    code, out, err = clone.run("--no-such-flag")
-    assert (code, out) == (2, "") and "--no-such-flag" in err
+    assert not clone.database.exists()
+
+
+@pytest.mark.parametrize("flags", [("--no-such-flag",), ("--line\nend",), ("--db",), ("--check=1",), ("a-file",)])
+def test_a_bad_flag(clone: Clone, flags: tuple[str, ...]) -> None:
+    named = flags[0].partition("=")[0].partition("\n")[0]
+    message = clone.refuses(*flags)
+    assert named in message and "--help" in message
     assert not clone.database.exists()
 
 
