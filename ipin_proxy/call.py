@@ -157,7 +157,6 @@ class Bill:
     attempts: list[Attempt] = field(default_factory=list)
     upstream_ms: float = 0.0  # of all attempts, the last one until it spoke
     first_chunk_ms: int | None = None
-    bytes_out: int = 0
     status: int = 200
     error: Exception | None = None
     finish_reason: str = ""

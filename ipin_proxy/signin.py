@@ -64,7 +64,7 @@ _signing_in = threading.BoundedSemaphore(HASHINGS)
 
 
 def hash_password(password: str) -> str:
-    """`scrypt$n$r$p$salt$hash`, salt and hash in hex. Takes 50 ms; waits its turn when several are being made."""
+    """`scrypt$n$r$p$salt$hash`, salt and hash in hex. Takes about 0.15 s; waits its turn when several are being made."""
     salt = secrets.token_bytes(16)
     found = _scrypt(password, salt, *SCRYPT_COST)
     return "scrypt${}${}${}${}${}".format(*SCRYPT_COST, salt.hex(), found.hex())
@@ -130,7 +130,7 @@ class Wrong:
 
 
 class Attempts:
-    """Counts wrong sign-ins by user name and by address, and makes the next one wait: 1 s, 2 s, 4 s … up to a minute.
+    """Counts wrong sign-ins by user name and by address, and makes the next one wait: 4 s, 8 s, 16 s … up to a minute.
 
     Nobody is held; who comes too early is refused, with a right password too. An address from which this user has signed
     in before is counted for itself, so that strangers who keep guessing cannot lock a person out; from a new one there is

@@ -47,7 +47,7 @@ class Snapshot:
     """Everything the database says at one moment. Mappings go by id in the order of the file, and never change.
 
     `settings` and `extra` (unknown members at the top) hold plain JSON that nobody mutates. `keys_by_hash` goes by
-    SHA-256 in hex, `users_by_name` by the user name casefolded, `models_of_provider` by provider id.
+    SHA-256 in hex, `users_by_name` by the user name casefolded.
     """
 
     providers: Mapping[str, Provider]
@@ -59,7 +59,6 @@ class Snapshot:
     extra: Mapping[str, Any]
     keys_by_hash: Mapping[str, VirtualKey]
     users_by_name: Mapping[str, User]
-    models_of_provider: Mapping[str, tuple[Model, ...]]
 
     @classmethod
     def of(
@@ -74,10 +73,6 @@ class Snapshot:
         extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Snapshot:
         """A snapshot of these records, with its indices. Of two records with one secret or name the first is found."""
-        served: dict[str, list[Model]] = {}
-        for model in models.values():
-            for provider_id in dict.fromkeys([model.provider_id, *(row.provider_id for row in model.deployments)]):
-                served.setdefault(provider_id, []).append(model)
         return cls(
             providers=MappingProxyType(dict(providers)),
             models=MappingProxyType(dict(models)),
@@ -88,7 +83,6 @@ class Snapshot:
             extra=MappingProxyType(dict(extra)),
             keys_by_hash=MappingProxyType({key.key_hash: key for key in reversed(list(keys.values()))}),
             users_by_name=MappingProxyType({user.username.casefold(): user for user in reversed(list(users.values()))}),
-            models_of_provider=MappingProxyType({id_: tuple(found) for id_, found in served.items()}),
         )
 
 
