@@ -61,8 +61,12 @@ class Catalog:
             return model
         return self._by_upstream_name.get((pin, name)) or self._passed_on(name, pin, id_=f"{pin}/{name}")
 
+    def passes_on(self, provider_id: str) -> bool:
+        """Whether a provider takes any name: it is offered from the environment, and nobody has set up models of it."""
+        return provider_id in self.offered and provider_id not in self._curated
+
     def _passed_on(self, upstream_name: str, provider_id: str, id_: str) -> Model | None:
-        if provider_id not in self.offered or provider_id in self._curated or id_ in self._known or not is_name(id_):
+        if not self.passes_on(provider_id) or id_ in self._known or not is_name(id_):
             return None
         # Its type is not known, so none is held against it: every operation may try.
         return Model(id=id_, name=id_, provider_id=provider_id, type="chat", upstream_model=upstream_name)

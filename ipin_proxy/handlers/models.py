@@ -1,42 +1,60 @@
-"""`GET /v1/models` and `/v1/models/{id}`: what this caller may use, in OpenAI's shape with members of ours."""
+"""`GET /v1/models` and `/v1/models/{id}`: what this caller may use, in OpenAI's shape with members of ours.
+
+Behind the prefix of a provider that the environment offers, which takes any name, it is what that provider says.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
-from .. import keys
+from .. import keys, probe
 from ..app import App, Visit
 from ..errors import ModelNotFound
 from ..records import Model
 from ..web.response import Response
+from ..web.task import THREAD, Next, Steps
+
+Json = dict[str, Any]
 
 
-def list_all(app: App, visit: Visit) -> Response:
+def list_all(app: App, visit: Visit) -> Steps:
     keys.check_use(visit.caller, "models", visit.address)
-    catalog = app.catalog()
-    served = [
-        model
-        for model in catalog.models.values()
-        if visit.caller.may_use(model.id) and catalog.serves(model, visit.pin)
-    ]
-    return Response.json({"object": "list", "data": [described(model, visit.pin) for model in served]})
+    yield THREAD
+    rows = yield from usable(app, visit)
+    return Response.json({"object": "list", "data": list(rows.values())})
 
 
-def retrieve(app: App, visit: Visit) -> Response:
+def retrieve(app: App, visit: Visit) -> Steps:
     keys.check_use(visit.caller, "models", visit.address)
-    name = visit.params["id"]
-    keys.check_model(visit.caller, name, name)
-    catalog = app.catalog()
-    model = catalog.models.get(name)
-    if model is None or not catalog.serves(model, visit.pin):
-        where, prefix = (f" at provider '{visit.pin}'", f"/{visit.pin}") if visit.pin else ("", "")
+    yield THREAD
+    name, pin, catalog = visit.params["id"], visit.pin, app.catalog()
+    model = catalog.find(name, pin) if pin is not None and catalog.passes_on(pin) else None
+    keys.check_model(visit.caller, model.id if model is not None else name, name)
+    row = (yield from usable(app, visit)).get(name)
+    if row is None:
+        where, prefix = (f" at provider '{pin}'", f"/{pin}") if pin else ("", "")
         raise ModelNotFound(
             f"The model '{name}' does not exist{where}. GET {prefix}/v1/models lists those that do.", param="model"
         )
-    return Response.json(described(model, visit.pin))
+    return Response.json(row)
 
 
-def described(model: Model, pin: str | None) -> dict[str, Any]:
+def usable(app: App, visit: Visit) -> Generator[Next, None, dict[str, Json]]:
+    """What this caller may use where it asks, by the name it has there. Raises ProxyError when a provider has to be
+    asked and does not say."""
+    caller, pin, catalog = visit.caller, visit.pin, app.catalog()
+    served = [model for model in catalog.models.values() if caller.may_use(model.id) and catalog.serves(model, pin)]
+    rows = {model.id: described(model, pin) for model in served}
+    if pin is not None and catalog.passes_on(pin):
+        for told in (yield from probe.list_models(app, catalog.providers[pin])):
+            model = catalog.find(told["id"], pin)
+            if model is not None and caller.may_use(model.id):
+                rows.setdefault(told["id"], passed_on(told, pin))
+    return rows
+
+
+def described(model: Model, pin: str | None) -> Json:
     created = model.extra.get("createdAt")
     return {
         "id": model.id,
@@ -48,3 +66,8 @@ def described(model: Model, pin: str | None) -> dict[str, Any]:
         "supports_image_upload": model.supports_image_upload,
         "supports_video_upload": model.supports_video_upload,
     }
+
+
+def passed_on(told: Json, pin: str) -> Json:
+    """A model by its provider's own word, of which nobody knows the type."""
+    return {"id": told["id"], "object": "model", "created": 0, "owned_by": pin, "name": told["name"]}

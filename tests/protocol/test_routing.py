@@ -18,7 +18,7 @@ import pytest
 from support import build
 from support.build import chunk, completion, finish, hello, spoken
 from support.client import Reply, multipart
-from support.proxy import KEY, Proxy
+from support.proxy import KEY, ROOT, Proxy
 from support.upstream import Script, Upstream, answer, hang_up, pause, reset, say, stream
 
 Json = dict[str, Any]
@@ -618,6 +618,73 @@ def test_a_stored_provider_takes_the_place_of_the_offered_one(
     assert upstream.history[0].header("authorization") == "Bearer sk-of-the-environment-1"
     refused(ask(proxy, "another", path=f"/openai{CHAT}"), 404, "model_not_found")
     refused(ask(proxy, "openai/another"), 404, "model_not_found")
+
+
+ELSEWHERE = """
+import sys
+from pathlib import Path
+root, url = Path(sys.argv[1]), sys.argv[2]
+sys.path.insert(0, str(root))
+from ipin_proxy import presets
+presets.PRESETS = tuple(each._replace(base_url=url) if each.id == "openai" else each for each in presets.PRESETS)
+from ipin_proxy.start import main
+sys.exit(main(sys.argv[3:], root))
+"""
+
+
+@pytest.fixture
+def offering(start_proxy: Callable[..., Proxy], upstream: Upstream) -> Proxy:
+    """The environment offers "openai", which is our upstream; two keys may use a part of it."""
+    keys = [build.key(KEY), build.key(secret("some"), "some", allowedModels=["openai/gpt-a", "gpt-b"])]
+    program = ("-c", ELSEWHERE, str(ROOT), upstream.base_url)
+    return start_proxy(providers=[], models=[], keys=keys, env=OFFERED, program=program)
+
+
+THEIR_LIST = {"object": "list", "data": [{"id": "gpt-a"}, {"id": "gpt-b", "name": "B"}, {"id": "org/gpt-c"}]}
+
+
+def test_behind_the_prefix_of_an_offered_provider_its_own_list_is_given(offering: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, THEIR_LIST)
+    found = offering.get("/openai/v1/models", KEY).json
+    assert (found["object"], [row["id"] for row in found["data"]]) == ("list", ["gpt-a", "gpt-b", "org/gpt-c"])
+    assert found["data"][1] == {"id": "gpt-b", "object": "model", "created": 0, "owned_by": "openai", "name": "B"}
+    asked = upstream.history[0]
+    assert (asked.method, asked.path) == ("GET", "/v1/models")
+    assert asked.header("authorization") == f"Bearer {OFFERED['OPENAI_API_KEY']}"
+    for name in ("gpt-a", "org/gpt-c"):
+        upstream.will_answer(200, completion())
+        assert ask(offering, name, path=f"/openai{CHAT}").status == 200
+        assert upstream.history[-1].json["model"] == name, "what is listed can be asked for"
+        upstream.will_answer(200, THEIR_LIST)
+        assert offering.get(f"/openai/v1/models/{name}", KEY).json["id"] == name
+    upstream.will_answer(200, THEIR_LIST)
+    refused(offering.get("/openai/v1/models/gpt-z", KEY), 404, "model_not_found")
+
+
+def test_a_key_with_a_list_sees_its_own_part_of_what_is_offered(offering: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, THEIR_LIST)
+    some = secret("some")
+    assert [row["id"] for row in offering.get("/openai/v1/models", some).json["data"]] == ["gpt-a"]
+    assert len(upstream.history) == 1
+    for name in ("gpt-b", "gpt-z"):
+        refused(offering.get(f"/openai/v1/models/{name}", some), 403, "model_not_allowed")
+    assert len(upstream.history) == 1, "nobody is asked about what the key may not use"
+
+
+def test_an_offered_provider_that_does_not_list_says_why(offering: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(401, build.error("Incorrect API key provided."))
+    refused(offering.get("/openai/v1/models", KEY), 502, "upstream_auth_failed")
+    upstream.will_answer(200, "<html>Welcome</html>")
+    refused(offering.get("/openai/v1/models", KEY), 502, "upstream_invalid_response")
+
+
+def test_nobody_is_asked_where_the_list_is_our_own(offering: Proxy, upstream: Upstream) -> None:
+    assert listed(offering) == ["demo"]
+    refused(offering.get("/openai/v1/models", "sk-wrong"), 401, "invalid_api_key")
+    offering.add_model("mine", "openai")
+    assert [row["id"] for row in offering.get("/openai/v1/models", KEY).json["data"]] == ["mine"]
+    refused(offering.get("/openai/v1/models/gpt-a", KEY), 404, "model_not_found")
+    assert upstream.started == 0
 
 
 # The demo.

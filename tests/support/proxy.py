@@ -61,6 +61,7 @@ class Proxy:
         settings: Json | None = None,
         env: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
+        program: tuple[str, ...] = (str(ROOT / "server.py"),),
     ) -> Proxy:
         """Write the database into `folder`, start on a free port, return when it listens. `KEY` is always a key."""
         given = keys if keys is not None else [build.key(KEY)]
@@ -69,7 +70,7 @@ class Proxy:
         file.write_text(json.dumps(database))
         files = ("--db", str(file), "--env-file", os.devnull)
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "server.py"), "--host", "127.0.0.1", "--port", "0", *arguments, *files],
+            [sys.executable, *program, "--host", "127.0.0.1", "--port", "0", *arguments, *files],
             cwd=folder,
             env=_environment(env or {}),
             stdin=subprocess.DEVNULL,
