@@ -14,7 +14,8 @@ from .dialects import demo
 from .errors import ConfigError, Conflict
 from .logs import Log
 from .offers import offered
-from .records import key_digest
+from .queries import SECRET_CHARS
+from .records import Provider, key_digest, resolve_secret
 from .signin import Sessions
 from .store import Snapshot, Store
 from .upstream import Upstreams
@@ -64,12 +65,24 @@ class App:
         )  # finds them anew and puts them in force: the start knows how
         self._catalog: tuple[Snapshot, Config, Catalog] | None = None
         self.set_master()
+        log.secrets = self.provider_secrets
 
     def set_master(self) -> None:
         """The master key's digest: of the key that was given, or of the one generated at the first start."""
         given = self.config.settings.master_api_key
         stored = self.store.snapshot().settings.get("masterKeyHash")
         self.master_digest = key_digest(given) if given else str(stored or "")
+
+    def secret_of(self, provider: Provider) -> str | None:
+        """A provider's key, or what it refers to, read now; None when there is none to be had."""
+        if provider.api_key is None:
+            return None
+        return resolve_secret(provider.api_key, self.config.environ, self.config.settings.secrets_dir)
+
+    def provider_secrets(self) -> list[str]:
+        """The keys of all providers that are long enough to be looked for in a text."""
+        found = map(self.secret_of, self.catalog().providers.values())
+        return [secret for secret in found if secret is not None and len(secret) >= SECRET_CHARS]
 
     def take_settings(self) -> None:
         """Put in force what the database says of settings now. Raises Conflict: it is stored, but settings elsewhere are

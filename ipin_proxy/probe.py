@@ -16,7 +16,7 @@ from .dialects import upstream_dialect
 from .dialects.listing import models_told
 from .dialects.openai import credentials, endpoint, raise_if_error
 from .errors import NotConfigured, ProxyError, UpstreamError
-from .records import Model, Provider, resolve_secret
+from .records import Model, Provider
 from .upstream import Outbound, Reply
 from .web.task import THREAD, Next
 
@@ -80,7 +80,7 @@ def deployment_of(app: App, provider: Provider) -> Deployment:
     """A provider with its key, as dialects know it. Raises NotConfigured when the key is not where it should be."""
     secret = None
     if provider.api_key is not None:
-        secret = resolve_secret(provider.api_key, app.config.environ, app.config.settings.secrets_dir)
+        secret = app.secret_of(provider)
         if secret is None:
             raise NotConfigured(
                 f"Provider '{provider.id}' has {provider.shown_key()} as its key, and nothing usable is there. "

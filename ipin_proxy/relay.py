@@ -19,7 +19,7 @@ from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
 from .dialects.passage import Passage
 from .errors import ProxyError, UpstreamError, UpstreamRefused, draining
 from .logs import Log
-from .records import Provider, resolve_secret
+from .records import Provider
 from .upstream import Reply
 from .web.response import STREAM_TYPE, CallerGone, Early, Pipe, Response, ShuttingDown, Stream
 from .web.task import THREAD, Next, Steps
@@ -146,7 +146,7 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
             continue
         secret = None
         if provider.api_key is not None:
-            secret = resolve_secret(provider.api_key, app.config.environ, settings.secrets_dir)
+            secret = app.secret_of(provider)
             if secret is None:
                 continue
         upstream_model = row.upstream_model or each.upstream_model or each.id

@@ -275,3 +275,13 @@ def test_a_refusal_of_many_megabytes_is_a_refusal(proxy: Proxy, upstream: Upstre
 
 def json_frame(text: str) -> bytes:
     return f"data: {json.dumps(delta(content=text))}\n\n".encode()
+
+
+def test_a_logged_body_holds_no_providers_key(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    proxy = start_proxy(env={"LOG_BODIES": "on"})
+    secret = build.provider("")["apiKey"]
+    upstream.will_answer(200, completion(f"the answer is {secret}"))
+    proxy.post(CHAT, hello(user=f"the question is {secret}"), KEY).read()
+    proxy.log_lines(lambda line: line.get("event") == "call")
+    assert "the question is [redacted]" in proxy.output and "the answer is [redacted]" in proxy.output
+    assert secret not in proxy.output
