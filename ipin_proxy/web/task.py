@@ -96,6 +96,7 @@ class Task:
             while not isinstance(wanted, Wait):
                 wanted = self._step()
         except StopIteration as end:
+            self._early = None  # too late for it: the answer is on its way
             loop.call(self._connection.respond, end.value)
         except Exception:
             loop.call(self._connection.abort)
