@@ -61,9 +61,9 @@ class Proxy:
         settings: Json | None = None,
         env: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
-        program: tuple[str, ...] = (str(ROOT / "server.py"),),
+        program: tuple[str, ...] = (str(ROOT / "tests" / "support" / "program.py"),),
     ) -> Proxy:
-        """Write the database into `folder`, start on a free port, return when it listens. `KEY` is always a key."""
+        """Write the database into `folder`, start on a free port, return when it listens. `KEY` is a key unless others are given."""
         given = keys if keys is not None else [build.key(KEY)]
         database = build.database(providers=providers, models=models, keys=given, settings=settings)
         file = folder / "ipin-proxy.db"
