@@ -8,6 +8,7 @@ are forgiven a bare LF and blanks behind a size. How large a body may be is the 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import NoReturn
 
 from .head import Headers
@@ -37,7 +38,7 @@ class FramingError(ValueError):
         self.message = message
 
 
-class Body:
+class Body(ABC):
     """A body being received: `done` tells its end, `rest` the bytes that came behind it, `received` its size so far."""
 
     __slots__ = ("done", "received", "rest")
@@ -52,13 +53,13 @@ class Body:
         """Whether `feed` has more to give without any further bytes."""
         return False
 
+    @abstractmethod
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         """The payload in the next bytes of the connection. Raises FramingError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> None:
         """The connection has ended. Raises FramingError if the body had not."""
-        raise NotImplementedError
 
 
 class NoBody(Body):

@@ -72,14 +72,6 @@ def talking(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
     assert "Traceback" not in proxy.output
 
 
-@pytest.fixture
-def proxy(running: Proxy, upstream: Upstream) -> Iterator[Proxy]:
-    before = len(running.output)
-    yield running
-    running.client.close()
-    assert "Traceback" not in running.output[before:]
-
-
 def ask(proxy: Proxy, model: str = "chat-same", **more: Any) -> Reply:
     return proxy.post(CHAT, hello(model=model, **more), KEY)
 

@@ -81,14 +81,6 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
     proxy.stop()
 
 
-@pytest.fixture
-def proxy(running: Proxy, upstream: Upstream) -> Iterator[Proxy]:
-    before = len(running.output)
-    yield running
-    running.client.close()
-    assert "Traceback" not in running.output[before:]
-
-
 def ask(proxy: Proxy, model: str = "gpt-public", key: str = KEY, path: str = CHAT, **more: Any) -> Reply:
     return proxy.post(path, hello(model=model, **more), key)
 
