@@ -81,15 +81,16 @@ def relay(app: App, call: Call) -> Steps:
     """Carry one call to an upstream and back. Read it top to bottom."""
     bill = Bill(call)
     client, keepalive_s = CLIENTS[call.dialect], app.config.settings.keepalive_s
-    early = Early(Response(200, STREAM_HEADERS), client.keep_alive, keepalive_s)
+    early: Early | None = None
     if call.wants_stream and call.operation in SPOKEN_OPERATIONS:
+        early = Early(Response(200, STREAM_HEADERS), client.keep_alive, keepalive_s)
         yield early
     try:
         answer = yield from first_answer(app, call, bill)
     except Exception as error:
         bill.error, bill.status = error, getattr(error, "status", 503 if isinstance(error, ShuttingDown) else 500)
         app.settle(bill)
-        if early.sent and isinstance(error, (ProxyError, ShuttingDown)):
+        if early is not None and early.sent and isinstance(error, (ProxyError, ShuttingDown)):
             told = error if isinstance(error, ProxyError) else draining()
             return Response(200, STREAM_HEADERS, client.encode_stream_error(told, call))
         raise

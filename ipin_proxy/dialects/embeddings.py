@@ -23,30 +23,18 @@ def read(body: bytes, *, packs: bool) -> tuple[dict[str, Any], bytes]:
 
     Raises ValueError for what is no JSON object, or has a vector that is none of 32-bit floats.
     """
-    text = str(body, "utf-8")
+    text = str(body, "utf-8").removeprefix("\ufeff")
     told: dict[str, Any] = {}
-    pieces: list[str] = []
-    done = 0  # so much of the text is in the pieces
+    changes: list[tuple[int, int, str]] = []
     try:
         at = _expect(text, _skip(text, 0), "{")
         while text.startswith('"', at):
             name, at = _scan(text, at)
             at = _expect(text, _skip(text, at), ":")
-            rows = _ROWS.match(text, at) if name == "data" else None
-            if rows is None:
-                told[name], at = _scan(text, at)
+            if name == "data" and (rows := _ROWS.match(text, at)) is not None:
+                told[name], at = [{}], _read_rows(text, rows.end(), changes, packs)  # there are some
             else:
-                told[name], at = [{}], rows.end()  # there are some
-            while rows is not None:
-                row, end = _scan(text, at)
-                if packs and isinstance(row, dict) and is_vector(row.get("embedding")):
-                    pieces += [text[done:at], json.dumps({**row, "embedding": pack(row["embedding"])})]
-                    done = end
-                at = _skip(text, end)
-                if not text.startswith(",", at):
-                    at = _expect(text, at, "]")
-                    break
-                at = _skip(text, at + 1)
+                told[name], at = _scan(text, at)
             at = _skip(text, at)
             if not text.startswith(",", at):
                 break
@@ -55,7 +43,28 @@ def read(body: bytes, *, packs: bool) -> tuple[dict[str, Any], bytes]:
             raise ValueError("something follows the reply")
     except (StopIteration, RecursionError) as error:
         raise ValueError("the reply is no JSON object") from error
-    return told, "".join([*pieces, text[done:]]).encode() if pieces else body
+    return told, _changed(text, changes).encode() if changes else body
+
+
+def _read_rows(text: str, at: int, changes: list[tuple[int, int, str]], packs: bool) -> int:
+    """Read the rows from the first one on, and note how those are written that are packed. Where they end."""
+    while True:
+        row, end = _scan(text, at)
+        if packs and isinstance(row, dict) and is_vector(row.get("embedding")):
+            changes.append((at, end, json.dumps({**row, "embedding": pack(row["embedding"])})))
+        at = _skip(text, end)
+        if not text.startswith(",", at):
+            return _expect(text, at, "]")
+        at = _skip(text, at + 1)
+
+
+def _changed(text: str, changes: list[tuple[int, int, str]]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for begin, end, new in changes:
+        pieces += [text[done:begin], new]
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _skip(text: str, at: int) -> int:

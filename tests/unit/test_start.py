@@ -16,22 +16,18 @@ def user(name: str) -> dict[str, object]:
 
 @pytest.fixture
 def seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in the secrets folder of the host: a database with the administrator "boss"."""
+    """The file in the secrets folder of the host: a database with the administrator "boss". We are in `tmp_path`."""
     seed = tmp_path / "secrets.db"
     Shelf(tmp_path).write({"version": 1, "users": [user("boss")]}, seed)
     monkeypatch.setattr(start, "SEED", seed)
+    monkeypatch.chdir(tmp_path)
     return seed
 
 
 @pytest.mark.parametrize("flags", [(), ("--db", "data.db")])
 def test_a_missing_database_begins_as_the_one_in_the_secrets_folder_once(
-    flags: tuple[str, ...],
-    seed: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    flags: tuple[str, ...], seed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert start.main(("--reset-password", *flags), tmp_path) == 0
     assert "password of boss" in capsys.readouterr().out
     Shelf(tmp_path).write({"version": 1, "users": [user("somebody else")]}, seed)
@@ -41,13 +37,8 @@ def test_a_missing_database_begins_as_the_one_in_the_secrets_folder_once(
 
 @pytest.mark.parametrize("flags", [(), ("--db", "data.db")])
 def test_check_looks_at_the_one_in_the_secrets_folder(
-    flags: tuple[str, ...],
-    seed: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    flags: tuple[str, ...], seed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert start.main(("--check", *flags), tmp_path) == 0
     assert f"a copy of {seed}" in capsys.readouterr().out
     seed.write_text("{")
