@@ -38,6 +38,25 @@ def test_before_anything_is_set_up_the_screens_say_how_to_begin(page: Page) -> N
     expect(page).to_have_url(re.compile("#/start"))
 
 
+def test_who_is_on_the_way_to_another_screen_is_not_called_back(page: Page) -> None:
+    page.goto("/admin.html#/start?step=provider")
+    step = page.get_by_role("button", name="2 Models")
+    step.evaluate("(step) => { location.hash = '#/keys'; step.click(); }")
+    expect(page.get_by_role("heading", name="No API key yet")).to_be_visible()
+    expect(page).to_have_url(re.compile("#/keys$"))
+
+    held: list[Any] = []
+    page.route("**/api/admin/users", lambda route: held.append(route))
+    with page.expect_request("**/api/admin/users"):
+        page.get_by_role("link", name="Overview").click()
+    page.get_by_role("link", name="Providers").click()
+    expect(page.get_by_role("heading", name="No provider yet")).to_be_visible()
+    with page.expect_response("**/api/admin/users"):
+        held[0].continue_()
+    page.evaluate("() => new Promise((done) => setTimeout(done))")
+    expect(page).to_have_url(re.compile("#/providers$"))
+
+
 def test_the_demo_answers_before_any_account_exists(page: Page) -> None:
     page.goto("/admin.html#/playground")
     page.get_by_role("textbox", name="Message").fill("Hello, whoever you are")

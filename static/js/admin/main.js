@@ -45,13 +45,27 @@ const app = {
     location.hash = address(name, params);
   },
 
-  /** The address of the screen as it is now, for reloading and sending on; nothing is built anew, Back is not filled. */
-  setParams(params) {
-    const hash = address(shown.name, params);
-    history.replaceState(history.state, "", hash);
-    shown.hash = hash;
-  },
 };
+
+/** What one screen may ask: `app`, and what changes the address, which is refused once the address names another place. */
+function appOf(screen) {
+  const isHere = () => shown === screen && location.hash === screen.hash;
+  return {
+    ...app,
+
+    /** The address of the screen as it is now, for reloading and sending on; nothing is built anew, Back is not filled. */
+    setParams(params) {
+      if (!isHere()) return;
+      screen.hash = address(screen.name, params);
+      history.replaceState(history.state, "", screen.hash);
+    },
+
+    /** On to another screen, as if this one had never been asked for. */
+    giveWayTo(name) {
+      if (isHere()) location.replace(address(name, {}));
+    },
+  };
+}
 
 function address(name, params) {
   const query = new URLSearchParams(
@@ -102,7 +116,7 @@ async function show(name, params) {
   try {
     const module = await fetchPart(load);
     if (mine !== turn) return;
-    shown.live = module.screen(root, params, app) ?? {};
+    shown.live = module.screen(root, params, appOf(shown)) ?? {};
     fill(main, root);
     scrollTo(0, 0);
     if (!isFirst) {

@@ -34,7 +34,7 @@ export function screen(root, params, app) {
       const isNew =
         !found.models.length && !found.keys.length && !found.providers.some((each) => each.source !== "environment");
       // Somebody who comes for the first time wants to be led; who has left the guide wants to be left alone.
-      if (isNew && !isLeft()) queueMicrotask(() => location.replace("#/start"));
+      if (isNew && !isLeft()) app.giveWayTo("start");
       return [addressCard(app), isNew && invitation(), tiles(found), attention(found)];
     },
   );

@@ -35,11 +35,9 @@ export function screen(root, params, app) {
     h("section.stack-small", h("h2", "Base URL"), copyLine(base, "Base URL"), keyHint(app)),
     first,
   );
-  let tell = app.setParams;
-  const shown = ({ data, refusal }) => withModels(data, refusal, params.get("model"), { base: app.base, tell: (given) => tell(given) });
+  const shown = ({ data, refusal }) => withModels(data, refusal, params.get("model"), { base: app.base, tell: app.setParams });
   // The routes come after it, so that they are not pushed down.
   load(first, () => sessionModels(app.user), shown, { label: "Models" }).then(() => root.append(routesSection(app.user.role === "admin" ? "" : "key")));
-  return { leave: () => (tell = () => {}) };
 }
 
 function keyHint(app) {

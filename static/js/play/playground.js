@@ -96,7 +96,6 @@ export function playground(root, params, app) {
       if (wanted) shown.choose(models.some((each) => KINDS.find((kind) => kind.id === wanted)?.type === each.type) ? wanted : MORE);
     },
     leave() {
-      kept.tell = () => {};
       for (const each of kept.made.values()) each.then((made) => made.stop()).catch(() => {});
     },
   };

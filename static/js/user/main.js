@@ -26,11 +26,19 @@ const app = {
   base: location.origin,
   /** To a screen of this page, or of the administration. */
   go: (name, params = {}) => location.assign((Object.hasOwn(SCREENS, name) ? "" : "/admin.html") + address(name, params)),
-  setParams(params) {
-    shown.hash = address(shown.name, params);
-    history.replaceState(history.state, "", shown.hash);
-  },
 };
+
+/** What one screen may ask: `app`, and to name itself in the address while the address still names it. */
+function appOf(screen) {
+  return {
+    ...app,
+    setParams(params) {
+      if (shown !== screen || location.hash !== screen.hash) return;
+      screen.hash = address(screen.name, params);
+      history.replaceState(history.state, "", screen.hash);
+    },
+  };
+}
 
 function address(name, params) {
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value));
@@ -65,7 +73,7 @@ async function show(name, params) {
   try {
     const module = await fetchPart(fetched);
     if (mine !== turn) return;
-    shown.live = module.screen(root, params, app) ?? null;
+    shown.live = module.screen(root, params, appOf(shown)) ?? null;
     fill(main, root);
     scrollTo(0, 0);
     if (isFirst) return;
