@@ -10,11 +10,13 @@ import itertools
 import re
 import secrets
 from inspect import isgeneratorfunction
+from typing import NamedTuple
 
 from . import keys, signin
 from .addresses import caller_address
 from .app import ADMIN, KEY, PUBLIC, App, Visit
 from .call import Caller
+from .deployments import Catalog
 from .dialects import CLIENTS, OPENAI
 from .errors import (
     BadRequest,
@@ -35,7 +37,7 @@ from .web.framing import FramingError
 from .web.head import HeadError
 from .web.request import BadPath, BodyTooLarge, Request, SlowRequest
 from .web.response import CallerGone, Response, ShuttingDown
-from .web.router import Router
+from .web.router import Route, Router
 from .web.task import THREAD, Steps
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -53,6 +55,24 @@ PREFLIGHT_S = "600"
 MB = 1024 * 1024
 PUBLIC_BODY_BYTES = 64 * 1024  # a body from nobody we know: a name and a password
 SAME_ORIGIN_PATHS = ("/api/admin", "/api/user", "/api/logout", "/api/session")
+
+
+class Known(NamedTuple):
+    """What was found out about a request: true of the next one with the same head, as long as its key is valid and nobody
+    has changed anything (else there is another catalog, or another master key). Behind these two, members of a Visit."""
+
+    catalog: Catalog
+    master: str
+    dialect: str
+    address: str
+    params: dict[str, str]
+    pin: str | None
+    route: Route
+    allowed: tuple[str, ...]
+    caller: Caller
+
+    def is_so(self, catalog: Catalog, master: str) -> bool:
+        return self.catalog is catalog and self.master == master
 
 
 class Dispatcher:
@@ -106,8 +126,13 @@ class Dispatcher:
 
     def _begin(self, request: Request) -> Visit:
         """Find the route and who is asking. Raises ProxyError; what is known by then stays with the request."""
+        app = self._app
+        catalog, master, known = app.catalog(), app.master_digest, request.connection.heads.note
+        if isinstance(known, Known) and known.is_so(catalog, master) and keys.is_still(app, known.caller):
+            visit = request.state = Visit(request_id(request), request, *known[2:])
+            return visit
         visit = request.state = Visit(
-            request_id(request), request, OPENAI, caller_address(request, self._app.config.settings.trusted_proxies)
+            request_id(request), request, OPENAI, caller_address(request, app.config.settings.trusted_proxies)
         )
         found = self._router.match(request.method, request.path)
         if found.route is None and not found.allowed:
@@ -125,6 +150,10 @@ class Dispatcher:
         visit.dialect = route.dialect
         check_encoding(request)
         self._identify(visit)
+        if route.access == KEY and visit.caller.session is None:
+            request.connection.heads.note = Known(
+                catalog, master, visit.dialect, visit.address, visit.params, visit.pin, route, (), visit.caller
+            )
         return visit
 
     def _identify(self, visit: Visit) -> None:

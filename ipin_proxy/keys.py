@@ -53,10 +53,22 @@ def caller_by_key(app: App, request: Request) -> Caller | None:
         if is_master(app, digest):
             return MASTER
         key = app.store.snapshot().keys_by_hash.get(digest)
-        if key is not None and hmac.compare_digest(digest, key.key_hash) and is_valid(key):
-            app.last_used[key.id] = int(time.time() * 1000)
-            return Caller(key.name or key.id, key=key)
+        if key is not None and hmac.compare_digest(digest, key.key_hash):
+            caller = Caller(key.name or key.id, key=key)
+            if is_still(app, caller):
+                return caller
     return None
+
+
+def is_still(app: App, caller: Caller) -> bool:
+    """Whether the holder of a key of the present database may use it now, which is noted."""
+    key = caller.key
+    if key is None:
+        return True
+    if not is_valid(key):
+        return False
+    app.last_used[key.id] = int(time.time() * 1000)
+    return True
 
 
 def master_by_key(app: App, request: Request) -> Caller | None:

@@ -13,7 +13,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING
 
 from .framing import LAST_CHUNK, Body, FramingError, LengthBody, chunk, request_body
-from .head import HeadError, find_end, parse_request, refuse_early
+from .head import HeadError, HeadReader, find_end, refuse_early
 from .loop import HANG_UP
 from .outbox import Outbox, Piece
 from .request import BadPath, BodyTooLarge, Request, SlowRequest
@@ -45,6 +45,7 @@ class Connection:
 
     __slots__ = (
         "body",
+        "heads",
         "heard_at",
         "inbuf",
         "interest",
@@ -78,6 +79,7 @@ class Connection:
         self.recv_bytes = RECV_BYTES
         self.scanned = 0
         self.received = 0
+        self.heads = HeadReader()
         self.request: Request | None = None
         self.body: Body | None = None
         self.keep_alive = False
@@ -153,7 +155,7 @@ class Connection:
         self.inbuf = bytearray()
         self.scanned = 0
         try:
-            head = parse_request(bytes(data[:end]))
+            head = self.heads.read(bytes(data[:end]))
             self.request = request = Request(head, self)
             self.body = body = request_body(head.headers)
         except (HeadError, BadPath) as error:

@@ -40,7 +40,9 @@ _HOST = re.compile(
     r"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2}){1,255})(?::[0-9]{0,5})?"
 )
 _ABSOLUTE = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)([^?]*)(.*)")
-_LENGTH = re.compile(r"[0-9]{1,19}")
+MOST_LENGTH_DIGITS = 19
+_LENGTH = re.compile(rf"[0-9]{{1,{MOST_LENGTH_DIGITS}}}")
+_LENGTH_FIELD = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 
 
 class HeadError(ValueError):
@@ -99,6 +101,44 @@ class ReplyHead(NamedTuple):
     def keeps_alive(self) -> bool:
         """Whether the connection may carry another request once the body was read to its end (RFC 9112 9.3)."""
         return self.is_sound and _keeps_alive(self.minor, self.headers)
+
+
+class HeadReader:
+    """The request heads of one connection, one after the other. Clients repeat themselves: a head with a body that differs
+    from the one before it in nothing but the length of that is not read again. `note` is the reader's user's, about requests
+    with the present head, and gone with the first that has another.
+    """
+
+    __slots__ = ("_after", "_at", "_before", "_head", "note")
+
+    def __init__(self) -> None:
+        self._head: RequestHead | None = None  # the last one, if it has a length
+        self._before = self._after = b""  # its bytes around the digits of the length
+        self._at = 0  # of the length in its pairs
+        self.note: object = None
+
+    def read(self, data: bytes) -> RequestHead:
+        """As `parse_request`."""
+        head, before, after = self._head, self._before, self._after
+        if head is not None and data.startswith(before) and data.endswith(after):
+            length = data[len(before) : len(data) - len(after)]  # nothing, where the two overlap
+            if length.isdigit() and len(length) <= MOST_LENGTH_DIGITS:
+                return self._with_length(head, length.decode())
+        self._head = self.note = None
+        head = parse_request(data)
+        found = _LENGTH_FIELD.search(data) if "content-length" in head.headers else None
+        if found is not None:  # once: else it was refused
+            self._head, self._before, self._after = head, data[: found.start(1)], data[found.end(1) :]
+            self._at = [name for name, _ in head.headers.pairs].index("content-length")
+        return head
+
+    def _with_length(self, head: RequestHead, length: str) -> RequestHead:
+        if head.headers["content-length"] == length:
+            return head
+        pairs = head.headers.pairs.copy()
+        pairs[self._at] = ("content-length", length)
+        self._head = head = head._replace(headers=Headers(pairs))
+        return head
 
 
 def find_end(buffer: bytes | bytearray, start: int) -> int:

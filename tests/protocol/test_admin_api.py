@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -512,6 +513,56 @@ def test_a_disabled_or_deleted_key_opens_nothing(admin: Admin, proxy: Proxy, id_
     assert proxy.get("/v1/models", secret_of(id_)).status == 200
     admin("DELETE", f"/apikeys/{id_}")
     assert proxy.get("/v1/models", secret_of(id_)).status == 401
+
+
+def test_a_connection_that_stays_open_keeps_no_right(admin: Admin, proxy: Proxy, upstream: Upstream, id_: str) -> None:
+    """A client repeats its headers word for word on one connection; what it may is asked anew all the same."""
+    added(admin, "/apikeys", key(id_))
+    wire = proxy.open()
+
+    def status(secret: str = secret_of(id_), **more: object) -> tuple[int, object]:
+        upstream.clear()
+        upstream.will_answer(200, build.completion())
+        body = json.dumps(build.hello(**more)).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {secret}\r\n"
+        wire.send(head.encode() + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        reply = wire.final("POST")
+        return reply.status, None if reply.status == 200 else reply.error["code"]
+
+    good, bad = (200, None), (401, "invalid_api_key")
+    assert [status(), status(text="A longer one.")] == [good, good]
+    admin("PUT", f"/apikeys/{id_}", {"enabled": False})
+    assert [status(), status()] == [bad, bad]
+    admin("PUT", f"/apikeys/{id_}", {"enabled": True})
+    assert [status(), status("sk-nobody-has-this-one"), status()] == [good, bad, good]
+    admin("PUT", f"/apikeys/{id_}", {"allowedModels": ["another"]})
+    assert status() == (403, "model_not_allowed")
+    admin("PUT", f"/apikeys/{id_}", {"allowedModels": [], "scopes": ["embeddings"]})
+    assert status() == (403, "scope_not_allowed")
+    admin("PUT", f"/apikeys/{id_}", {"scopes": []})
+    assert status() == good
+    admin("DELETE", f"/apikeys/{id_}")
+    assert status() == bad
+
+
+def test_a_key_that_expires_while_its_connection_is_open_opens_nothing_more(
+    admin: Admin, proxy: Proxy, upstream: Upstream, id_: str
+) -> None:
+    until_ms = int(time.time() * 1000) + 1500
+    added(admin, "/apikeys", key(id_, expiresAt=until_ms))
+    wire = proxy.open()
+    body = json.dumps(build.hello()).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {secret_of(id_)}\r\n"
+    call = head.encode() + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    statuses = []
+    while not statuses or statuses[-1] == 200:
+        assert time.time() * 1000 < until_ms + 20_000
+        upstream.will_answer(200, build.completion())
+        statuses.append(wire.send(call).final("POST").status)
+    assert statuses[-1] == 401
+    assert time.time() * 1000 >= until_ms
+    assert statuses[0] == 200
+    upstream.clear()
 
 
 def test_the_list_knows_when_a_key_was_last_used(admin: Admin, proxy: Proxy, id_: str) -> None:

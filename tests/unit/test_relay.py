@@ -18,7 +18,7 @@ from ipin_proxy.app import App
 from ipin_proxy.dispatch import Dispatcher
 from ipin_proxy.logs import Log
 from ipin_proxy.store import Store
-from ipin_proxy.web.head import parse_request
+from ipin_proxy.web.head import HeadReader, parse_request
 from ipin_proxy.web.request import Request
 from ipin_proxy.web.response import Response
 from ipin_proxy.web.task import Wait
@@ -54,7 +54,7 @@ def uncollected() -> Iterator[None]:
 def ask(app: App, path: str, body: dict[str, Any]) -> tuple[int, weakref.ref[Body]]:
     """One request to its end; the status, and the body if it is still there."""
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n".encode()
-    request = Request(parse_request(head), SimpleNamespace(peer="127.0.0.1"))  # type: ignore[arg-type]
+    request = Request(parse_request(head), SimpleNamespace(peer="127.0.0.1", heads=HeadReader()))  # type: ignore[arg-type]
     request.body = body_sent = Body(json.dumps(body).encode())
     watched = weakref.ref(body_sent)
     del body_sent

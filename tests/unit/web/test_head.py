@@ -12,6 +12,7 @@ from ipin_proxy.web.head import (
     MAX_REPLY_HEAD,
     HeadError,
     Headers,
+    HeadReader,
     find_end,
     find_reply_end,
     parse_reply,
@@ -378,3 +379,58 @@ def test_replies_of_http_1_0_close_unless_they_say_otherwise():
 def test_a_reply_head_has_its_limit():
     with pytest.raises(HeadError):
         parse_reply(b"HTTP/1.1 200 OK\r\nA: " + b"b" * MAX_REPLY_HEAD + b"\r\n\r\n")
+
+
+# ---- heads that repeat themselves ------------------------------------------------------------------------------------
+
+
+def test_a_head_that_differs_in_its_length_alone_says_the_same_but_for_the_length() -> None:
+    lines = ("POST /v1/x HTTP/1.1", "X-Twice: a", "Content-Length: 5", "X-Twice: b", "Authorization: Bearer k")
+    reader = HeadReader()
+    reader.read(request(*lines))
+    reader.note = "known"
+    longer = request(*(line.replace(": 5", ": 1234") for line in lines))
+    head = reader.read(longer)
+    assert head == parse_request(longer)
+    assert head.headers.pairs == parse_request(longer).headers.pairs
+    assert head.headers.all("x-twice") == ["a", "b"]
+    assert reader.note == "known"
+    assert reader.read(request(*lines)) == parse_request(request(*lines))
+    assert reader.note == "known"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        request("POST /v1/x HTTP/1.1", "Content-Length: 5", "Authorization: Bearer other"),
+        request("POST /v1/y HTTP/1.1", "Content-Length: 5", "Authorization: Bearer k"),
+        request("POST /v1/x HTTP/1.1", "content-length: 5", "Authorization: Bearer k"),
+        request("POST /v1/x HTTP/1.1", "Content-Length: 5", "Authorization: Bearer k", "X-More: 1"),
+        request("POST /v1/x HTTP/1.1", "Content-Length:  5", "Authorization: Bearer k"),
+        request("POST /v1/x HTTP/1.1", "Authorization: Bearer k"),
+    ],
+)
+def test_a_head_that_differs_in_anything_else_is_read_anew(other: bytes) -> None:
+    reader = HeadReader()
+    reader.read(request("POST /v1/x HTTP/1.1", "Content-Length: 5", "Authorization: Bearer k"))
+    reader.note = "known"
+    assert reader.read(other) == parse_request(other)
+    assert reader.note is None
+
+
+@pytest.mark.parametrize("length", ["", "-1", "+5", "5, 5", "5\r\nContent-Length: 6", "1_0", "\xb2", "9" * 20, "0x5"])
+def test_a_bad_length_is_refused_in_a_repeated_head_too(length: str) -> None:
+    lines = ("POST /v1/x HTTP/1.1", "Content-Length: 5", "Authorization: Bearer k")
+    reader = HeadReader()
+    reader.read(request(*lines))
+    with pytest.raises(HeadError):
+        reader.read(request(*(line.replace(": 5", f": {length}") for line in lines)))
+    assert reader.read(request(*lines)) == parse_request(request(*lines))
+
+
+def test_a_head_in_which_the_ends_of_the_last_one_overlap_is_read_anew() -> None:
+    reader = HeadReader()
+    reader.read(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Type: 1\r\n\r\n")
+    shorter = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: \r\nContent-Type: 1\r\n\r\n"
+    with pytest.raises(HeadError):
+        reader.read(shorter)
