@@ -4,7 +4,6 @@ reads. Whatever keeps the server from starting is one clear line on standard err
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import signal
@@ -14,12 +13,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import __version__, config, firststart, keys
 from .app import App
 from .config import Config, Settings
 from .errors import ConfigError, ProxyError
+from .flags import Flags, help_text, read_flags
 from .logs import Log
 from .store import Store, find, inspect, plan
 
@@ -41,62 +41,39 @@ reading_settings = threading.Lock()
 def main(arguments: Sequence[str], folder: Path) -> int:
     """Run the command; the exit status. `folder` is where server.py lies."""
     try:
-        flags = read_flags(arguments)
-        if flags.check:
-            return check(flags, folder)
-        if flags.reset_password:
-            return reset_password(flags, folder)
-        return serve(flags, folder)
+        asked = read_flags(arguments)
+        if asked.help or asked.version:
+            print(help_text() if asked.help else f"iPin Proxy {__version__}")
+            return 0
+        if asked.check:
+            return check(asked, folder)
+        if asked.reset_password:
+            return reset_password(asked, folder)
+        return serve(asked, folder)
     except ConfigError as error:
         print(f"iPin Proxy cannot start: {error}", file=sys.stderr)
         return 1
 
 
-class Flags(argparse.ArgumentParser):
-    """Says what is wrong with a flag as everything that keeps the server from starting is said."""
-
-    def error(self, message: str) -> NoReturn:
-        line = "".join(each if each.isprintable() else " " for each in message)
-        raise ConfigError(f"{line}. See python3 {self.prog} --help.")
-
-
-def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Flags(
-        prog="server.py",
-        description="Every AI provider behind one OpenAI-compatible API.",
-        epilog="Every setting can also be given in the environment, in .env, or as NAME_FILE=/path; see README.md.",
-    )
-    parser.add_argument("--port", help="port to listen on (PORT, 3000)")
-    parser.add_argument("--host", help="address to listen on (HOST, 0.0.0.0)")
-    parser.add_argument("--db", metavar="FILE", help="the database file (ipin-proxy.db beside server.py)")
-    parser.add_argument("--env-file", metavar="FILE", help="settings file (.env beside server.py)")
-    parser.add_argument("--check", action="store_true", help="check settings and database, then exit")
-    parser.add_argument(
-        "--reset-password", action="store_true", help="print a new password for the first administrator"
-    )
-    parser.add_argument("--version", action="version", version=f"iPin Proxy {__version__}")
-    return parser.parse_args(arguments)
-
-
-def read_config(flags: argparse.Namespace, folder: Path, database: dict[str, Any]) -> Config:
+def read_config(flags: Flags, folder: Path, database: dict[str, Any]) -> Config:
     beside = folder / ".env"
     env_file = Path(flags.env_file) if flags.env_file else beside if beside.exists() else None
     return config.load({"port": flags.port, "host": flags.host}, os.environ, env_file, database)
 
 
-def places(flags: argparse.Namespace, folder: Path, found: Config) -> list[Path]:
+def places(flags: Flags, folder: Path, found: Config) -> list[Path]:
     """Where the database may be, best first."""
     if flags.db:
         return [Path(flags.db)]
     return [each / DATABASE for each in (folder, *found.settings.db_storage_paths)]
 
 
-def open_store(flags: argparse.Namespace, folder: Path, found: Config, log: Log) -> Store:
+def open_store(flags: Flags, folder: Path, found: Config, log: Log) -> Store:
     paths = places(flags, folder, found)
     return Store.open(paths, seed=SEED, last_resort=not flags.db, warn=log.warning)
 
 
-def check(flags: argparse.Namespace, folder: Path) -> int:
+def check(flags: Flags, folder: Path) -> int:
     """`--check`: would it start? Nothing is written."""
     found = read_config(flags, folder, {})
     paths = places(flags, folder, found)
@@ -112,7 +89,7 @@ def check(flags: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
-def reset_password(flags: argparse.Namespace, folder: Path) -> int:
+def reset_password(flags: Flags, folder: Path) -> int:
     found = read_config(flags, folder, {})
     log = Log("warning")
     store = open_store(flags, folder, found, log)
@@ -124,7 +101,7 @@ def reset_password(flags: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
-def serve(flags: argparse.Namespace, folder: Path) -> int:
+def serve(flags: Flags, folder: Path) -> int:
     """Start, serve until a signal ends it, and leave everything in order."""
     first = read_config(flags, folder, {})
     log = Log(first.settings.log_level, first.settings.log_file, bodies=first.settings.log_bodies)
@@ -229,7 +206,7 @@ def try_settings(app: App) -> bool:
     return True
 
 
-def read_settings(app: App, flags: argparse.Namespace, folder: Path) -> None:
+def read_settings(app: App, flags: Flags, folder: Path) -> None:
     """Find the settings anew and put them in force. Raises ConfigError, and the old ones stay."""
     with reading_settings:
         app.config = read_config(flags, folder, dict(app.store.snapshot().settings))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from .. import openapi
 from ..app import App, Visit
 from ..errors import NotFound
 from ..web.files import SECURITY, Files
@@ -51,6 +50,8 @@ def describe(routes: Callable[[], Iterable[Route]]) -> Handler:
 
     def handler(app: App, visit: Visit) -> Response:
         if not made:
+            from .. import openapi  # seldom asked for
+
             made.append(json.dumps(openapi.document(routes())).encode())
         return Response(200, {**JSON_HEADERS, "cache-control": "no-cache"}, made[0])
 
