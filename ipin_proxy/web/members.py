@@ -2,7 +2,8 @@
 
 What goes upstream are the caller's own bytes; only a member that has to change is replaced, so numbers keep their digits,
 names their order and unknown fields their place. Bodies with pictures in them are parsed hollow: the insides of very long
-strings are left out of the text that is parsed, and stay where they are in the bytes.
+strings are left out of the text that is parsed, and stay where they are in the bytes. A mark in the string says which they
+are, so that who needs them finds them (`stretches`), and a value that is written again has them in it.
 
 Two readers must never find different values. So a member that comes twice is refused, even in another case: `Model`
 beside `model` is one member to servers written in Go, whose JSON decoder takes the last of them.
@@ -11,9 +12,10 @@ beside `model` is one member to servers written in Go, whose JSON decoder takes 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 # Bytes. Below this a plain parse takes a millisecond or two, and hollowing would save nothing.
@@ -35,7 +37,13 @@ _NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 # Text between two strings begins with one of these, if it is JSON at all; text inside a string mostly does not.
 _BETWEEN_STRINGS = b" \t\n\r,:]}"
+# Behind a number, the end of a mark. In JSON it is as plain as the hexadecimal digits before it.
+_MARK_END = "]"
 _DIGITS = 4300  # the limit of int() in current Pythons; early 3.10 had none, and took quadratic time
+
+
+Stretch = bytes | bytearray | memoryview
+"""Bytes that are not copied."""
 
 
 class BodyError(ValueError):
@@ -64,10 +72,11 @@ REMOVE = _Remove()
 class Members:
     """The parsed body. Made by `parse`.
 
-    `values` holds the top-level members; in a hollow body the byte ranges in `cuts` are missing from the strings in it.
+    `values` holds the top-level members; in a hollow body the byte ranges in `cuts` are missing from the strings in it,
+    and each has left its mark there: a number behind what nobody outside can know, since it is made anew for every body.
     """
 
-    __slots__ = ("_body", "_spans", "cuts", "values")
+    __slots__ = ("_amended", "_body", "_mark", "_spans", "_stood_in", "cuts", "values")
 
     def __init__(
         self,
@@ -75,9 +84,13 @@ class Members:
         values: dict[str, Any],
         spans: dict[str, tuple[int, int, int]],
         cuts: list[tuple[int, int]],
+        mark: str = "",
     ) -> None:
         self._body = body
         self._spans = spans  # name → bytes where the name begins, where the value begins, where the value ends
+        self._mark = mark
+        self._stood_in: list[Stretch] = []  # what further marks stand for
+        self._amended: dict[str, list[Stretch]] = {}
         self.values = values
         self.cuts = cuts
 
@@ -93,9 +106,35 @@ class Members:
 
     def full(self) -> dict[str, Any]:
         """Every member, complete. Raises BodyError if a string that was left out turns out to be broken."""
+        if self._amended:
+            return _parse(self.with_values({}), [], "").values
         if not self.cuts:
             return self.values
-        return _parse(self._body, []).values
+        return _parse(self._body, [], "").values
+
+    def stretches(self, text: str) -> list[str | Stretch]:
+        """A string of `values`, complete, as its stretches one behind the other: what was parsed of it, which comes first
+        and last, and between that the bytes that were left out. Those are ASCII without a quote, a backslash or a line
+        break, but may hold a control character."""
+        if not self._mark:
+            return [text]
+        first, *others = text.split(self._mark)
+        found: list[str | Stretch] = [first]
+        for other in others:
+            number, _, rest = other.partition(_MARK_END)
+            found += (self._left_out(int(number)), rest)
+        return found
+
+    def stand_in(self, stretches: Iterable[str | Stretch]) -> str:
+        """A string for `values` that is these stretches, of which those in bytes are as `stretches` gives them: they are
+        not copied, a mark stands for each."""
+        self._mark = self._mark or _new_mark()
+        return "".join(each if isinstance(each, str) else self._put_aside(each) for each in stretches)
+
+    def amend(self, *names: str) -> None:
+        """Take what `values` says of these members now for what they say: they are written anew from here on. Raises
+        BodyError when one is nested too deeply to be written."""
+        self._amended |= {name: self.encode(self.values[name]) for name in names}
 
     def with_values(self, changes: Mapping[str, Any]) -> bytes:
         """The body with these members' values replaced (or appended, or taken out: REMOVE), all else byte for byte."""
@@ -105,46 +144,68 @@ class Members:
         """The body without these members."""
         return self.with_values(dict.fromkeys(names, REMOVE))
 
-    def pieces(self, changes: Mapping[str, Any]) -> list[bytes | memoryview]:
+    def pieces(self, changes: Mapping[str, Any]) -> list[Stretch]:
         """As `with_values`, but as the pieces of it: views of the body, which is not copied, and what is new."""
-        edits = self._edits(changes) if changes else ()
+        edits = self._edits(changes) if changes or self._amended else ()
         if not edits and isinstance(self._body, bytes):
             return [self._body]
         view = memoryview(self._body)
-        pieces: list[bytes | memoryview] = []
+        pieces: list[Stretch] = []
         at = 0
         for begin, end, new in edits:
             if begin > at:
                 pieces.append(view[at:begin])
-            if new:
-                pieces.append(new)
+            pieces += new
             at = end
         pieces.append(view[at:])
         return pieces
 
-    def _edits(self, changes: Mapping[str, Any]) -> list[tuple[int, int, bytes]]:
+    def encode(self, value: Any) -> list[Stretch]:
+        """JSON for a new value, compact, in pieces: strings of `values` in it are complete. Escaped to ASCII: half a
+        surrogate pair could not be sent otherwise. Raises BodyError when it is nested too deeply."""
+        try:
+            text = json.dumps(value, separators=(",", ":"))
+        except RecursionError:  # what could just be read may be too deep to be written
+            raise BodyError("The JSON body is nested too deeply.") from None
+        if not self._mark:
+            return [text.encode("ascii")]
+        return [each.encode("ascii") if isinstance(each, str) else each for each in self.stretches(text)]
+
+    def _left_out(self, number: int) -> Stretch:
+        if number >= len(self.cuts):
+            return self._stood_in[number - len(self.cuts)]
+        begin, end = self.cuts[number]
+        return memoryview(self._body)[begin:end]
+
+    def _put_aside(self, data: Stretch) -> str:
+        self._stood_in.append(data)
+        return f"{self._mark}{len(self.cuts) + len(self._stood_in) - 1}{_MARK_END}"
+
+    def _edits(self, changes: Mapping[str, Any]) -> list[tuple[int, int, list[Stretch]]]:
         """What to put in place of which bytes, in order."""
-        edits: list[tuple[int, int, bytes]] = []
+        edits: list[tuple[int, int, list[Stretch]]] = []
         spans = list(self._spans.items())
         kept = False  # whether a member before this one stays, so that the comma between them may go with this one
         for index, (name, (begin, value_begin, end)) in enumerate(spans):
             if name not in changes:
                 kept = True
+                if name in self._amended:
+                    edits.append((value_begin, end, self._amended[name]))
                 continue
             value = changes[name]
             if value is not REMOVE:
                 kept = True
                 if not self._says(name, value):
-                    edits.append((value_begin, end, _encode(value)))
+                    edits.append((value_begin, end, self.encode(value)))
             elif kept:
-                edits.append((spans[index - 1][1][2], end, b""))
+                edits.append((spans[index - 1][1][2], end, []))
             else:
-                edits.append((begin, spans[index + 1][1][0] if index + 1 < len(spans) else end, b""))
+                edits.append((begin, spans[index + 1][1][0] if index + 1 < len(spans) else end, []))
         added = [(name, value) for name, value in changes.items() if name not in self._spans and value is not REMOVE]
-        if added:
-            text = b",".join(b"%b:%b" % (_encode(name), _encode(value)) for name, value in added)
+        for name, value in added:
             at = spans[-1][1][2] if spans else self._body.index(b"{") + 1
-            edits.append((at, at, b"," + text if kept else text))
+            edits.append((at, at, [b"," if kept else b"", *self.encode(name), b":", *self.encode(value)]))
+            kept = True
         return edits
 
     def _says(self, name: str, value: Any) -> bool:
@@ -160,17 +221,23 @@ def parse(body: bytes | bytearray | memoryview) -> Members:
     """
     if isinstance(body, memoryview):
         body = bytes(body)
-    return _parse(body, _find_cuts(body) if len(body) > HOLLOW_FROM else [])
+    cuts = _find_cuts(body) if len(body) > HOLLOW_FROM else []
+    return _parse(body, cuts, _new_mark() if cuts else "")
 
 
-def _parse(body: bytes | bytearray, cuts: list[tuple[int, int]]) -> Members:
-    text = _decode(body, cuts)
+def _new_mark() -> str:
+    """What a mark begins with, and no string of a body does but by a chance of 1 in 2⁶⁴."""
+    return f"[{os.urandom(8).hex()}:"
+
+
+def _parse(body: bytes | bytearray, cuts: list[tuple[int, int]], mark: str) -> Members:
+    text = _decode(body, cuts, mark)
     values: dict[str, Any] = {}
     spans: dict[str, tuple[int, int, int]] = {}
     try:
         _walk(text, values, spans)
     except json.JSONDecodeError as error:
-        _refuse_at(body, _to_bytes([error.pos], text, cuts)[0], error.msg)
+        _refuse_at(body, _to_bytes([error.pos], text, cuts, mark)[0], error.msg)
     except RecursionError:
         raise BodyError("The JSON body is nested too deeply.") from None
     except BodyError:
@@ -178,13 +245,13 @@ def _parse(body: bytes | bytearray, cuts: list[tuple[int, int]]) -> Members:
     except ValueError:  # what int() says to thousands of digits, on which it would spend quadratic time
         raise BodyError(f"The JSON body holds a number of more than {_DIGITS} digits.") from None
     if cuts or not text.isascii():
-        places = iter(_to_bytes([place for span in spans.values() for place in span], text, cuts))
+        places = iter(_to_bytes([place for span in spans.values() for place in span], text, cuts, mark))
         spans = dict(zip(spans, zip(places, places, places, strict=True), strict=True))
-    return Members(body, values, spans, cuts)
+    return Members(body, values, spans, cuts, mark)
 
 
-def _decode(body: bytes | bytearray, cuts: list[tuple[int, int]]) -> str:
-    """The text to parse: the body without its cuts."""
+def _decode(body: bytes | bytearray, cuts: list[tuple[int, int]], mark: str) -> str:
+    """The text to parse: the body with marks for its cuts."""
     if body.startswith(b"\xef\xbb\xbf"):
         # RFC 8259 8.1: "MUST NOT add a byte order mark". To skip it would be to change the body we pass on.
         raise BodyError("The body begins with a byte order mark; send the JSON without it.")
@@ -192,9 +259,12 @@ def _decode(body: bytes | bytearray, cuts: list[tuple[int, int]]) -> str:
         if not cuts:
             return str(body, "utf-8")
         view = memoryview(body)
-        begins = [0, *(end for _, end in cuts)]
-        ends = [*(begin for begin, _ in cuts), len(body)]
-        return str(b"".join([view[begin:end] for begin, end in zip(begins, ends, strict=True)]), "utf-8")
+        pieces: list[Stretch] = []
+        at = 0
+        for number, (begin, end) in enumerate(cuts):
+            pieces += (view[at:begin], f"{mark}{number}{_MARK_END}".encode())
+            at = end
+        return str(b"".join([*pieces, view[at:]]), "utf-8")
     except UnicodeDecodeError:
         raise BodyError("The body is not UTF-8; send the JSON in UTF-8.") from None
 
@@ -311,25 +381,20 @@ def _is_plain(body: bytes | bytearray, begin: int, end: int, is_ascii: bool) -> 
     return is_ascii or all(body[at : min(at + _BLOCK, end)].isascii() for at in range(begin, end, _BLOCK))
 
 
-def _to_bytes(places: list[int], text: str, cuts: list[tuple[int, int]]) -> list[int]:
-    """Where these places in the text, in rising order, are in the body."""
+def _to_bytes(places: list[int], text: str, cuts: list[tuple[int, int]], mark: str) -> list[int]:
+    """Where these places in the text, in rising order and none in a mark, are in the body."""
     is_ascii = text.isascii()
     found: list[int] = []
     done = offset = 0  # characters counted, and the byte of the parsed text they end at
-    missing = index = 0  # bytes left out before it, by so many cuts
+    missing = index = 0  # by how many bytes the parsed text is shorter up to there, after so many cuts
     for place in places:
         offset += place - done if is_ascii else len(text[done:place].encode())
         done = place
         while index < len(cuts) and cuts[index][0] - missing <= offset:
-            missing += cuts[index][1] - cuts[index][0]
+            missing += cuts[index][1] - cuts[index][0] - len(f"{mark}{index}{_MARK_END}")
             index += 1
         found.append(offset + missing)
     return found
-
-
-def _encode(value: Any) -> bytes:
-    """JSON for a new value, compact. Escaped to ASCII: half a surrogate pair could not be sent otherwise."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 def _read_int(digits: str) -> int:

@@ -155,7 +155,8 @@ def test_a_picture_is_left_out_of_the_values_and_stays_in_the_bytes(extra: str):
     assert members.hollow
     ((begin, end),) = members.cuts
     url = members.values["messages"][0]["content"][1]["image_url"]["url"]
-    assert url == PNG[:256] + PNG[-16:]
+    assert url.startswith(PNG[:256]) and url.endswith(PNG[-16:]) and len(url) < 300
+    assert members.stretches(url) == [PNG[:256], PNG[256:-16].encode(), PNG[-16:]]
     assert body[:begin].endswith(PNG[:256].encode())
     assert body[end:].startswith(PNG[-16:].encode())
     assert members.full() == json.loads(body)
@@ -164,15 +165,61 @@ def test_a_picture_is_left_out_of_the_values_and_stays_in_the_bytes(extra: str):
     ).replace(f'"user": "{extra}"'.encode(), b'"user": "y"')
 
 
+def test_a_mark_is_nothing_a_caller_could_write():
+    (one, other) = (parse(vision(PNG + "[0123456789abcdef:0]")).values["messages"][0]["content"][1] for _ in "12")
+    assert one != other
+    members = parse(json.dumps({"a": other["image_url"]["url"], "b": PNG}).encode())
+    assert members.stretches(members.values["a"]) == [other["image_url"]["url"]]
+
+
+def test_what_is_written_again_has_everything_in_it():
+    body = vision(PNG)
+    members = parse(body)
+    part = members.values["messages"][0]["content"][1]
+    part["image_url"] = {"url": part["image_url"]["url"] + "=", "detail": "low"}
+    members.amend("messages")
+    expected = json.loads(body)
+    expected["messages"][0]["content"][1]["image_url"] = {"url": PNG + "=", "detail": "low"}
+    assert json.loads(members.with_values({})) == members.full() == expected
+    assert members.with_values({"model": "x"}).startswith(b'{"model": "x", "messages": [{"role":"user"')
+    assert members.with_values({"messages": REMOVE}) == b'{"model": "m"}'
+    assert json.loads(members.with_values({"x": members.values["messages"]}))["x"] == expected["messages"]
+
+
+@pytest.mark.parametrize("size", [3, 300_000])
+def test_a_string_can_stand_for_bytes_that_nobody_copies(size: int):
+    members = parse(json.dumps({"a": "x" * size, "b": ["y"]}).encode())
+    new = bytearray(b"z" * size)
+    members.values["b"] = [members.stand_in(["<", new, ">", *members.stretches(members.values["a"])])]
+    members.amend("b")
+    assert json.loads(members.with_values({})) == {"a": "x" * size, "b": ["<" + "z" * size + ">" + "x" * size]}
+    assert any(piece is new for piece in members.pieces({}))
+
+
+def test_what_is_too_deep_to_be_written_is_refused():
+    members = parse(b'{"a":1}')
+    deep: list[object] = []
+    for _ in range(200_000):
+        deep = [deep]
+    with pytest.raises(BodyError, match="nested too deeply"):
+        members.with_values({"a": deep})
+    while deep:  # outermost first, else taking it down would be as deep
+        deep = deep.pop()  # type: ignore[assignment]
+
+
 def test_nothing_large_is_copied():
     body = vision(PNG * 10)
     tracemalloc.start()
     try:
-        pieces = parse(body).pieces({"model": "x"})
+        members = parse(body)
+        pieces = members.pieces({"model": "x"})
+        members.amend("messages")
+        amended = members.pieces({"model": "x"})
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert b"".join(pieces) == body.replace(b'"m"', b'"x"', 1)
+    assert json.loads(b"".join(amended)) == {**json.loads(body), "model": "x"}
     assert peak < 100_000
 
 
