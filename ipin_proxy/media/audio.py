@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import IO, NamedTuple
 
-from . import mpeg
+from . import flac, matroska, mp4, mpeg, ogg, riff
 from .window import Unreadable, Window
 
 # What providers take by name, lower-case. `oga` and `opus` are ogg, `mpga` and `mpeg` mostly mp3.
@@ -19,6 +19,9 @@ _PICTURES = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"ms
 # Boxes with which old QuickTime files begin, that have no `ftyp` (QuickTime File Format, "Overview").
 _OLD_MOVIES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
+# A month. Nobody sends more, so whoever tells more tells wrong.
+_MAX_SECONDS = 30 * 24 * 3600.0
+
 
 class Audio(NamedTuple):
     """What a file says of itself."""
@@ -28,17 +31,21 @@ class Audio(NamedTuple):
 
 
 def inspect(file: IO[bytes], size: int) -> Audio | None:
-    """What the first `size` bytes of a seekable file are; None when they begin like nothing we know."""
+    """What the first `size` bytes of a seekable file are; None when they begin like nothing we know. Its position is moved."""
     window = Window(file, size)
-    try:
-        name = _recognise(window)
-    except Unreadable:
+    begin = mpeg.skip_tags(window)  # people tag flac as well
+    name = _recognise(window, begin)
+    if name is None:
         return None
-    return None if name is None else Audio(name, None)
+    try:
+        told = _measure(window, name, begin)
+    except Unreadable:
+        told = None
+    return Audio(name, told if told is not None and 0 <= told <= _MAX_SECONDS else None)
 
 
-def _recognise(window: Window) -> str | None:
-    """By the first bytes: RIFF (Microsoft, 1991) and RF64 (EBU 3306), RFC 3533 6, RFC 9639 6, RFC 8794 11.2.1, ISO/IEC 14496-12 4.3."""
+def _recognise(window: Window, begin: int) -> str | None:
+    """By the first bytes: RIFF (Microsoft 1991) and RF64 (EBU Tech 3306), RFC 3533 6, RFC 8794 11.2.1, RFC 9639 6, ISO/IEC 14496-12 4.3."""
     head = window.read(0, 16)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64"):
         return "wav" if head[8:12] == b"WAVE" else None
@@ -48,9 +55,9 @@ def _recognise(window: Window) -> str | None:
         return "webm"
     if head[4:8] == b"ftyp":
         return None if head[8:12] in _PICTURES else "mp4"
-    if head[4:8] in _OLD_MOVIES and head[:4] != b"\0\0\0\0":
+    box_size = int.from_bytes(head[:4], "big")
+    if head[4:8] in _OLD_MOVIES and (box_size == 1 or 8 <= box_size <= window.size):
         return "mp4"
-    begin = mpeg.skip_tags(window)  # people tag flac as well
     if window.read(begin, 4) == b"fLaC":
         return "flac"
     if mpeg.find_frames(window, begin) is not None:
@@ -58,4 +65,19 @@ def _recognise(window: Window) -> str | None:
     # A tag alone says mp3, unless AAC is behind it (ADTS: the layer is 0), as in segments of HLS.
     behind = window.read(begin, 2)
     is_adts = len(behind) == 2 and behind[0] == 0xFF and behind[1] & 0xF6 == 0xF0
-    return "mp3" if head.startswith(b"ID3") and not is_adts else None
+    return "mp3" if begin and not is_adts else None
+
+
+def _measure(window: Window, name: str, begin: int) -> float | None:
+    """As the container tells. Raises Unreadable."""
+    if name == "wav":
+        return riff.seconds(window)
+    if name == "ogg":
+        return ogg.seconds(window)
+    if name == "flac":
+        return flac.seconds(window, begin)
+    if name == "mp4":
+        return mp4.seconds(window)
+    if name == "webm":
+        return matroska.seconds(window)
+    return mpeg.seconds(window, begin)

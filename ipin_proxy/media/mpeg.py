@@ -17,6 +17,15 @@ from .window import Window
 _MAX_LEAD_BYTES = 8 * 1024
 _BELIEVED = 4
 _MAX_TAGS = 32
+# Frames that are counted one by one, which takes some 40 milliseconds; from those the rest is estimated. At 128 kbit/s they are
+# 25 MB and more than enough. Strays are places behind garbage that look like a frame and are none.
+_MAX_FRAMES = 250_000
+_MAX_STRAYS = 5_000
+_WALK_BYTES = 256 * 1024
+# In the free format a frame is as long as it likes; encoders stop at 640 kbit/s, which is less than this.
+_MAX_FREE_BYTES = 8 * 1024
+_MAX_FREE_TRIES = 64
+_ID3V1_BYTES = 128
 
 # kbit/s by bitrate index 1 to 14; index 0 is the "free" format, 15 is forbidden. (ISO/IEC 11172-3 2.4.2.3, 13818-3 2.4.2.3)
 _BITRATES = {
@@ -39,26 +48,69 @@ class Frame(NamedTuple):
     length: int
     padding: int
     samples: int
+    seconds: float
+
+
+class _Info(NamedTuple):
+    """What a first frame without sound says of the others."""
+
+    frames: int  # 0: not told
+    bytes: int
+    trim: int  # samples an encoder added at both ends, and players cut off
+
+
+def seconds(window: Window, begin: int) -> float | None:
+    """From what the first frame tells, if it fits the file, else by counting frames. None when there are none."""
+    end = window.size
+    if window.read(end - _ID3V1_BYTES, 3) == b"TAG":  # id3.org, ID3v1
+        end -= _ID3V1_BYTES
+    at = find_frames(window, begin)
+    if at is None:
+        return None
+    first = frames()[window.exactly(at, 3)]
+    info = _read_info(window, at, first)
+    free = 0 if first.length else _free_length(window, at, first)
+    if info is None:
+        return _walk(window, at, end, free)
+    rate = first.kind[2]
+    # Files are cut and joined, and nobody corrects what the first frame says.
+    is_whole = not info.bytes or abs(end - at - info.bytes) <= max(info.bytes // 50, 2 * _MAX_LEAD_BYTES)
+    if info.frames and is_whole:
+        return max(0, info.frames * first.samples - info.trim) / rate
+    told = _walk(window, at + first.length, end, free)
+    return None if told is None else max(0.0, told - info.trim / rate)
 
 
 def skip_tags(window: Window, at: int = 0) -> int:
     """Behind the ID3v2 tags that begin at `at` (ID3v2.4.0 structure, 3.1: sizes have seven bits a byte; a footer counts extra)."""
     for _ in range(_MAX_TAGS):
         head = window.read(at, 10)
-        if len(head) < 10 or not head.startswith(b"ID3") or head[3] == 0xFF or head[4] == 0xFF or max(head[6:]) > 0x7F:
-            break
+        if len(head) < 10 or not head.startswith(b"ID3") or head[3] not in (2, 3, 4) or max(head[6:]) > 0x7F:
+            break  # there are no other versions, but texts that begin so
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         at += 10 + size + (10 if head[5] & 0x10 else 0)
     return at
 
 
 def find_frames(window: Window, at: int) -> int | None:
-    """Where the frames begin, at `at` or a little behind; None when there are none."""
+    """Where the frames begin, at `at` or a little behind; None when there are none.
+
+    There two are enough, or one of layer III with which the file ends (UTF-16 texts begin like a frame of layer I).
+    """
     data = window.read(at, _MAX_LEAD_BYTES)
     for match in _HEADER.finditer(data):
         begin = at + match.start()
-        if _is_chain(window, begin, certain=begin == at):
-            return begin
+        if begin > at:
+            if _follow(window, begin, _BELIEVED) == _BELIEVED:
+                return begin
+            continue
+        frame = frames().get(data[:3])
+        if frame is None or len(data) < 4:
+            continue
+        is_last = frame.length and at + frame.length > window.size - 4
+        enough = 1 if is_last and frame.kind[1] == 3 else 2
+        if _follow(window, at, enough) == enough or (not frame.length and _free_length(window, at, frame)):
+            return at
     return None
 
 
@@ -86,26 +138,123 @@ def _frame(version: int, layer: int, third: int) -> Frame | None:
     bits = 1000 * _BITRATES[1 if version == 3 else 2, layer][index - 1] if index else 0
     kind = (version, layer, rate)
     if layer == 1:
-        return Frame(kind, (12 * bits // rate + padding) * 4 if bits else 0, padding * 4, 384)
+        return Frame(kind, (12 * bits // rate + padding) * 4 if bits else 0, padding * 4, 384, 384 / rate)
     samples = 576 if layer == 3 and version != 3 else 1152
-    return Frame(kind, samples // 8 * bits // rate + padding if bits else 0, padding, samples)
+    return Frame(kind, samples // 8 * bits // rate + padding if bits else 0, padding, samples, samples / rate)
 
 
-def _is_chain(window: Window, at: int, *, certain: bool) -> bool:
-    """Whether frames of one kind follow one another from here. At the beginning of a file two are enough, or one of layer III
-    with which it ends: UTF-16 texts begin like a frame of layer I."""
-    first = None
-    for number in range(_BELIEVED):
+def _follow(window: Window, at: int, wanted: int, free: int = 0) -> int:
+    """How many frames of one kind follow one another from here; no more than `wanted` are looked at."""
+    kind = None
+    for number in range(wanted):
         head = window.read(at, 4)
         frame = frames().get(head[:3])
-        if len(head) < 4 or frame is None or not frame.length:
-            return False
-        if first is not None and frame.kind != first.kind:
-            return False
-        first = first or frame
-        at += frame.length
-        if certain and number == 1:
-            return True
-        if at > window.size - 4:
-            return certain and frame.kind[1] == 3
-    return True
+        if len(head) < 4 or frame is None or kind not in (None, frame.kind):
+            return number
+        length = frame.length or (free and free + frame.padding)
+        if not length:
+            return number
+        kind = frame.kind
+        at += length
+    return wanted
+
+
+def _free_length(window: Window, at: int, first: Frame) -> int:
+    """How long all frames are that do not say it, without padding; 0 when that is not clear (ISO/IEC 11172-3 2.4.2.3: the
+    bitrate is fixed). It is where the same header comes again, and once more as far behind."""
+    data = window.read(at, 3 * _MAX_FREE_BYTES)
+    third = bytes((data[2] & ~2, data[2] | 2))
+    same = re.compile(re.escape(data[:2]) + b"[" + re.escape(third) + b"]")
+    for tries, match in enumerate(same.finditer(data, 4, _MAX_FREE_BYTES)):
+        if tries == _MAX_FREE_TRIES:
+            break
+        length = match.start() - first.padding
+        behind = match.start() + length + frames()[match[0]].padding
+        if same.match(data, behind):
+            return length
+    return 0
+
+
+def _read_info(window: Window, at: int, first: Frame) -> _Info | None:
+    """Encoders put the count of frames into a silent first one, where the sound would begin: Xing and LAME behind the side
+    information ("Xing", "Info" when the bitrate is constant), Fraunhofer's "VBRI" always at the same place."""
+    version, layer, _ = first.kind
+    head = window.read(at, 256)
+    if layer != 3 or len(head) < 4:
+        return None
+    if head[36:40] == b"VBRI":
+        return _Info(int.from_bytes(head[50:54], "big"), int.from_bytes(head[46:50], "big"), 0)
+    is_mono = head[3] >> 6 == 3
+    place = 4 + (9 if is_mono else 17) if version != 3 else 4 + (17 if is_mono else 32)
+    for here in (place, place + 2):  # behind a checksum, if the encoder counts it
+        if head[here : here + 4] in (b"Xing", b"Info"):
+            return _read_xing(head[here + 4 :])
+    return None
+
+
+def _read_xing(fields: bytes) -> _Info:
+    """Flags say which fields there are: frames, bytes, a table of 100 bytes, quality; then comes LAME's tag, in which three
+    bytes at 21 are the samples added before and behind, 12 bits each (gabriel.mp3-tech.org, "Mp3 info tag", rev 1)."""
+    flags = int.from_bytes(fields[:4], "big")
+    at = 4
+    numbers = []
+    for flag, size in ((1, 4), (2, 4), (4, 100), (8, 4)):
+        present = flags & flag
+        numbers.append(int.from_bytes(fields[at : at + 4], "big") if present else 0)
+        at += size if present else 0
+    trim = 0
+    if fields[at : at + 4] in (b"LAME", b"Lavf", b"Lavc", b"L3.9"):
+        added = int.from_bytes(fields[at + 21 : at + 24], "big")
+        trim = (added >> 12) + (added & 0xFFF)
+    return _Info(numbers[0], numbers[1], trim)
+
+
+def _walk(window: Window, begin: int, end: int, free: int) -> float | None:
+    """Count frames from `begin` to `end`, whatever stands between them. None when there are none."""
+    total, counted, strays = 0.0, 0, 0
+    data, base, at = b"", begin, begin
+    while at + 4 <= end and counted < _MAX_FRAMES and strays < _MAX_STRAYS:
+        if at + 4 > base + len(data):
+            data, base = window.read(at, min(_WALK_BYTES, end - at)), at
+            if len(data) < 4:
+                break  # the file is shorter than was said
+        here, number, told = _run(data, at - base, free)
+        at, counted, total = base + here, counted + number, total + told
+        if at + 4 > base + len(data):
+            continue
+        behind = skip_tags(window, at)  # files joined with their tags
+        if behind == at:
+            behind, tried = _find_again(window, data, base, at + 1, free)
+            strays += tried
+        at = behind
+    if not counted:
+        return None
+    return total * (end - begin) / (at - begin) if at + 4 <= end else total
+
+
+def _run(data: bytes, here: int, free: int) -> tuple[int, int, float]:
+    """Frames that follow one another: where they end, how many there are, and their seconds."""
+    table = frames()
+    total, counted, last = 0.0, 0, len(data) - 4
+    while here <= last:
+        frame = table.get(data[here : here + 3])
+        if frame is None or not (length := frame.length or (free and free + frame.padding)):
+            break
+        here += length
+        total += frame.seconds
+        counted += 1
+    return here, counted, total
+
+
+def _find_again(window: Window, data: bytes, base: int, at: int, free: int) -> tuple[int, int]:
+    """The next place in `data`, which begins at `base`, where two frames follow each other, or its end; and how many places
+    were none."""
+    tried = 0
+    for match in _HEADER.finditer(data, at - base):
+        at = base + match.start()
+        if _follow(window, at, 2, free) == 2:
+            return at, tried
+        tried += 1
+        if tried == _MAX_STRAYS:
+            return at, tried
+    return base + len(data) - 2, tried

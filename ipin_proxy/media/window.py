@@ -10,10 +10,11 @@ from typing import IO
 
 # What is read at once when a few bytes are wanted: the next few are mostly wanted too.
 BLOCK_BYTES = 16 * 1024
-# Together they bound the time a file can cost: looks take about a microsecond, blocks ten, 64 MB some 30 milliseconds.
-MAX_LOOKS = 60_000
+# Together they bound the time a file can cost: a look takes some microseconds with all around it, a block ten. Every byte may be looked at
+# twice, in small files oftener.
+MAX_LOOKS = 30_000
 MAX_BLOCKS = 4_000
-MAX_BYTES = 64 * 1024 * 1024
+MIN_BYTES = 32 * 1024 * 1024
 
 
 class Unreadable(Exception):
@@ -21,30 +22,34 @@ class Unreadable(Exception):
 
 
 class Window:
-    """The bytes 0 to `size` of a file. Reading beyond them gives less than was asked for."""
+    """The bytes 0 to `size` of a file, whose position is moved. Reading beyond them gives less than was asked for, and nothing
+    before them."""
 
-    __slots__ = ("_at", "_block", "_blocks", "_bytes", "_file", "_looks", "size")
+    __slots__ = ("_at", "_block", "_blocks", "_bytes_left", "_file", "_looks", "size")
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self.size = size
         self._file = file
         self._block = b""
         self._at = 0  # where the block begins in the file
-        self._looks = self._blocks = self._bytes = 0
+        self._looks = self._blocks = 0
+        self._bytes_left = MIN_BYTES + 2 * size
 
     def read(self, at: int, count: int) -> bytes:
         """Up to `count` bytes from `at` on. Raises Unreadable when enough was read."""
+        count = max(0, min(count, self.size - at))
         self._looks += 1
-        if self._looks > MAX_LOOKS:
+        self._bytes_left -= count
+        if self._looks > MAX_LOOKS or self._bytes_left < 0:
             raise Unreadable
+        if count == 0 or at < 0:
+            return b""
         begin = at - self._at
         if begin >= 0 and begin + count <= len(self._block):
             return self._block[begin : begin + count]
-        if at < 0 or at >= self.size or count <= 0:
-            return b""
         if count >= BLOCK_BYTES:
             return self._fetch(at, count)
-        self._block, self._at = self._fetch(at, BLOCK_BYTES), at
+        self._block, self._at = self._fetch(at, min(BLOCK_BYTES, self.size - at)), at
         return self._block[:count]
 
     def exactly(self, at: int, count: int) -> bytes:
@@ -59,10 +64,8 @@ class Window:
         return int.from_bytes(self.exactly(at, count), "big")
 
     def _fetch(self, at: int, count: int) -> bytes:
-        count = min(count, self.size - at)
         self._blocks += 1
-        self._bytes += count
-        if self._blocks > MAX_BLOCKS or self._bytes > MAX_BYTES:
+        if self._blocks > MAX_BLOCKS:
             raise Unreadable
         self._file.seek(at)
         data = self._file.read(count)
