@@ -1,7 +1,8 @@
 """What an audio file is and how long it lasts, as its container tells. Nothing is decoded, and no file is read whole.
 
 `inspect` never raises for what is in a file and takes no longer than a fraction of a second, whatever that is: the file is a
-stranger's. Names and content types are not looked at; who wants to believe a name has EXTENSIONS.
+stranger's. It reads from the disk, so it is nothing for the loop. Names and content types are not looked at; who wants to
+believe a name has EXTENSIONS.
 """
 
 from __future__ import annotations

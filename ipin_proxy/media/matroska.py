@@ -106,7 +106,7 @@ def _read_cluster(window: Window, at: int, most: int) -> _Span | None:
     if cluster is None or cluster.id != _CLUSTER:
         return None
     begin: int | None = None
-    ends: dict[int, _Span] = {}  # by track: when its last block begins and ends
+    ends: dict[int, _Span] = {}  # by track: when the last block began and the sound ends
     at, end = cluster.begin, window.size if cluster.end is None else cluster.end
     for _ in range(most):
         element = _read_element(window, at) if at < end else None
@@ -136,10 +136,10 @@ def _read_block(window: Window, element: _Element, timestamp: int, ends: dict[in
     if size == 0 or len(head) < size + 2:
         return
     time = timestamp + int.from_bytes(head[size : size + 2], "big", signed=True)
+    before = ends.get(track, _Span(time, time))
     if length is None:
-        before = ends.get(track)
-        length = max(0, time - before.begin) if before else 0
-    ends[track] = _Span(time, time + length)
+        length = max(0, time - before.begin)
+    ends[track] = _Span(time, max(before.end, time + length))
 
 
 def _read_group(window: Window, group: _Element) -> tuple[_Element | None, int | None]:

@@ -204,7 +204,8 @@ def _first(window: Window, outer: _Box, *path: bytes) -> _Box | None:
 
 
 def _boxes(window: Window, at: int, end: int) -> Iterator[_Box]:
-    """4.2: a size of 1 means that 64 bits of it follow, 0 that the box goes on to the end. A broken size ends the list."""
+    """4.2: a size of 1 means that 64 bits of it follow, 0 that the box goes on to the end. A broken size ends the list.
+    Raises Unreadable for too many."""
     for _ in range(_MAX_BOXES):
         head = window.read(at, 16) if at + 8 <= end else b""
         if len(head) < 8:
@@ -218,6 +219,7 @@ def _boxes(window: Window, at: int, end: int) -> Iterator[_Box]:
             return
         yield _Box(head[4:8], begin, min(at + size, end))
         at += size
+    raise Unreadable
 
 
 def _divide(units: float, scale: int) -> float | None:

@@ -26,6 +26,8 @@ _WALK_BYTES = 256 * 1024
 _MAX_FREE_BYTES = 8 * 1024
 _MAX_FREE_TRIES = 64
 _ID3V1_BYTES = 128
+# Some encoders count the first frame and some do not; the longest is 2881 bytes.
+_DIFFERENCE_BYTES = 4 * 1024
 
 # kbit/s by bitrate index 1 to 14; index 0 is the "free" format, 15 is forbidden. (ISO/IEC 11172-3 2.4.2.3, 13818-3 2.4.2.3)
 _BITRATES = {
@@ -66,7 +68,7 @@ def seconds(window: Window, begin: int) -> float | None:
         end -= _ID3V1_BYTES
     at = find_frames(window, begin)
     if at is None:
-        return None
+        return _walk(window, begin, end, 0)  # behind a tag whose length was wrong
     first = frames()[window.exactly(at, 3)]
     info = _read_info(window, at, first)
     free = 0 if first.length else _free_length(window, at, first)
@@ -74,7 +76,7 @@ def seconds(window: Window, begin: int) -> float | None:
         return _walk(window, at, end, free)
     rate = first.kind[2]
     # Files are cut and joined, and nobody corrects what the first frame says.
-    is_whole = not info.bytes or abs(end - at - info.bytes) <= max(info.bytes // 50, 2 * _MAX_LEAD_BYTES)
+    is_whole = not info.bytes or abs(end - at - info.bytes) <= max(info.bytes // 100, _DIFFERENCE_BYTES)
     if info.frames and is_whole:
         return max(0, info.frames * first.samples - info.trim) / rate
     told = _walk(window, at + first.length, end, free)
@@ -216,8 +218,6 @@ def _walk(window: Window, begin: int, end: int, free: int) -> float | None:
     while at + 4 <= end and counted < _MAX_FRAMES and strays < _MAX_STRAYS:
         if at + 4 > base + len(data):
             data, base = window.read(at, min(_WALK_BYTES, end - at)), at
-            if len(data) < 4:
-                break  # the file is shorter than was said
         here, number, told = _run(data, at - base, free)
         at, counted, total = base + here, counted + number, total + told
         if at + 4 > base + len(data):

@@ -6,6 +6,7 @@ pages. So the window counts, and when enough was read it says so; nothing else n
 
 from __future__ import annotations
 
+import io
 from typing import IO
 
 # What is read at once when a few bytes are wanted: the next few are mostly wanted too.
@@ -22,18 +23,18 @@ class Unreadable(Exception):
 
 
 class Window:
-    """The bytes 0 to `size` of a file, whose position is moved. Reading beyond them gives less than was asked for, and nothing
-    before them."""
+    """The bytes 0 to `size` of a file, or fewer if it is shorter; its position is moved. Reading beyond them gives less than was
+    asked for, and nothing before them."""
 
     __slots__ = ("_at", "_block", "_blocks", "_bytes_left", "_file", "_looks", "size")
 
     def __init__(self, file: IO[bytes], size: int) -> None:
-        self.size = size
+        self.size = min(size, file.seek(0, io.SEEK_END))
         self._file = file
         self._block = b""
         self._at = 0  # where the block begins in the file
         self._looks = self._blocks = 0
-        self._bytes_left = MIN_BYTES + 2 * size
+        self._bytes_left = MIN_BYTES + 2 * self.size
 
     def read(self, at: int, count: int) -> bytes:
         """Up to `count` bytes from `at` on. Raises Unreadable when enough was read."""

@@ -17,6 +17,7 @@ SUITES = {
     "node": re.compile(r"(^|/)sdk/.*node"),
     "properties": re.compile(r"_properties\.py"),
     "browser": re.compile(r"(^|/)browser/"),
+    "audio": re.compile(r"real_audio"),
 }
 
 
