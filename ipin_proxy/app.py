@@ -13,6 +13,7 @@ from .deployments import Catalog, Cooldowns
 from .dialects import demo
 from .errors import ConfigError, Conflict
 from .logs import Log
+from .manners import Manners
 from .offers import offered
 from .queries import SECRET_CHARS
 from .records import Provider, key_digest, resolve_secret
@@ -57,7 +58,7 @@ class App:
         self.cooldowns = Cooldowns()
         self.sessions = Sessions()
         self.last_used: dict[str, int] = {}  # key id → ms; kept in memory, written with the next change and at the end
-        self.no_usage_asked: set[str] = set()  # providers that refused stream_options once
+        self.manners = Manners()
         self.master_digest = ""
         self.server: Server | None = None
         self.read_settings: Callable[[], None] = lambda: (

@@ -2,6 +2,7 @@
 
 ProxyError
 ├─ BadRequest 400
+│  └─ Unsupported            not in this provider's format, so the next deployment may be tried
 ├─ Unauthorized 401
 ├─ Forbidden 403
 ├─ NotFound 404
@@ -68,6 +69,12 @@ class BadRequest(ProxyError):
     status = 400
     type = "invalid_request_error"
     code = "invalid_value"
+
+
+class Unsupported(BadRequest):
+    """What a caller asks for has no place in the format of the provider that would be asked, or in its answers."""
+
+    code = "unsupported_parameter"
 
 
 class Unauthorized(ProxyError):

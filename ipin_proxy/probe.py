@@ -68,7 +68,7 @@ def list_models(app: App, provider: Provider) -> Generator[Next, None, list[dict
     deployment = deployment_of(app, provider)
     told = yield from ask(app, deployment)
     if not 200 <= told.reply.status < 300:
-        raise upstream_dialect(provider.type).decode_error(told.reply, told.body, deployment)
+        raise upstream_dialect(provider).decode_error(told.reply, told.body, deployment)
     raise_if_error(told.value, deployment)
     models = models_told(told.value)
     if models is None:
@@ -134,7 +134,7 @@ def judged(told: Told, deployment: Deployment) -> tuple[bool, str]:
         return False, f"There is no API at this base URL (status {status}). Check its path; most end in /v1."
     if 300 <= status < 400:
         return False, f"It redirects to another address (status {status}), which is not followed. Check the base URL."
-    message = upstream_dialect(provider.type).decode_error(told.reply, told.body, deployment).message
+    message = upstream_dialect(provider).decode_error(told.reply, told.body, deployment).message
     if status == 429:
         return False, f"It is there, but refuses for now (status 429): {message}"
     return False, f"It answered with status {status}: {message}"

@@ -13,14 +13,14 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from .call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, RESPONSE, SPEECH, Attempt, Bill, Call, Deployment
+from .call import CHAT, COMPLETION, RESPONSE, Attempt, Bill, Call, Deployment
 from .deployments import check_model, no_deployment
 from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
 from .dialects.passage import Passage
-from .errors import ProxyError, UpstreamError, UpstreamRefused, draining
+from .errors import ProxyError, Unsupported, UpstreamError, UpstreamRefused, draining
 from .logs import Log
 from .records import Provider
-from .upstream import Reply
+from .upstream import Content, Heard, Reply
 from .web.response import STREAM_TYPE, CallerGone, Early, Pipe, Response, ShuttingDown, Stream
 from .web.task import THREAD, Next, Steps
 
@@ -31,9 +31,7 @@ FORWARDED = ("openai-processing-ms", "openai-version")
 HEARD_BYTES = 16 * 1024  # of a stream, for the log
 ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
-# What stands for an event stream when a provider forgets to say so.
-VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
-BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
+MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
 SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE)  # whose streams are events, whatever the provider makes of them
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -117,6 +115,9 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
         except ProxyError as error:
             note_attempt(bill, started_at, error)
             error.headers = {**identity_of(deployment, bill), **error.headers}
+            if isinstance(error, Unsupported):
+                failure = failure or error  # there may be another that can
+                continue
             if not is_the_deployments_fault(error, call):
                 raise
             failure = error
@@ -166,81 +167,101 @@ def reads_a_file(provider: Provider) -> bool:
 
 def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[Next, None, Answer]:
     """Send the call to one deployment and wait until it speaks. Raises ProxyError."""
-    back = upstream_dialect(deployment.provider.type)
-    ask_usage, within_s = wants_usage(app, call, deployment), app.config.settings.keepalive_s
-    reply = yield from app.upstreams.send(back.encode_request(call, deployment, ask_usage=ask_usage))
+    back = upstream_dialect(deployment.provider)
+    reply = yield from accepted(app, back, call, deployment)
     try:
-        if ask_usage and reply.status in (400, 422):
-            reply = yield from without_usage(app, call, deployment, reply)
-        if not 200 <= reply.status < 300:
-            raise back.decode_error(reply, (yield from reply.read_beginning(ERROR_BYTES)), deployment)
-        if reply.media_type == "text/html":
-            raise UpstreamError(
-                f"Provider '{deployment.provider.id}' answered with a web page; its base URL may be wrong."
-            )
-        if reply.status in (204, 205):
-            raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a body.")
-        if call.wants_stream and reply.media_type in VAGUE_TYPES:
-            return (yield from streamed(back.decode_stream(bill, deployment), deployment, reply, within_s))
-        if call.operation in BINARY_OPERATIONS and reply.media_type not in ("application/json", STREAM_TYPE):
-            media_type = reply.headers.get("content-type") or "application/octet-stream"
-            first = yield from reply.read_first(within_s)
-            return Answer(deployment, reply, media_type, first or b"", Passage())
-        return (yield from whole(back, bill, deployment, reply))
+        passing = back.pipe_of(reply, bill, deployment)
+        if passing is not None:
+            return (yield from streamed(*passing, deployment, reply, app.config.settings.keepalive_s))
+        contents = [(yield from whole(reply, deployment))]
+        for number in range(1, back.replies_of(call)):
+            contents.append((yield from further(app, back, call, deployment, number)))
+            if sum(len(each.body) for each in contents) > MOST_BYTES:
+                raise UpstreamError(f"Provider '{deployment.provider.id}' answered with more than can be passed on.")
+        if call.form is not None or len(contents[-1].body) > LONG_BODY_BYTES:
+            yield THREAD
+        try:
+            content = back.decode_body(contents, bill, deployment)
+        except ProxyError:
+            reply.keep_alive = False  # who answers with nonsense may hang up just as well
+            raise
+        reply.close()
+        return Answer(deployment, reply, content.media_type, content.body)
     except BaseException:
         reply.close()
         raise
 
 
-def whole(back: UpstreamDialect, bill: Bill, deployment: Deployment, reply: Reply) -> Generator[Next, None, Answer]:
+def accepted(
+    app: App, back: UpstreamDialect, call: Call, deployment: Deployment, number: int = 0
+) -> Generator[Next, None, Reply]:
+    """Send the call, and after a refusal what its dialect knows to try then, until an answer begins. Raises ProxyError: the
+    last refusal, when there is nothing more to try."""
+    requests = back.requests(call, deployment, app.manners, number)
+    outbound = next(requests)
+    refusal: ProxyError | None = None
+    try:
+        while True:
+            reply = yield from app.upstreams.send(outbound)
+            is_question = outbound.method == "GET"  # of the dialect's own, whose answer it waits for
+            if 200 <= reply.status < 300 and not is_question:
+                return raise_if_none(reply, deployment)
+            try:
+                body = yield from reply.read_beginning(ERROR_BYTES)
+            finally:
+                reply.close()
+            if not is_question:
+                refusal = back.decode_error(reply, body, deployment)
+            outbound = requests.send(Heard(reply.status, body))
+    except StopIteration:
+        assert refusal is not None
+        raise refusal from None
+    finally:
+        refusal = None  # as in first_answer
+
+
+def raise_if_none(reply: Reply, deployment: Deployment) -> Reply:
+    """A reply that may hold an answer. Raises UpstreamError for one that cannot."""
+    provider = deployment.provider.id
+    if reply.media_type == "text/html":
+        reply.close()
+        raise UpstreamError(f"Provider '{provider}' answered with a web page; its base URL may be wrong.")
+    if reply.status in (204, 205):
+        reply.close()
+        raise UpstreamError(f"Provider '{provider}' answered without a body.")
+    return reply
+
+
+def whole(reply: Reply, deployment: Deployment) -> Generator[Next, None, Content]:
     if reply.media_type == STREAM_TYPE:
         raise UpstreamError(f"Provider '{deployment.provider.id}' answered with a stream that was not asked for.")
-    told = yield from reply.read_all()
-    if len(told) > LONG_BODY_BYTES:
-        yield THREAD
+    return Content(reply.headers.get("content-type") or "", (yield from reply.read_all()))
+
+
+def further(
+    app: App, back: UpstreamDialect, call: Call, deployment: Deployment, number: int
+) -> Generator[Next, None, Content]:
+    """One more of the replies that make an answer together."""
+    reply = yield from accepted(app, back, call, deployment, number)
     try:
-        body = back.decode_body(told, bill, deployment)
-    except ProxyError:
-        reply.keep_alive = False  # who answers with nonsense may hang up just as well
-        raise
-    reply.close()
-    becomes_stream = bill.call.wants_stream and body.startswith((b"data:", b"event:"))
-    return Answer(deployment, reply, STREAM_TYPE if becomes_stream else "application/json", body)
+        return (yield from whole(reply, deployment))
+    finally:
+        reply.close()
 
 
-def streamed(pipe: Pipe, deployment: Deployment, reply: Reply, within_s: float) -> Generator[Next, None, Answer]:
-    """Wait for the first event that is of use; a provider that is silent after its 200 is waited for so long, then
+def streamed(
+    media_type: str, pipe: Pipe, deployment: Deployment, reply: Reply, within_s: float
+) -> Generator[Next, None, Answer]:
+    """Wait for the first output that is of use; a provider that is silent after its 200 is waited for so long, then
     believed."""
     until = time.monotonic() + within_s
     first = b""
     while not first and (left_s := until - time.monotonic()) > 0:
         data = yield from reply.read_first(left_s)
         if data is None:  # the whole of it is here, so the pipe has said its last word
-            return Answer(deployment, reply, STREAM_TYPE, pipe.finish(), Passage())
+            return Answer(deployment, reply, media_type, pipe.finish(), Passage())
         first = pipe.feed(data) if data else b""
-    return Answer(deployment, reply, STREAM_TYPE, first, pipe)
-
-
-def wants_usage(app: App, call: Call, deployment: Deployment) -> bool:
-    """Whether to ask for a stream's usage on the caller's behalf."""
-    if not call.wants_stream or call.operation not in (CHAT, COMPLETION) or call.asks_usage:
-        return False
-    if not isinstance(call.member("stream_options") or {}, dict):
-        return False  # what it is, the provider may say
-    allowed = deployment.provider.include_usage
-    return allowed if allowed is not None else deployment.provider.id not in app.no_usage_asked
-
-
-def without_usage(app: App, call: Call, deployment: Deployment, reply: Reply) -> Generator[Next, None, Reply]:
-    """Some older servers refuse `stream_options`, which the caller may not even have sent: once more without, and
-    remembered. Any other refusal stands."""
-    body = yield from reply.read_beginning(ERROR_BYTES)
-    if b"stream_options" not in body and b"include_usage" not in body:
-        raise upstream_dialect(deployment.provider.type).decode_error(reply, body, deployment)
-    reply.close()
-    app.no_usage_asked.add(deployment.provider.id)
-    outbound = upstream_dialect(deployment.provider.type).encode_request(call, deployment, ask_usage=False)
-    return (yield from app.upstreams.send(outbound))
+    return Answer(deployment, reply, media_type, first, pipe)
 
 
 def is_the_deployments_fault(error: ProxyError, call: Call) -> bool:

@@ -69,6 +69,20 @@ class Outbound(NamedTuple):
         return sum(map(len, self.body))
 
 
+class Heard(NamedTuple):
+    """A refusal, or the answer to a dialect's own question: as much of its body as is looked at."""
+
+    status: int
+    body: bytes
+
+
+class Content(NamedTuple):
+    """A whole body, and what it is."""
+
+    media_type: str
+    body: bytes
+
+
 class Upstreams:
     """All providers, and the `connections` to them. `in_process` serves the schemes of those that live here."""
 

@@ -6,11 +6,14 @@ table below. Providers of a type without a file of its own are spoken to in Open
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 from ..call import Bill, Call, Deployment
 from ..errors import ProxyError
-from ..upstream import Outbound, Reply
+from ..manners import Manners
+from ..records import Provider
+from ..upstream import Content, Heard, Outbound, Reply
 from ..web.response import Pipe
 from . import demo, openai
 
@@ -28,13 +31,21 @@ class ClientDialect(Protocol):
 class UpstreamDialect(Protocol):
     """The face towards providers."""
 
-    def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound: ...
+    def requests(
+        self, call: Call, deployment: Deployment, manners: Manners, number: int
+    ) -> Generator[Outbound, Heard, None]:
+        """The request to send, and after it what else is to be tried: each next one when the one before was refused. A GET
+        is a question of our own, whose answer is sent in, too. `number` counts where one call needs several replies."""
+
+    def replies_of(self, call: Call) -> int:
+        """How many replies make one answer."""
 
     def decode_error(self, reply: Reply, body: bytes, deployment: Deployment) -> ProxyError: ...
 
-    def decode_body(self, body: bytes, bill: Bill, deployment: Deployment) -> bytes: ...
+    def pipe_of(self, reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe] | None:
+        """The media type and the pipe of an answer that passes while it comes; None for one that is read whole."""
 
-    def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe: ...
+    def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content: ...
 
 
 OPENAI = "openai"
@@ -43,5 +54,5 @@ CLIENTS: dict[str, ClientDialect] = {OPENAI: openai.Client()}
 UPSTREAMS: dict[str, UpstreamDialect] = {"openai": openai.Upstream(), "demo": demo.Upstream()}
 
 
-def upstream_dialect(provider_type: str) -> UpstreamDialect:
-    return UPSTREAMS.get(provider_type, UPSTREAMS["openai"])
+def upstream_dialect(provider: Provider) -> UpstreamDialect:
+    return UPSTREAMS.get(provider.type, UPSTREAMS["openai"])

@@ -10,22 +10,24 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__, queries
-from ..call import CHAT, COMPLETION, EMBEDDING, RESPONSE, Bill, Call, Deployment
+from ..call import CHAT, COMPLETION, EMBEDDING, IMAGE, IMAGE_EDIT, RESPONSE, SPEECH, Bill, Call, Deployment
 from ..connections import Origin
 from ..errors import DO_NOT_RETRY, ProxyError, UpstreamError, UpstreamRefused
+from ..manners import Manners
 from ..meter import usage_of
 from ..records import SENSITIVE_NAME, Provider
-from ..upstream import FileRange, Outbound, Piece, Reply
+from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
-from ..web.response import Pipe
+from ..web.response import STREAM_TYPE, Pipe
 from . import embeddings
 from .openai_stream import KEEP_ALIVE, StreamTap, error_frame, events_of_completion, events_of_response
+from .passage import Passage
 
 # What of a caller's headers a provider may need to see.
 FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title", "x-openrouter-title")
@@ -34,6 +36,12 @@ RETRY_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 STATUS_TYPES = {402: "insufficient_quota", 408: "timeout", 429: "rate_limit_error"}
 MESSAGE_CHARS = 2000
 LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be megabytes
+
+# What stands for an event stream when a provider forgets to say so.
+VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
+BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
+JSON_TYPE = "application/json"
+USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
 
 # What an answer has, whichever it is.
 ANSWER_MEMBERS = frozenset({"choices", "data", "output", "results", "text"})
@@ -58,6 +66,20 @@ class Client:
 
 class Upstream:
     """What OpenAI-compatible providers are told and answer."""
+
+    def requests(
+        self, call: Call, deployment: Deployment, manners: Manners, number: int
+    ) -> Generator[Outbound, Heard, None]:
+        """Some older servers refuse `stream_options`, which the caller may not even have sent: once more without, and
+        remembered."""
+        ask_usage = wants_usage(call, deployment, manners)
+        heard = yield self.encode_request(call, deployment, ask_usage=ask_usage)
+        if ask_usage and heard.status in (400, 422) and USAGE_MEMBER.search(heard.body):
+            manners.refuses(deployment.provider, {"stream_options"})
+            yield self.encode_request(call, deployment, ask_usage=False)
+
+    def replies_of(self, call: Call) -> int:
+        return 1
 
     def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound:
         provider = deployment.provider
@@ -106,10 +128,18 @@ class Upstream:
             headers=headers,
         )
 
-    def decode_body(self, body: bytes, bill: Bill, deployment: Deployment) -> bytes:
+    def pipe_of(self, reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe] | None:
+        operation = bill.call.operation
+        if bill.call.wants_stream and reply.media_type in VAGUE_TYPES:
+            return STREAM_TYPE, self.decode_stream(bill, deployment)
+        if operation in BINARY_OPERATIONS and reply.media_type not in (JSON_TYPE, STREAM_TYPE):
+            return reply.headers.get("content-type") or "application/octet-stream", Passage()
+        return None
+
+    def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:
         """A whole JSON reply: usage is read, an error in a 200 is raised, and the caller gets the form asked for:
         embeddings as base64, a stream's worth of events."""
-        call = bill.call
+        call, body = bill.call, contents[0].body
         if call.operation is EMBEDDING:
             reply, body = read_embeddings(body, deployment, packs=call.asks_base64)
         else:
@@ -120,16 +150,26 @@ class Upstream:
         raise_if_no_answer(call, reply, deployment)
         try:
             if call.wants_stream and call.operation in (CHAT, COMPLETION):
-                return events_of_completion(json.loads(body), with_usage=call.asks_usage)
+                return Content(STREAM_TYPE, events_of_completion(json.loads(body), with_usage=call.asks_usage))
             if call.wants_stream and call.operation is RESPONSE:
-                return events_of_response(json.loads(body))
+                return Content(STREAM_TYPE, events_of_response(json.loads(body)))
         except (ValueError, TypeError, RecursionError) as error:
             provider = deployment.provider.id
             raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
-        return body
+        return Content(JSON_TYPE, body)
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
         return StreamTap(bill, deployment, raise_if_error)
+
+
+def wants_usage(call: Call, deployment: Deployment, manners: Manners) -> bool:
+    """Whether to ask for a stream's usage on the caller's behalf."""
+    if not call.wants_stream or call.operation not in (CHAT, COMPLETION) or call.asks_usage:
+        return False
+    if not isinstance(call.member("stream_options") or {}, dict):
+        return False  # what it is, the provider may say
+    allowed = deployment.provider.include_usage
+    return allowed if allowed is not None else "stream_options" not in manners.refused_by(deployment.provider)
 
 
 def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:

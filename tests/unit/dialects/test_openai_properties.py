@@ -20,6 +20,7 @@ from ipin_proxy.dialects.listing import models_told
 from ipin_proxy.errors import ProxyError
 from ipin_proxy.probe import Told, judged
 from ipin_proxy.records import Model, Provider
+from ipin_proxy.upstream import Content
 from ipin_proxy.web import members
 from ipin_proxy.web.head import Headers
 from ipin_proxy.web.sse import frame
@@ -84,6 +85,10 @@ def bill_of(operation: Operation, *, wants_stream: bool) -> Bill:
     return Bill(Call("req_1", Caller("ann"), operation, "m", wants_stream, request, 0.0, "openai", members=given))
 
 
+def told(body: Any) -> Content:
+    return Content("application/json", json.dumps(body).encode())
+
+
 @given(JSON, st.sampled_from([400, 401, 404, 422, 429, 500]))
 def test_any_refusal(body: Any, status: int) -> None:
     reply: Any = SimpleNamespace(status=status, media_type="application/json", headers=Headers([]))
@@ -98,7 +103,7 @@ def test_any_refusal(body: Any, status: int) -> None:
 def test_any_answer(body: Any, operation: Operation, wants_stream: bool) -> None:
     bill = bill_of(operation, wants_stream=wants_stream)
     with contextlib.suppress(ProxyError):
-        assert isinstance(UPSTREAM.decode_body(json.dumps(body).encode(), bill, DEPLOYMENT), bytes)
+        assert isinstance(UPSTREAM.decode_body([told(body)], bill, DEPLOYMENT).body, bytes)
 
 
 @given(st.lists(st.tuples(JSON, st.sampled_from([None, "error", "response.completed"])), max_size=4), st.booleans())
@@ -134,7 +139,7 @@ def test_any_list_of_models(body: Any) -> None:
 )
 def test_an_answer_of_another_shape_does_not_become_a_stream(body: Any) -> None:
     with pytest.raises(ProxyError, match="shape"):
-        UPSTREAM.decode_body(json.dumps(body).encode(), bill_of(CHAT, wants_stream=True), DEPLOYMENT)
+        UPSTREAM.decode_body([told(body)], bill_of(CHAT, wants_stream=True), DEPLOYMENT)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +165,4 @@ def test_depth_is_no_accident(wrap: str) -> None:
         body = wrap.replace("%s", "[" * depth + "]" * depth).encode()
         UPSTREAM.decode_error(reply, body, DEPLOYMENT)
         with contextlib.suppress(ProxyError):
-            UPSTREAM.decode_body(body, bill_of(CHAT, wants_stream=True), DEPLOYMENT)
+            UPSTREAM.decode_body([Content("application/json", body)], bill_of(CHAT, wants_stream=True), DEPLOYMENT)
