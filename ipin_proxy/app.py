@@ -145,6 +145,8 @@ def entry_of(bill: Bill) -> dict[str, Any]:
             entry["cached_tokens"] = usage.cached_tokens
         if usage.reasoning_tokens:
             entry["reasoning_tokens"] = usage.reasoning_tokens
+        if usage.seconds:
+            entry["seconds"] = round(usage.seconds, 3)
         if usage.cost is not None:
             entry["cost_nano_usd"] = usage.cost
     if bill.finish_reason:

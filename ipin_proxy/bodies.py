@@ -46,6 +46,17 @@ def json_object(request: Request) -> dict[str, Any]:
         raise BadRequest(error.message, code="invalid_json") from error
 
 
+def model_name(value: Any) -> str:
+    """The name of a model, as a body or a form has it. Raises BadRequest (`missing_model`)."""
+    if value is None or value == "":
+        raise BadRequest(
+            "The body has no 'model'. Name one; GET /v1/models lists them.", code="missing_model", param="model"
+        )
+    if not isinstance(value, str):
+        raise BadRequest("'model' must be the name of a model, a text.", code="missing_model", param="model")
+    return value
+
+
 def asks_for(request: Request, name: str) -> bool:
     """Whether the query has `name=1`, or another way to say yes."""
     return request.query.get(name, "").strip().lower() in ("1", "true", "yes", "on")

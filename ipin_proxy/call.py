@@ -57,6 +57,9 @@ IMAGE_EDIT = Operation(
 SPEECH = Operation(
     "speech", "/audio/speech", "audio", frozenset({"speech"}), {"input": "missing_input"}, may_stream=True
 )
+HEARS = frozenset({"transcription"})
+TRANSCRIPTION = Operation("transcription", "/audio/transcriptions", "audio", HEARS, may_stream=True)
+TRANSLATION = Operation("translation", "/audio/translations", "audio", HEARS, may_stream=True)
 
 
 class Caller(NamedTuple):
@@ -74,7 +77,7 @@ class Caller(NamedTuple):
 
 class Call(NamedTuple):
     """One AI request in flight, since `started_at` (monotonic seconds), in the caller's `dialect`. Its body is a JSON object
-    (`members`) or an upload (`form`)."""
+    (`members`) or an upload (`form`); a recording in that lasts for so many `seconds`, where it tells."""
 
     id: str
     caller: Caller
@@ -87,6 +90,7 @@ class Call(NamedTuple):
     members: Members | None = None
     form: Form | None = None
     pin: str | None = None
+    seconds: float | None = None
 
     @property
     def shown_model(self) -> str:
@@ -96,6 +100,10 @@ class Call(NamedTuple):
     def member(self, name: str) -> Any:
         """A top-level member of a JSON body; None in an upload, or when it is not there."""
         return self.members.values.get(name) if self.members is not None else None
+
+    def field(self, name: str) -> str | None:
+        """The first field of that name in an upload; None in a JSON body, or when it is not there."""
+        return self.form.first(name) if self.form is not None else None
 
     @property
     def asks_usage(self) -> bool:
@@ -165,4 +173,12 @@ class Bill:
     def used(self, usage: Usage | None) -> None:
         """The provider's latest word on usage; providers that tell it on every chunk count up, so the last one holds."""
         if usage is not None:
-            self.usage = usage if self.usage is None else usage._replace(cost=usage.cost or self.usage.cost)
+            before = self.usage
+            if before is not None and (before.cost or before.seconds):
+                usage = usage._replace(cost=usage.cost or before.cost, seconds=usage.seconds or before.seconds)
+            self.usage = usage
+
+    def lasted(self, seconds: float) -> None:
+        """How long the recording is that was sent in: that counts where the provider tells no seconds itself."""
+        if self.usage is None or not self.usage.seconds:
+            self.usage = (self.usage or Usage())._replace(seconds=seconds)

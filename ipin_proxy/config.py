@@ -251,6 +251,9 @@ class Settings:
     max_body_mb: int = _setting(
         50, _whole(1, 4096), "Largest request body in MB; a larger one is refused before it is read.", stored=True
     )
+    max_audio_mb: int = _setting(
+        25, _whole(1, 4096), "Largest recording in MB; MAX_BODY_MB must leave room for it.", stored=True
+    )
     request_timeout_s: float = _setting(
         120.0, _seconds(0.1), "How long a provider may stay silent; a provider's own limit goes before.", stored=True
     )

@@ -103,6 +103,12 @@ ABOUT: dict[str, About] = {
     "POST /v1/audio/speech": About(
         MEDIA, "Say a text", {"model": "my-speech", "input": "Hello!", "voice": "alloy"}, answers="audio/mpeg"
     ),
+    "POST /v1/audio/transcriptions": About(
+        MEDIA, "Write down what was said", {"model": "my-transcription", "file": FILE, "response_format": "json"}
+    ),
+    "POST /v1/audio/translations": About(
+        MEDIA, "Write down in English what was said", {"model": "my-transcription", "file": FILE}
+    ),
     "GET /v1/models": About(MODELS, "List the models this key may use"),
     "GET /v1/models/{id}": About(MODELS, "Read one model"),
     "GET /health": About(SERVER, "Say that the server is alive"),

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from .call import CHAT, COMPLETION, RESPONSE, Attempt, Bill, Call, Deployment
+from .call import CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION, Attempt, Bill, Call, Deployment
 from .deployments import check_model, no_deployment
 from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
 from .dialects.passage import Passage
@@ -32,7 +32,8 @@ HEARD_BYTES = 16 * 1024  # of a stream, for the log
 ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
-SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE)  # whose streams are events, whatever the provider makes of them
+# Whose streams are events, whatever the provider makes of them.
+SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION)
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -93,6 +94,8 @@ def relay(app: App, call: Call) -> Steps:
             return Response(200, STREAM_HEADERS, client.encode_stream_error(told, call))
         raise
     bill.status = answer.reply.status
+    if call.seconds:
+        bill.lasted(call.seconds)
     headers = headers_of(answer, bill)
     if answer.pipe is None:
         app.log.body(call.id, "reply", answer.body, answer.media_type)

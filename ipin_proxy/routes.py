@@ -6,9 +6,21 @@ Any `/v1/…` route also answers behind the name of a provider (`/openai/v1/…`
 from __future__ import annotations
 
 from .app import ADMIN, KEY, PUBLIC, USER
-from .call import CHAT, COMPLETION, EMBEDDING, IMAGE, IMAGE_EDIT, MODERATION, RERANK, RESPONSE, SPEECH
+from .call import (
+    CHAT,
+    COMPLETION,
+    EMBEDDING,
+    IMAGE,
+    IMAGE_EDIT,
+    MODERATION,
+    RERANK,
+    RESPONSE,
+    SPEECH,
+    TRANSCRIPTION,
+    TRANSLATION,
+)
 from .dialects import OPENAI
-from .handlers import account, admin, calls, data, health, models, pages, providers, settings
+from .handlers import account, admin, audio, calls, data, health, models, pages, providers, settings
 from .kinds import KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
@@ -23,6 +35,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/images/generations", KEY, OPENAI, calls.create(IMAGE)),
     Route("POST", "/v1/images/edits", KEY, OPENAI, calls.upload(IMAGE_EDIT)),
     Route("POST", "/v1/audio/speech", KEY, OPENAI, calls.create(SPEECH)),
+    Route("POST", "/v1/audio/transcriptions", KEY, OPENAI, audio.hear(TRANSCRIPTION)),
+    Route("POST", "/v1/audio/translations", KEY, OPENAI, audio.hear(TRANSLATION)),
     Route("GET", "/v1/models", KEY, OPENAI, models.list_all),
     Route("GET", "/v1/models/{id...}", KEY, OPENAI, models.retrieve),
     Route("GET", "/health", PUBLIC, OPENAI, health.alive),

@@ -338,6 +338,7 @@ def send_request(
     heard = yield from transmit(sock, head, deadline, clock)
     for piece in flat(outbound.body):
         heard += yield from transmit(sock, piece, deadline, clock)
+        yield TURN  # a provider that takes whatever comes must not have the loop to itself
     return heard
 
 

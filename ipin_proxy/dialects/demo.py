@@ -22,6 +22,7 @@ from . import openai
 
 WORD_PAUSE_S = 0.02
 REQUEST_BYTES = 64 * 1024 * 1024
+CHAT_PATH = "/chat/completions"
 GREETING = "This is the demo model of iPin Proxy. It repeats what you say. Add a provider to talk to a real one."
 
 Json = dict[str, Any]
@@ -68,13 +69,15 @@ def read_request(sock: socket.socket) -> tuple[str, Json]:
             raise ConnectionError
         data += piece
     head = parse_request(data[:end])
+    keeps = head.target == CHAT_PATH  # an upload to elsewhere is read, but not kept
     length = min(int(head.headers.get("content-length", "0")), REQUEST_BYTES)
     pieces, missing = [data[end:]], length - len(data) + end
     while missing > 0:
         piece = sock.recv(65536)
         if not piece:
             raise ConnectionError
-        pieces.append(piece)
+        if keeps:
+            pieces.append(piece)
         missing -= len(piece)
     try:
         body = json.loads(b"".join(pieces))
@@ -84,7 +87,7 @@ def read_request(sock: socket.socket) -> tuple[str, Json]:
 
 
 def answer_to(path: str, body: Json) -> tuple[int, Json]:
-    if path != "/chat/completions":
+    if path != CHAT_PATH:
         message = "The demo model only chats. Use /v1/chat/completions, or add a provider."
         return 400, {"error": {"message": message, "type": "invalid_request_error", "param": "model", "code": None}}
     words = last_user_text(body) or GREETING

@@ -16,17 +16,38 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__, queries
-from ..call import CHAT, COMPLETION, EMBEDDING, IMAGE, IMAGE_EDIT, RESPONSE, SPEECH, Bill, Call, Deployment
+from ..call import (
+    CHAT,
+    COMPLETION,
+    EMBEDDING,
+    IMAGE,
+    IMAGE_EDIT,
+    RESPONSE,
+    SPEECH,
+    TRANSCRIPTION,
+    TRANSLATION,
+    Bill,
+    Call,
+    Deployment,
+)
 from ..connections import Origin
-from ..errors import DO_NOT_RETRY, ProxyError, UpstreamError, UpstreamRefused
+from ..errors import DO_NOT_RETRY, BadRequest, ProxyError, UpstreamError, UpstreamRefused
 from ..manners import Manners
-from ..meter import usage_of
+from ..meter import amount, usage_of
 from ..records import SENSITIVE_NAME, Provider
 from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
+from ..web.multipart import FormError
 from ..web.response import STREAM_TYPE, Pipe
 from . import embeddings
-from .openai_stream import KEEP_ALIVE, StreamTap, error_frame, events_of_completion, events_of_response
+from .openai_stream import (
+    KEEP_ALIVE,
+    StreamTap,
+    error_frame,
+    events_of_completion,
+    events_of_response,
+    events_of_transcript,
+)
 from .passage import Passage
 
 # What of a caller's headers a provider may need to see.
@@ -40,6 +61,7 @@ LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be me
 # What stands for an event stream when a provider forgets to say so.
 VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
 BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
+HEARING_OPERATIONS = (TRANSCRIPTION, TRANSLATION)  # whose answers may be plain text, also where a stream was asked for
 JSON_TYPE = "application/json"
 USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
 
@@ -130,7 +152,10 @@ class Upstream:
 
     def pipe_of(self, reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe] | None:
         operation = bill.call.operation
-        if bill.call.wants_stream and reply.media_type in VAGUE_TYPES:
+        is_stream = (
+            reply.media_type == STREAM_TYPE if operation in HEARING_OPERATIONS else reply.media_type in VAGUE_TYPES
+        )
+        if bill.call.wants_stream and is_stream:
             return STREAM_TYPE, self.decode_stream(bill, deployment)
         if operation in BINARY_OPERATIONS and reply.media_type not in (JSON_TYPE, STREAM_TYPE):
             return reply.headers.get("content-type") or "application/octet-stream", Passage()
@@ -140,6 +165,8 @@ class Upstream:
         """A whole JSON reply: usage is read, an error in a 200 is raised, and the caller gets the form asked for:
         embeddings as base64, a stream's worth of events."""
         call, body = bill.call, contents[0].body
+        if call.operation in HEARING_OPERATIONS:
+            return transcript_of(contents[0], bill, deployment)
         if call.operation is EMBEDDING:
             reply, body = read_embeddings(body, deployment, packs=call.asks_base64)
         else:
@@ -177,7 +204,10 @@ def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:
     if call.members is not None:
         return call.members.pieces(changes)
     assert call.form is not None
-    segments = call.form.segments({name: str(value) for name, value in changes.items()})
+    try:
+        segments = call.form.segments({name: str(value) for name, value in changes.items()})
+    except FormError as error:
+        raise BadRequest(f"{error.message} Choose another boundary.", code=error.code) from error
     return [each if isinstance(each, bytes) else FileRange(call.form.source, *each) for each in segments]
 
 
@@ -201,6 +231,34 @@ def read_embeddings(body: bytes, deployment: Deployment, *, packs: bool) -> tupl
         return embeddings.read(body, packs=packs)
     except ValueError as error:
         provider = deployment.provider.id
+        raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
+
+
+def transcript_of(content: Content, bill: Bill, deployment: Deployment) -> Content:
+    """What was heard, as JSON or as text: it keeps its type, unless a stream of it was asked for."""
+    body, provider = content.body, deployment.provider.id
+    told: Any = None
+    is_json = content.media_type.partition(";")[0].strip().lower() == JSON_TYPE
+    if is_json or body.lstrip().startswith(b"{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            told = json.loads(body)
+        raise_if_error(told, deployment)
+        is_json = is_json or not content.media_type
+    if is_json and isinstance(told, dict):
+        bill.used(usage_of(told))
+        if duration := amount(told.get("duration")):
+            bill.lasted(duration)
+        if not {"text", "segments"} & told.keys():
+            raise UpstreamError(f"Provider '{provider}' answered without an answer: it has no text.")
+    elif is_json and not isinstance(told, str):  # which is what text formats are to servers that make all JSON
+        raise UpstreamError(f"Provider '{provider}' answered with a body that is not a JSON object.")
+    if not bill.call.wants_stream:
+        return Content(content.media_type or (JSON_TYPE if is_json else "text/plain; charset=utf-8"), body)
+    if not is_json or isinstance(told, str):
+        told = {"text": told if is_json else body.decode("utf-8", "replace")}
+    try:
+        return Content(STREAM_TYPE, events_of_transcript(told))
+    except TypeError as error:
         raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
 
 

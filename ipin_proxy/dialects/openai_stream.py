@@ -27,14 +27,14 @@ KEEP_ALIVE = comment("keep-alive")  # a comment: an event named ping would reach
 WORTH_A_LOOK = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"|\[DONE\]|"detail"')
 # The same for streams of typed events, where the last one has a type that says so.
 TYPED_WORTH_A_LOOK = re.compile(
-    rb'"usage"\s*:\s*\{|"error"|"detail"|"response\.(?:incomplete|failed)"|\.(?:completed|done)"'
+    rb'"usage"\s*:\s*\{|"error"|"detail"|"response\.(?:incomplete|failed)"|\.(?:completed|done)"|\[DONE\]'
 )
 BARE_LINE = re.compile(
     rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE
 )  # with \s it would look over line ends, again and again
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
-    | {"image_generation.completed", "image_edit.completed", "speech.audio.done"}
+    | {"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"}
 )
 
 
@@ -216,6 +216,16 @@ def events_of_completion(completion: Json, *, with_usage: bool) -> bytes:
     if with_usage and completion.get("usage"):
         frames.append(frame(json.dumps({**common, "choices": [], "usage": completion["usage"]})))
     return b"".join(frames) + DONE
+
+
+def events_of_transcript(transcript: Json) -> bytes:
+    """A whole transcript as the stream that was asked for. Raises TypeError when it has no text."""
+    text = transcript.get("text")
+    if not isinstance(text, str):
+        raise TypeError("no text")
+    more = {name: transcript[name] for name in ("logprobs", "usage") if transcript.get(name)}
+    delta, done = {"type": "transcript.text.delta", "delta": text}, {"type": "transcript.text.done", "text": text}
+    return frame(json.dumps(delta)) + frame(json.dumps({**done, **more}))
 
 
 def members_of(value: Any) -> Json:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import unquote
 
 from .. import keys
 from ..app import App, Visit
-from ..bodies import json_members
+from ..bodies import json_members, model_name
 from ..call import RESPONSE, SPEECH, Call, Operation
 from ..errors import BadRequest, MethodNotAllowed, ProxyError
+from ..forms import asks_stream, form_of, model_field
 from ..relay import LONG_BODY_BYTES, relay
-from ..web import multipart
+from ..web.multipart import Form
 from ..web.task import THREAD, Steps
 
 Handler = Callable[[App, Visit], Steps]
@@ -53,7 +53,7 @@ def upload(operation: Operation) -> Handler:
     def handler(app: App, visit: Visit) -> Steps:
         keys.check_use(visit.caller, operation.scope, visit.address)
         yield THREAD  # the form may lie on disk
-        form = form_body(visit)
+        form = form_of(visit.request)
         model = model_name(model_field(form))
         check_fields(operation, form)
         call = Call(
@@ -61,7 +61,7 @@ def upload(operation: Operation) -> Handler:
             visit.caller,
             operation,
             model,
-            form.first("stream") == "true",
+            asks_stream(form),
             visit.request,
             visit.arrived_at,
             visit.dialect,
@@ -88,44 +88,6 @@ def refuse_websocket(app: App, visit: Visit) -> NoReturn:
     )
 
 
-def form_body(visit: Visit) -> multipart.Form:
-    request = visit.request
-    try:
-        return multipart.parse_request(request)
-    except multipart.FormError as error:
-        raise BadRequest(error.message, code=error.code) from error
-
-
-def model_field(form: multipart.Form) -> str | None:
-    """The one field that names the model. Raises BadRequest when some server might read another part as that one."""
-    likes = [part for part in form.parts if is_read_as_model(part.name)]
-    for part in likes:
-        if len(likes) > 1 or part.name != "model" or part.value is None:
-            raise BadRequest(
-                "The form has several 'model' fields, a file of that name, or a name that some servers take for it; "
-                "send one text as 'model'.",
-                param="model",
-            )
-    return form.first("model")
-
-
-def is_read_as_model(name: str) -> bool:
-    """Whether anybody takes a field of this name for the model: servers differ in letters' case, in lists (`model[0]`),
-    blanks, backslashes and percent signs."""
-    plain = unquote(name).replace("\\", "").partition("[")[0]
-    return plain.strip(" \t\r\n\0\ufeff").casefold() == "model"
-
-
-def model_name(value: Any) -> str:
-    if value is None or value == "":
-        raise BadRequest(
-            "The body has no 'model'. Name one; GET /v1/models lists them.", code="missing_model", param="model"
-        )
-    if not isinstance(value, str):
-        raise BadRequest("'model' must be the name of a model, a text.", code="missing_model", param="model")
-    return value
-
-
 def check_members(operation: Operation, values: Mapping[str, Any]) -> None:
     for member, code in operation.required.items():
         if values.get(member) in (None, "") or (member == "documents" and not values[member]):
@@ -136,7 +98,7 @@ def check_members(operation: Operation, values: Mapping[str, Any]) -> None:
         raise BadRequest("The body has no 'input'.", code="missing_input", param="input")
 
 
-def check_fields(operation: Operation, form: multipart.Form) -> None:
+def check_fields(operation: Operation, form: Form) -> None:
     for field, code in operation.required.items():
         if not form.first(field):
             raise BadRequest(f"The form has no '{field}' field.", code=code, param=field)

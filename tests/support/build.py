@@ -206,6 +206,15 @@ PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 
+
+def wav(seconds: float, rate: int = 8000) -> bytes:
+    """A recording of silence that lasts so long: RIFF, 16-bit, mono."""
+    samples = bytes(2 * round(seconds * rate))
+    form = struct.pack("<HHIIHH", 1, 1, rate, 2 * rate, 2, 16)
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(samples)) + samples
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+
+
 # Errors, in the shapes in which providers make them: name → (status, body, the message inside, the code inside).
 
 HTML_ERROR = (
