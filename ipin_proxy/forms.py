@@ -14,6 +14,7 @@ from .web.multipart import FilePart, Form
 from .web.request import Request
 
 YES = frozenset({"true", "1", "yes", "on", "y", "t"})  # as pydantic reads a switch, and with it most servers
+NO = frozenset({"false", "0", "no", "off", "n", "f", ""})
 
 
 def form_of(request: Request) -> Form:

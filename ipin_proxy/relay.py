@@ -181,7 +181,7 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
             contents.append((yield from further(app, back, call, deployment, number)))
             if sum(len(each.body) for each in contents) > MOST_BYTES:
                 raise UpstreamError(f"Provider '{deployment.provider.id}' answered with more than can be passed on.")
-        if call.form is not None or len(contents[-1].body) > LONG_BODY_BYTES:
+        if call.form is not None or sum(len(each.body) for each in contents) > LONG_BODY_BYTES:
             yield THREAD
         try:
             content = back.decode_body(contents, bill, deployment)

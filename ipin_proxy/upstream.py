@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import socket
+from binascii import b2a_base64
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from selectors import EVENT_READ, EVENT_WRITE
@@ -24,6 +25,7 @@ from .web.task import CONNECTOR, TURN, Next, Wait
 
 RECV_BYTES = 64 * 1024
 FILE_PIECE_BYTES = 256 * 1024
+BASE64_PIECE_BYTES = 192 * 1024  # whole groups of three: the pieces make one text
 REPLY_BYTES = 128 * 1024 * 1024  # a reply that is read whole; the largest real ones are images in base64
 PIECES_A_TURN = 2
 INTERIM_REPLIES = 16  # 1xx heads before the real one
@@ -44,10 +46,25 @@ class FileRange:
 
     def pieces(self) -> Iterator[bytes]:
         self.file.seek(self.begin)
-        left = len(self)
+        left = self.end - self.begin
         while left and (piece := self.file.read(min(left, FILE_PIECE_BYTES))):
             left -= len(piece)
             yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class Base64Range(FileRange):
+    """The same stretch as base64, made on the way; its length is known before."""
+
+    def __len__(self) -> int:
+        return 4 * ((self.end - self.begin + 2) // 3)
+
+    def pieces(self) -> Iterator[bytes]:
+        self.file.seek(self.begin)
+        left = self.end - self.begin
+        while left and (piece := self.file.read(min(left, BASE64_PIECE_BYTES))):
+            left -= len(piece)
+            yield b2a_base64(piece, newline=False)
 
 
 Piece = bytes | bytearray | memoryview | FileRange

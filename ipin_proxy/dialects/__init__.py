@@ -15,7 +15,8 @@ from ..manners import Manners
 from ..records import Provider
 from ..upstream import Content, Heard, Outbound, Reply
 from ..web.response import Pipe
-from . import demo, openai
+from . import chutes, demo, openai
+from .chutes_hosts import is_chutes
 
 
 class ClientDialect(Protocol):
@@ -51,8 +52,14 @@ class UpstreamDialect(Protocol):
 OPENAI = "openai"
 
 CLIENTS: dict[str, ClientDialect] = {OPENAI: openai.Client()}
-UPSTREAMS: dict[str, UpstreamDialect] = {"openai": openai.Upstream(), "demo": demo.Upstream()}
+UPSTREAMS: dict[str, UpstreamDialect] = {
+    "openai": openai.Upstream(),
+    "chutes": chutes.Upstream(),
+    "demo": demo.Upstream(),
+}
 
 
 def upstream_dialect(provider: Provider) -> UpstreamDialect:
+    if is_chutes(provider):
+        return UPSTREAMS["chutes"]
     return UPSTREAMS.get(provider.type, UPSTREAMS["openai"])

@@ -66,7 +66,7 @@ JSON_TYPE = "application/json"
 USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
 
 # What an answer has, whichever it is.
-ANSWER_MEMBERS = frozenset({"choices", "data", "output", "results", "text"})
+ANSWER_MEMBERS = frozenset({"choices", "chunks", "data", "output", "results", "segments", "text", "transcription"})
 
 VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
 ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|models)/?$")
