@@ -2,7 +2,7 @@
 
 ProxyError
 ├─ BadRequest 400
-│  └─ Unsupported            not in this provider's format, so the next deployment may be tried
+│  └─ Unsupported            has no place in the provider's format
 ├─ Unauthorized 401
 ├─ Forbidden 403
 ├─ NotFound 404

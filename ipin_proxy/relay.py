@@ -17,7 +17,7 @@ from .call import CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION, Attemp
 from .deployments import check_model, no_deployment
 from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
 from .dialects.passage import Passage
-from .errors import ProxyError, Unsupported, UpstreamError, UpstreamRefused, draining
+from .errors import BadRequest, ProxyError, UpstreamError, UpstreamRefused, draining
 from .logs import Log
 from .records import Provider
 from .upstream import Content, Heard, Reply
@@ -115,12 +115,11 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
         started_at = time.monotonic()
         try:
             answer = yield from ask(app, call, bill, deployment)
+        except BadRequest as error:
+            failure = failure or error  # nobody was asked: another may take what this one is known to fail at
         except ProxyError as error:
             note_attempt(bill, started_at, error)
             error.headers = {**identity_of(deployment, bill), **error.headers}
-            if isinstance(error, Unsupported):
-                failure = failure or error  # there may be another that can
-                continue
             if not is_the_deployments_fault(error, call):
                 raise
             failure = error

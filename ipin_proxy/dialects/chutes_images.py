@@ -19,7 +19,7 @@ from ..call import Call, Deployment
 from ..errors import BadRequest, Unsupported, UpstreamError
 from ..records import Provider
 from ..upstream import Base64Range, Content, Piece
-from . import pictures
+from . import drawings
 from .chutes_hosts import IMAGE_HOST, Json, Requests, host_in, json_of, members_of, native
 from .openai import JSON_TYPE, raise_if_error
 
@@ -125,7 +125,7 @@ def drawn(contents: Sequence[Content], deployment: Deployment) -> Content:
     rows: list[dict[str, str]] = []
     for content in contents:
         media_type = content.media_type.partition(";")[0].strip().lower()
-        found = pictures.rows_of(media_type, content.body)
+        found = drawings.rows_of(media_type, content.body)
         if found is None:
             raise_if_error(json_of(content, deployment), deployment)
             raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a picture.")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.build import PNG
 
-from ipin_proxy.dialects.pictures import rows_of
+from ipin_proxy.dialects.drawings import rows_of
 
 B64 = base64.b64encode(PNG).decode()
 DRAWN = [{"b64_json": B64}]
