@@ -295,6 +295,8 @@ class Connection:
         """Send the response; what the socket does not take at once follows when it can."""
         request, self.task = self.request, None
         if self.state != BUSY or request is None:
+            if request is not None:
+                request.close()
             if response.stream is not None:
                 Streaming(self, response.stream, chunked=False).end(CallerGone("the caller hung up"))
             return
@@ -458,7 +460,9 @@ class Connection:
             stream.end(CallerGone("the caller hung up"))
         if self.task is not None:
             self.task.cancel(CallerGone("the caller hung up"))
-        if self.request is not None:
+        if (
+            self.request is not None and self.task is None
+        ):  # else the end of the task closes it: a worker may read its file
             self.request.close()
         self.loop.unregister(self.sock)
         self.sock.close()

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import IO
 
 import pytest
 
@@ -161,6 +162,36 @@ def test_a_caller_who_has_sent_all_it_wants_is_still_answered(door: Door) -> Non
     assert answers(sock, 20) == [b"/%d" % number for number in range(20)]
     assert sock.recv(1) == b""
     door.wait(lambda: not door.server.connections, "the end of the connection")
+
+
+def test_a_worker_can_read_the_upload_of_a_caller_who_has_gone(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is closed when the worker has done with it, and not under its hands."""
+    files: list[IO[bytes]] = []
+    sizes: list[int] = []
+
+    def handle(request: Request) -> Steps:
+        yield THREAD
+        assert request.file is not None
+        files.append(request.file)
+        door.service.arrived.release()
+        door.service.gate.wait(PATIENCE_S)
+        sizes.append(len(files[0].read()))
+        return Response()
+
+    monkeypatch.setattr(door.service, "handle", handle)
+    door.service.gate.clear()
+    sock = door.call(
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        b"content-length: 2000000\r\n\r\n" + bytes(2_000_000)
+    )
+    assert door.service.arrived.acquire(timeout=PATIENCE_S)
+    (connection,) = door.server.connections
+    door.server.loop.call(connection.lost)
+    door.wait(lambda: not door.server.connections, "the end of the connection")
+    door.service.gate.set()
+    door.wait(lambda: files[0].closed, "the end of the file")
+    assert sizes == [2_000_000]
+    sock.close()
 
 
 class FullDisk(io.RawIOBase):
