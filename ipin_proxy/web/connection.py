@@ -31,7 +31,6 @@ RECV_BYTES = 64 * 1024
 BODY_RECV_BYTES = 256 * 1024
 CHUNKS_RECV_BYTES = 16 * 1024  # may be thousands of chunks
 AHEAD_BYTES = 256 * 1024  # pipelined bytes we keep while a request is being answered
-SPOOL_BYTES = 1024 * 1024  # uploads above this go to a temporary file
 LINGER_S = 2.0  # after a refusal we read on for a moment, or the reset would destroy the answer (RFC 9112 §9.6)
 LINGER_BYTES = 4 * 1024 * 1024
 STUCK_S = 300.0  # a caller who has taken no byte for so long is gone
@@ -220,7 +219,7 @@ class Connection:
             if body.done and not request.body and request.file is None:
                 request.body = payload
             else:
-                self.store(request, payload)
+                request.keep(payload)
             if body.done and request.file is not None:
                 request.file.seek(0)  # writes what is still in memory, so this may fail as well
         except (FramingError, BodyTooLarge, OSError) as error:
@@ -229,21 +228,6 @@ class Connection:
         if body.done:
             self.inbuf += body.rest
             self.dispatch()
-
-    def store(self, request: Request, payload: bytes) -> None:
-        """Keep a piece of the body: JSON in memory, uploads above SPOOL_BYTES in a temporary file."""
-        if request.file is not None:
-            request.file.write(payload)
-            return
-        if not isinstance(request.body, bytearray):
-            request.body = bytearray()
-        request.body += payload
-        if len(request.body) > SPOOL_BYTES and request.content_type == "multipart/form-data":
-            import tempfile
-
-            request.file = tempfile.TemporaryFile(prefix="ipin-proxy-upload-")  # noqa: SIM115 - closed with the request
-            request.file.write(request.body)
-            request.body = b""
 
     def dispatch(self) -> None:
         """The request is whole: the service takes it from here, in steps."""
@@ -460,9 +444,7 @@ class Connection:
             stream.end(CallerGone("the caller hung up"))
         if self.task is not None:
             self.task.cancel(CallerGone("the caller hung up"))
-        if (
-            self.request is not None and self.task is None
-        ):  # else the end of the task closes it: a worker may read its file
+        if self.request is not None and self.task is None:  # else its end closes it: a worker may be reading the file
             self.request.close()
         self.loop.unregister(self.sock)
         self.sock.close()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 MOST_PARAMETERS = 100
+SPOOL_BYTES = 1024 * 1024  # of an upload; a longer one goes to a temporary file
 
 
 class BadPath(ValueError):
@@ -92,6 +93,21 @@ class Request:
             return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
         except ValueError as error:
             raise BadPath(f"its query has more than {MOST_PARAMETERS} parameters") from error
+
+    def keep(self, payload: bytes) -> None:
+        """Keep a piece of the body: JSON in memory, uploads above SPOOL_BYTES in a temporary file. Raises OSError."""
+        if self.file is not None:
+            self.file.write(payload)
+            return
+        if not isinstance(self.body, bytearray):
+            self.body = bytearray()
+        self.body += payload
+        if len(self.body) > SPOOL_BYTES and self.content_type == "multipart/form-data":
+            import tempfile
+
+            self.file = tempfile.TemporaryFile(prefix="ipin-proxy-upload-")  # noqa: SIM115 - closed with the request
+            self.file.write(self.body)
+            self.body = b""
 
     def close(self) -> None:
         """Give back the temporary file of a spooled body, if there is one."""
