@@ -60,7 +60,7 @@ def check_size(recording: FilePart, most_mb: int) -> None:
         )
     if recording.size > most_mb * MB:
         raise PayloadTooLarge(
-            f"The file {shown(recording)} has {recording.size / MB:.1f} MB; at most {most_mb} MB are taken. "
+            f"The file {shown(recording)} has {recording.size:,} bytes; at most {most_mb} MB ({most_mb * MB:,}) are taken. "
             "Send it in parts or compressed, or raise MAX_AUDIO_MB.",
             param="file",
         )

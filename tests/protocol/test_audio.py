@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support import build
+from support import build, sounds
 from support.client import Reply, multipart, request
 from support.proxy import KEY, Proxy
 from support.script import frame
@@ -195,6 +195,15 @@ def test_seconds_are_measured_where_the_provider_does_not_tell_them(proxy: Proxy
     ):
         upstream.will_answer(200, told)
         assert line_of(proxy, hear(proxy))["seconds"] == seconds, told
+
+
+@pytest.mark.parametrize("name", ["wav", "mp3-vbr", "opus", "flac", "m4a", "mp4-fragmented", "webm-live"])
+def test_real_audio_is_measured_on_its_way(proxy: Proxy, upstream: Upstream, name: str) -> None:
+    path = sounds.real(name)
+    upstream.will_answer(200, {"text": "The quick brown fox"})
+    line = line_of(proxy, hear(proxy, recording(path.read_bytes(), path.name)))
+    assert line["seconds"] == pytest.approx(sounds.SECONDS, abs=0.15)
+    assert upstream.history[0].field("file").data == path.read_bytes()
 
 
 def test_a_refused_call_has_no_seconds(proxy: Proxy, upstream: Upstream) -> None:
