@@ -77,7 +77,7 @@ class Caller(NamedTuple):
 
 class Call(NamedTuple):
     """One AI request in flight, since `started_at` (monotonic seconds), in the caller's `dialect`. Its body is a JSON object
-    (`members`) or an upload (`form`); a recording in that lasts for so many `seconds`, where it tells."""
+    (`members`) or an upload (`form`). A recording in it lasts for so many `seconds`, where it tells."""
 
     id: str
     caller: Caller

@@ -42,9 +42,7 @@ def one_file(form: Form, name: str) -> FilePart:
     """The one file of that name. Raises BadRequest when there is none, or when some server might read another part as it."""
     likes = [part for part in form.parts if is_read_as(part.name, name)]
     if not likes:
-        raise BadRequest(
-            f"The form has no '{name}'. Send the recording as a file of that name.", code="missing_file", param=name
-        )
+        raise BadRequest(f"The form has no '{name}'. Send a file by that name.", code="missing_file", param=name)
     if len(likes) > 1 or likes[0].name != name:
         raise BadRequest(
             f"The form has several '{name}' parts, or a name that some servers take for it; send one file as '{name}'.",
