@@ -368,6 +368,23 @@ def test_chained_streams_are_added():
     assert seconds_of(c.opus(1.0) * 4) == about(4.0)  # the number should be another, but files are joined anyhow
 
 
+@pytest.mark.parametrize("before", [0, 1, 5, 6, 26, 27, 28])
+def test_pages_are_found_wherever_pieces_of_the_file_end(before: int):
+    """They are looked for forwards in 512 kB, backwards in 64 kB."""
+    first, second = c.opus(1.0, serial=1), c.opus(2.0, serial=2)
+    assert seconds_of(first + b"\0" * (512 * 1024 - len(first) - before) + second) == about(3.0)
+    assert seconds_of(first + b"\0" * (512 * 1024 - before) + second + b"\0" * 400_000) == about(3.0)
+    last = c.ogg_page(144_312, c.OPUS_PACKET, serial=1)
+    assert seconds_of(first + b"\0" * 70_000 + last + b"\0" * (64 * 1024 - len(last) + before)) == about(3.0)
+
+
+@pytest.mark.parametrize(("config", "samples"), [(0, 480), (7, 2_880), (11, 2_880), (13, 960), (16, 120), (30, 480)])
+def test_the_modes_of_opus_have_frames_of_their_own(config: int, samples: int):
+    head = c.ogg_page(0, c.opus_head(skip=0), flags=c.BEGINS) + c.ogg_page(0, b"OpusTags")
+    packet = bytes((config << 3,)) + b"\0" * 9
+    assert seconds_of(head + c.ogg_page(480_000 + samples, packet)) == about(samples / 48_000)
+
+
 def test_of_streams_beside_one_another_the_sound_counts():
     sound = c.opus(1.0, serial=9)
     first, rest = sound[:47], sound[47:]
@@ -425,6 +442,13 @@ def test_a_streamed_flac_is_as_long_as_its_last_frame_says():
     frames = b"".join(map(c.flac_frame, range(199))) + last
     assert seconds_of(c.flac(blocks=blocks, frames=frames)) == about((199 * 4_096 + 100) / 44_100)
     assert seconds_of(c.flac(frames=frames + c.id3v1())) == about((199 * 4_096 + 100) / 44_100)
+
+
+@pytest.mark.parametrize(("code", "samples"), [(1, 192), (2, 576), (5, 4_608), (8, 256), (15, 32_768)])
+@pytest.mark.parametrize("size", [50, 65_500, 65_520, 65_536, 200_000])
+def test_the_last_frame_of_a_flac_is_found_however_long_it_is(code: int, samples: int, size: int):
+    frames = c.flac_frame(0) + c.flac_frame(1, size_code=code, content=b"\0" * size)
+    assert seconds_of(c.flac(frames=frames)) == about((4_096 + samples) / 44_100)
 
 
 def test_a_streamed_flac_of_varying_blocks_numbers_samples():
@@ -601,6 +625,17 @@ def test_a_cut_webm_lasts_until_its_last_block():
 def test_a_recording_from_the_middle_of_a_broadcast_is_as_long_as_it_is():
     late = [c.cluster(3_600_000 + 100 * n, *[c.block(20 * i) for i in range(5)], live=True) for n in range(20)]
     assert seconds_of(c.matroska(c.info(), *late, live=True)) == about(2.0)
+
+
+@pytest.mark.parametrize("size", [65_516, 65_520, 65_528, 65_536, 200_000])
+def test_the_last_cluster_is_found_however_long_it_is(size: int):
+    last = c.cluster(5_000, c.block(0), c.block(20, content=b"\0" * size), live=True)
+    assert seconds_of(c.matroska(c.info(), *LIVE, last, live=True)) == about(5.04)
+
+
+def test_pictures_that_come_before_earlier_ones_do_not_shorten_a_film():
+    blocks = [c.block(time, stream=2) for time in (0, 120, 40, 80)]
+    assert seconds_of(c.matroska(c.info(), c.cluster(0, *blocks, live=True), live=True)) == about(0.24)
 
 
 def test_the_name_of_a_cluster_in_the_sound_is_no_cluster():
