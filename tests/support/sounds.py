@@ -64,21 +64,9 @@ def real(name: str) -> Path:
     """The file of this name in RECIPES; its suffix is the usual one of its format."""
     filename, words = RECIPES[name]
     target = _folder() / filename
-    source = ["-i", str(speech())]
-    options = words.split()
-    piped = options[-1] == "-"
-    target_words = ["-"] if piped else [str(target)]
-    command = [
-        "ffmpeg",
-        "-hide_banner",
-        "-loglevel",
-        "error",
-        "-nostdin",
-        "-y",
-        *source,
-        *options[: -1 if piped else None],
-    ]
-    made = _run([*command, *target_words])
+    command = [*"ffmpeg -hide_banner -loglevel error -nostdin -y -i".split(), str(speech()), *words.split()]
+    piped = command[-1] == "-"
+    made = _run(command if piped else [*command, str(target)])
     if piped:
         target.write_bytes(made)
     return target
@@ -92,26 +80,8 @@ def speech() -> Path:
         pytest.skip(f"Real audio needs {', '.join(missing)}.")
     spoken, target = _folder() / "spoken.wav", _folder() / "sentence.wav"
     _run(["espeak-ng", "-w", str(spoken), SENTENCE])
-    _run(
-        [
-            "sox",
-            "-D",
-            str(spoken),
-            "-b",
-            "16",
-            "-r",
-            "44100",
-            "-c",
-            "1",
-            str(target),
-            "pad",
-            "0",
-            "4",
-            "trim",
-            "0",
-            str(SECONDS),
-        ]
-    )
+    form, effects = "-b 16 -r 44100 -c 1".split(), f"pad 0 {SECONDS} trim 0 {SECONDS}".split()
+    _run(["sox", "-D", str(spoken), *form, str(target), *effects])
     return target
 
 
