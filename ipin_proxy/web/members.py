@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 # Bytes. Below this a plain parse takes a millisecond or two, and hollowing would save nothing.
 HOLLOW_FROM = 256 * 1024
-# A run of 2 steps without quote or backslash contains a whole step without them, so it cannot be missed.
+# A run of 2 steps without a quote or an odd escape contains a whole step without them, so it cannot be missed.
 _STEP = 4096
 _MIN_RUN = 2 * _STEP
 # What stays of a hollowed string: enough to see a data URL's media type, or padding at the end of its base64.
@@ -35,6 +35,9 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 # A member's name with nothing to unescape, up to its value; and the way from a value to the next name.
 _NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
+# Escapes that are plain text to what is left out: PHP writes every "/" of base64 as "\/", and some break it into lines.
+PLAIN_ESCAPES = {b"\\/": b"/", b"\\n": b"\n", b"\\r": b"\r"}
+_ODD_ESCAPE = re.compile(rb"\\[^/nr]")
 # Text between two strings begins with one of these, if it is JSON at all; text inside a string mostly does not.
 _BETWEEN_STRINGS = b" \t\n\r,:]}"
 # Behind a number, the end of a mark. In JSON it is as plain as the hexadecimal digits before it.
@@ -114,8 +117,8 @@ class Members:
 
     def stretches(self, text: str) -> list[str | Stretch]:
         """A string of `values`, complete, as its stretches one behind the other: what was parsed of it, which comes first
-        and last, and between that the bytes that were left out. Those are ASCII without a quote, a backslash or a line
-        break, but may hold a control character."""
+        and last, and between that the bytes that were left out. Those are ASCII as it stands in JSON, with no escapes but
+        PLAIN_ESCAPES; control characters may hide in it."""
         if not self._mark:
             return [text]
         first, *others = text.split(self._mark)
@@ -337,25 +340,25 @@ def _refuse_name(name: str, other: str | None) -> NoReturn:
 def _find_cuts(body: bytes | bytearray) -> list[tuple[int, int]]:
     """The insides of very long strings, in order.
 
-    A run of text without quotes and backslashes is inside a string if a backslash stands before it, or if it begins as
+    A run of text without quotes and odd escapes is inside a string if a backslash stands before it, or if it begins as
     no text between strings could (in JSON: what is no JSON fails at what we keep of it). It must be ASCII, so that a cut
     never falls into a character, and without the line breaks and tabs that are not allowed in strings: these stay in the
-    text, where the parser finds them. Every search is a memchr over bytes not searched before: linear, gigabytes a second.
+    text, where the parser finds them. Every search is over bytes not searched before, and a memchr where there are no
+    escapes: linear, gigabytes a second.
     """
     is_ascii = body.isascii()
     cuts: list[tuple[int, int]] = []
     size, at, quote = len(body), 0, 0
     while at + _STEP <= size:
         step_end = at + _STEP
-        if body.find(b'"', at, step_end) >= 0 or body.find(b"\\", at, step_end) >= 0:
+        if body.find(b'"', at, step_end) >= 0 or _find_odd_escape(body, at, step_end) < step_end:
             at = step_end
             continue
-        if quote < step_end:  # else it is remembered: a backslash may have ended the run before long before this quote
+        if quote < step_end:  # else it is remembered: an escape may have ended the run before long before this quote
             quote = body.find(b'"', step_end)
             if quote < 0:
                 break
-        backslash = body.find(b"\\", step_end, quote)
-        end = quote if backslash < 0 else backslash
+        end = _find_odd_escape(body, at, quote)
         # The step before this one was not free, so the run begins behind what was found in it.
         before = max(body.rfind(b'"', max(0, at - _STEP), at), body.rfind(b"\\", max(0, at - _STEP), at))
         begin = before + 1
@@ -365,9 +368,23 @@ def _find_cuts(body: bytes | bytearray) -> list[tuple[int, int]]:
             and _is_inside(body, begin)
             and _is_plain(body, begin, end, is_ascii)
         ):
-            cuts.append((begin + _KEPT_PREFIX, end - _KEPT_SUFFIX))
+            # No two backslashes stand beside each other in a run, so one that is there begins an escape: never cut that.
+            first, last = begin + _KEPT_PREFIX, end - _KEPT_SUFFIX
+            cuts.append((first + (body[first - 1] == 0x5C), last - (body[last - 1] == 0x5C)))
         at = end
     return cuts
+
+
+def _find_odd_escape(body: bytes | bytearray, begin: int, end: int) -> int:
+    """Where the first escape begins that is none of PLAIN_ESCAPES; `end` if none does before that."""
+    backslash = body.find(b"\\", begin, end)
+    for at in range(
+        backslash, end if backslash >= 0 else backslash, _BLOCK
+    ):  # in parts, between which others get a turn
+        odd = _ODD_ESCAPE.search(body, at, min(at + _BLOCK, end) + 1)  # it may reach over the end
+        if odd is not None:
+            return odd.start()
+    return end
 
 
 def _is_inside(body: bytes | bytearray, begin: int) -> bool:

@@ -172,6 +172,36 @@ def test_a_mark_is_nothing_a_caller_could_write():
     assert members.stretches(members.values["a"]) == [other["image_url"]["url"]]
 
 
+@pytest.mark.parametrize("escapes", [{"/": "\\/"}, {"/": "\\/", "A": "A\\n"}, {"AU": "AU\\r\\n"}])
+def test_what_base64_is_escaped_with_is_left_out_as_well(escapes: dict[str, str]):
+    body = vision("data:image/png;base64," + "iVBORw0KGgo/AAAANSUhEUgA/" * 20_000)
+    for plain, escape in escapes.items():
+        body = body.replace(plain.encode(), escape.encode())
+    members = parse(body)
+    ((begin, end),) = members.cuts
+    assert end - begin > len(body) - 5000
+    text = members.values["messages"][0]["content"][1]["image_url"]["url"]
+    first, inner, last = members.stretches(text)
+    assert (
+        json.loads(b'"' + body[begin:end] + b'"') in json.loads(body)["messages"][0]["content"][1]["image_url"]["url"]
+    )
+    assert (
+        first + json.loads(b'"%b"' % inner) + last == json.loads(body)["messages"][0]["content"][1]["image_url"]["url"]
+    )
+    members.amend("messages")
+    assert json.loads(members.with_values({})) == json.loads(body)
+
+
+def test_an_escape_is_never_cut_in_two():
+    for before in range(250, 262):
+        for after in range(12, 22):
+            text = "a" * before + "\\/" * 150_000 + "b" * after
+            members = parse(b'{"a":"%b"}' % text.encode())
+            assert members.cuts
+            assert members.full() == {"a": json.loads(f'"{text}"')}
+            assert members.values["a"].startswith("a" * before)
+
+
 def test_what_is_written_again_has_everything_in_it():
     body = vision(PNG)
     members = parse(body)
