@@ -2,6 +2,7 @@
 
 ProxyError
 ├─ BadRequest 400
+│  ├─ BadImage               no image, or none that can be sent on
 │  └─ Unsupported            has no place in the provider's format
 ├─ Unauthorized 401
 ├─ Forbidden 403
@@ -69,6 +70,10 @@ class BadRequest(ProxyError):
     status = 400
     type = "invalid_request_error"
     code = "invalid_value"
+
+
+class BadImage(BadRequest):
+    code = "image_validation_failed"
 
 
 class Unsupported(BadRequest):
