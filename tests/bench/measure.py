@@ -17,12 +17,13 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import load
 from children import HERE, KEY, BenchError, Children, Proxy, Target, Yardstick
-from report import UPLOAD_MB, VISION_MB, Results
+from report import AT_ONCE, UPLOAD_MB, VISION_MB, Results
 
 STARTS = 5
 BODY_REPEATS = 3
@@ -230,7 +231,7 @@ def _one_stream_run(bench: Bench, target: Target, count: int) -> None:
 
 
 def measure_memory(bench: Bench) -> None:
-    """Idle memory, idle connections, and the peaks of two large bodies, each in a fresh process."""
+    """Idle memory, idle connections, and the peaks of two large bodies, alone and many at once, each in a fresh process."""
     child, _, _ = bench.proxy.launch(bench.proxy.new_database())
     time.sleep(SETTLE_S)
     bench.results.add("first_rss", bench.proxy.name, memory_kb(child.pid)["Rss"] / 1024)
@@ -240,14 +241,16 @@ def measure_memory(bench: Bench) -> None:
     for contestant in bench.contestants:
         with contestant.fresh() as target:
             _measure_idle(bench, target)
-        with settled(contestant) as target:
-            with extra_peak_mb(target.pid) as peak:
-                post(target.paced_port, vision)
-            bench.results.add("vision_memory", target.name, peak[0])
-        with settled(contestant) as target:
-            with extra_peak_mb(target.pid) as peak:
-                post(target.paced_port, upload, "/v1/images/edits", kind)
-            bench.results.add("upload_memory", target.name, peak[0])
+        for name, call in (("vision", (vision,)), ("upload", (upload, "/v1/images/edits", kind))):
+            with settled(contestant) as target:
+                with extra_peak_mb(target.pid) as peak:
+                    post(target.paced_port, *call)
+                bench.results.add(f"{name}_memory", target.name, peak[0])
+            with settled(contestant) as target, ThreadPoolExecutor(AT_ONCE) as callers:
+                with extra_peak_mb(target.pid) as peak:
+                    for each in [callers.submit(post, target.paced_port, *call) for _ in range(AT_ONCE)]:
+                        each.result()
+                bench.results.add(f"{name}_memory_at_once", target.name, peak[0])
     with contextlib.ExitStack() as stack:
         targets = [stack.enter_context(each.fresh()) for each in bench.contestants] + [bench.direct]
         for _ in range(BODY_REPEATS * bench.rounds):

@@ -15,6 +15,7 @@ RATE_LEVELS = (1, 16, 64)
 STREAM_LEVELS = (1, 100, 500, 1000)
 VISION_MB = 20
 UPLOAD_MB = 25
+AT_ONCE = 20
 COLUMNS = ("direct", "nginx", "ours", "to direct", "to nginx", "target", "")
 
 
@@ -85,8 +86,12 @@ METRICS: dict[str, Metric] = {
     "warm_rss": Metric("memory after the first calls, RSS", "MB"),
     "connections": Metric("1000 idle connections, more memory", "MB", Limit(10)),
     "vision_memory": Metric(f"{VISION_MB} MB vision body, extra peak memory", "MB", Limit(2 * VISION_MB)),
+    "vision_memory_at_once": Metric(
+        f"{AT_ONCE} of them at once, extra peak memory", "MB", Limit(2 * VISION_MB * AT_ONCE)
+    ),
     "vision_time": Metric(f"{VISION_MB} MB vision body, time", "ms", Limit(3, times_nginx=True)),
     "upload_memory": Metric(f"{UPLOAD_MB} MB upload, extra peak memory", "MB", Limit(5)),
+    "upload_memory_at_once": Metric(f"{AT_ONCE} of them at once, extra peak memory", "MB", Limit(125)),
     "upload_time": Metric(f"{UPLOAD_MB} MB upload, time", "ms"),
 }
 
