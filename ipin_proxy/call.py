@@ -75,9 +75,21 @@ class Caller(NamedTuple):
         return self.key is None or not self.key.allowed_models or model in self.key.allowed_models
 
 
+IMAGE_PART, VIDEO_PART = "image", "video"
+
+
+class Picture(NamedTuple):
+    """An image or a video in a call: which of the two, where it stands in the body, and its width and height where known."""
+
+    kind: str
+    place: str
+    size: tuple[int, int] | None = None
+
+
 class Call(NamedTuple):
     """One AI request in flight, since `started_at` (monotonic seconds), in the caller's `dialect`. Its body is a JSON object
-    (`members`) or an upload (`form`). A recording in it lasts for so many `seconds`, where it tells."""
+    (`members`) or an upload (`form`). A recording in it lasts for so many `seconds`, where it tells; `pictures` are the images
+    and videos in it, once they have been looked at."""
 
     id: str
     caller: Caller
@@ -91,6 +103,7 @@ class Call(NamedTuple):
     form: Form | None = None
     pin: str | None = None
     seconds: float | None = None
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def shown_model(self) -> str:

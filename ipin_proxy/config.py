@@ -254,6 +254,9 @@ class Settings:
     max_audio_mb: int = _setting(
         25, _whole(1, 4096), "Largest recording in MB; MAX_BODY_MB must leave room for it.", stored=True
     )
+    max_image_mb: int = _setting(
+        20, _whole(1, 4096), "Largest image in MB that a chat may hold as data; a larger one is refused.", stored=True
+    )
     request_timeout_s: float = _setting(
         120.0, _seconds(0.1), "How long a provider may stay silent; a provider's own limit goes before.", stored=True
     )

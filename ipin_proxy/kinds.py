@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from . import firststart, keys, signin
+from .call import IMAGE_PART, VIDEO_PART
 from .deployments import DEMO_PROVIDER
+from .dialects import vision
 from .errors import BadRequest, Conflict, NotFound
 from .records import SENSITIVE_NAME, Model, Provider, Record, User, VirtualKey, file_under, is_mask, keep_secrets, merge
 
@@ -143,6 +145,12 @@ def removed_provider(app: App, draft: Draft, provider: Provider) -> Json:
 
 
 # -- models -----------------------------------------------------------------------------------------------------------
+
+
+def shown_model(app: App, model: Model) -> Json:
+    """With what it is known to take, where its record leaves that to its name."""
+    takes = {"takesImages": vision.takes(model, IMAGE_PART), "takesVideo": vision.takes(model, VIDEO_PART)}
+    return {**model.public_json(), **{name: told is True for name, told in takes.items()}}
 
 
 def check_model(app: App, draft: Draft, model: Model, before: Model | None) -> None:
@@ -295,8 +303,8 @@ MODELS = Collection(
     plural="models",
     kind=Model,
     rows=lambda tables: tables.models,
-    ignored=Model.server_members() | {"createdAt"},
-    shown=lambda app, model: model.public_json(),
+    ignored=Model.server_members() | {"createdAt", "takesImages", "takesVideo"},
+    shown=shown_model,
     for_new=unchanged,
     for_change=unchanged,
     changed=merge,

@@ -226,8 +226,8 @@ class Model(Record):
         always=True,
     )
     enabled: bool = column(check.flag, True, always=True)
-    supports_image_upload: bool = column(check.flag, False, always=True)
-    supports_video_upload: bool = column(check.flag, False, always=True)
+    supports_image_upload: bool | None = column(check.flag, None)  # None: as its name says (dialects/vision.py)
+    supports_video_upload: bool | None = column(check.flag, None)
     upstream_model: str | None = column(check.identifier, None)
     fallbacks: tuple[str, ...] = column(check.list_of(check.identifier), ())
     deployments: tuple[DeploymentRow, ...] = column(check.list_of(DeploymentRow.read), ())

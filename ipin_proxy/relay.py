@@ -9,13 +9,16 @@ is settled once.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import pictures
 from .call import CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION, Attempt, Bill, Call, Deployment
 from .deployments import check_model, no_deployment
 from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
+from .dialects.parts import Part
 from .dialects.passage import Passage
 from .errors import BadRequest, ProxyError, UpstreamError, UpstreamRefused, draining
 from .logs import Log
@@ -31,6 +34,7 @@ FORWARDED = ("openai-processing-ms", "openai-version")
 HEARD_BYTES = 16 * 1024  # of a stream, for the log
 ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
+PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
 # Whose streams are events, whatever the provider makes of them.
 SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION)
@@ -85,6 +89,9 @@ def relay(app: App, call: Call) -> Steps:
         early = Early(Response(200, STREAM_HEADERS), client.keep_alive, keepalive_s)
         yield early
     try:
+        shown = client.pictures_in(call)
+        if (first := next(shown, None)) is not None:
+            call = bill.call = yield from with_pictures(app, call, chain((first,), shown))
         answer = yield from first_answer(app, call, bill)
     except Exception as error:
         bill.error, bill.status = error, getattr(error, "status", 503 if isinstance(error, ShuttingDown) else 500)
@@ -105,6 +112,17 @@ def relay(app: App, call: Call) -> Steps:
     pipe: Pipe = Overheard(answer.pipe, app.log, call.id, answer) if app.log.bodies else answer.pipe
     stream = Stream(answer.reply, pipe, at_end, answer.body, answer.deployment.timeout_s, keepalive_s)
     return Response(bill.status, headers, stream=stream)
+
+
+def with_pictures(app: App, call: Call, shown: Iterator[Part]) -> Generator[Next, None, Call]:
+    """The call with its images looked at. Raises what `check_model` does, and BadRequest for what its model does not take
+    or what is no image: before anybody asks who would serve it."""
+    model = check_model(app.catalog(), call)
+    if len(call.request.body) > PICTURE_BYTES:
+        yield THREAD
+    parts = list(shown)
+    pictures.check_kinds(call, model, parts)
+    return pictures.looked_at(call, parts, app.config.settings.max_image_mb)
 
 
 def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answer]:
@@ -145,6 +163,8 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
     default_s = settings.audio_timeout_s if call.operation.scope == "audio" else settings.request_timeout_s
     found = []
     for each, row in catalog.rows(model, call.pin, call.caller):
+        if each is not model and pictures.refused_by(each, call.pictures):
+            continue
         provider = catalog.providers.get(row.provider_id)
         if provider is None or not provider.enabled:
             continue

@@ -6,7 +6,7 @@ table below. Providers of a type without a file of its own are spoken to in Open
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from ..call import Bill, Call, Deployment
@@ -17,12 +17,15 @@ from ..upstream import Content, Heard, Outbound, Reply
 from ..web.response import Pipe
 from . import chutes, demo, openai
 from .chutes_hosts import is_chutes
+from .parts import Part
 
 
 class ClientDialect(Protocol):
     """The face towards callers."""
 
     keep_alive: bytes  # what a stream says when there is nothing to say
+
+    def pictures_in(self, call: Call) -> Iterator[Part]: ...
 
     def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]: ...
 

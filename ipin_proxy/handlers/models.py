@@ -10,6 +10,8 @@ from typing import Any
 
 from .. import keys, probe
 from ..app import App, Visit
+from ..call import IMAGE_PART, VIDEO_PART
+from ..dialects import vision
 from ..errors import ModelNotFound
 from ..records import Model
 from ..web.response import Response
@@ -50,7 +52,7 @@ def usable(app: App, visit: Visit) -> Generator[Next, None, dict[str, Json]]:
         for told in (yield from probe.list_models(app, catalog.providers[pin])):
             model = catalog.find(told["id"], pin)
             if model is not None and caller.may_use(model.id):
-                rows.setdefault(told["id"], passed_on(told, pin))
+                rows.setdefault(told["id"], passed_on(told, pin, model))
     return rows
 
 
@@ -63,11 +65,19 @@ def described(model: Model, pin: str | None) -> Json:
         "owned_by": pin or model.provider_id,
         "name": model.name,
         "type": model.type,
-        "supports_image_upload": model.supports_image_upload,
-        "supports_video_upload": model.supports_video_upload,
+        **uploads(model),
     }
 
 
-def passed_on(told: Json, pin: str) -> Json:
+def uploads(model: Model) -> Json:
+    """What a model is known to take. One that nobody knows may be sent images too: then its provider says whether it does."""
+    return {
+        "supports_image_upload": vision.takes(model, IMAGE_PART) is True,
+        "supports_video_upload": vision.takes(model, VIDEO_PART) is True,
+    }
+
+
+def passed_on(told: Json, pin: str, model: Model) -> Json:
     """A model by its provider's own word, of which nobody knows the type."""
-    return {"id": told["id"], "object": "model", "created": 0, "owned_by": pin, "name": told["name"]}
+    row = {"id": told["id"], "object": "model", "created": 0, "owned_by": pin, "name": told["name"]}
+    return {**row, **uploads(model)}

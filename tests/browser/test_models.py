@@ -114,7 +114,7 @@ def test_a_model_is_added_by_hand_and_changed(models: Page, proxy: Proxy) -> Non
     form.get_by_role("button", name="Save").click()
     expect(row(page, "By hand")).to_contain_text("OCR")
     changed = proxy.admin("GET", "/models/by/hand-vision").json
-    assert changed == {**added, "type": "ocr", "supportsImageUpload": False}
+    assert changed == {**added, "type": "ocr", "supportsImageUpload": False, "takesImages": False}
     proxy.admin("DELETE", "/models/by/hand-vision")
 
 

@@ -639,7 +639,8 @@ def test_behind_the_prefix_of_an_offered_provider_its_own_list_is_given(offering
     upstream.will_answer(200, THEIR_LIST)
     found = offering.get("/openai/v1/models", KEY).json
     assert (found["object"], [row["id"] for row in found["data"]]) == ("list", ["gpt-a", "gpt-b", "org/gpt-c"])
-    assert found["data"][1] == {"id": "gpt-b", "object": "model", "created": 0, "owned_by": "openai", "name": "B"}
+    shown = {"id": "gpt-b", "object": "model", "created": 0, "owned_by": "openai", "name": "B"}
+    assert found["data"][1] == {**shown, "supports_image_upload": False, "supports_video_upload": False}
     asked = upstream.history[0]
     assert (asked.method, asked.path) == ("GET", "/v1/models")
     assert asked.header("authorization") == f"Bearer {OFFERED['OPENAI_API_KEY']}"

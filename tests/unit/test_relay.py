@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.pictures import base64_of, data_url, png
 
 from ipin_proxy import config
 from ipin_proxy.app import App
@@ -73,6 +74,21 @@ def test_an_answered_call_leaves_nothing(app: App, uncollected: None) -> None:
     message = {"role": "user", "content": "hi"}
     status, body = ask(app, "/v1/chat/completions", {"model": "demo", "messages": [message]})
     assert (status, body()) == (200, None)
+
+
+@pytest.mark.parametrize("size", [1, 300_000])
+@pytest.mark.parametrize(
+    ("before", "behind", "expected"),
+    [("", "", 200), ("", "\n", 200), ("data:image/jpg;base64,", "", 200), ("file:", "", 400), ("", "!", 400)],
+    ids=["sound", "written anew", "written around", "refused", "refused at its end"],
+)
+def test_a_call_with_an_image_leaves_nothing(
+    app: App, uncollected: None, size: int, before: str, behind: str, expected: int
+) -> None:
+    url = before + (base64_of if before else data_url)(png(more=bytes(size))) + behind
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+    status, body = ask(app, "/v1/chat/completions", {"model": "demo", "messages": [message]})
+    assert (status, body()) == (expected, None)
 
 
 @pytest.mark.parametrize(

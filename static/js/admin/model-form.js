@@ -35,7 +35,9 @@ export function editModel({ model = null, providerId = "", models, providers }) 
   const providerOptions = providers.map((each) => [each.id, each.enabled ? each.name : `${each.name} (disabled)`]);
   if (from.providerId && !providers.some((each) => each.id === from.providerId))
     providerOptions.unshift([from.providerId, `${from.providerId} (not there)`]);
-  let [isOwnType, isOwnImages] = [!isNew, !isNew];
+  let isOwnType = !isNew;
+  // What nobody has decided stays undecided: then the model's name decides, and what is shown here is a guess.
+  let [isOwnImages, isOwnVideo] = [(from.supportsImageUpload ?? null) !== null, (from.supportsVideoUpload ?? null) !== null];
 
   const guess = (name) => {
     if (!isOwnType) type.value = guessType(name);
@@ -72,14 +74,15 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     label: h("span.with-icon", icon("camera"), "Takes images"),
     name: "supportsImageUpload",
     type: "switch",
-    value: from.supportsImageUpload,
+    value: from.supportsImageUpload ?? from.takesImages,
     oninput: () => (isOwnImages = true),
   });
   const video = field({
     label: h("span.with-icon", icon("video"), "Takes videos"),
     name: "supportsVideoUpload",
     type: "switch",
-    value: from.supportsVideoUpload,
+    value: from.supportsVideoUpload ?? from.takesVideo,
+    oninput: () => (isOwnVideo = true),
   });
 
   /** What the provider lists, once somebody is about to type the name. */
@@ -199,7 +202,11 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     content: nodes,
     submit: isNew ? "Add model" : "Save",
     save: async (values) => {
-      const record = recordOf(values, model);
+      const record = {
+        ...recordOf(values, model),
+        ...(isOwnImages ? {} : { supportsImageUpload: null }),
+        ...(isOwnVideo ? {} : { supportsVideoUpload: null }),
+      };
       const saved = isNew
         ? await post("/api/admin/models", record)
         : await put(at("/api/admin/models", model.id), record);

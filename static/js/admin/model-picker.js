@@ -29,6 +29,7 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
     ticked: false,
     type: guessType(id),
     images: guessImages(id),
+    isOwnImages: false,
   }));
   const list = h("div.ticks", { role: "group", "aria-label": `Models of ${provider.name}` });
   const tally = h("span.quiet-text", { "aria-live": "polite" });
@@ -76,7 +77,7 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
         type: "checkbox",
         checked: line.images,
         "aria-label": `${line.id} takes images`,
-        onchange: (event) => (line.images = event.target.checked),
+        onchange: (event) => ([line.images, line.isOwnImages] = [event.target.checked, true]),
       }),
       icon("camera"),
     );
@@ -118,7 +119,7 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
 }
 
 /** The public name is the provider's own, or behind the provider's id where that is taken. */
-function recordOf({ id, name, type, images }, provider, taken) {
+function recordOf({ id, name, type, images, isOwnImages }, provider, taken) {
   const isTaken = taken.has(id);
   return {
     id: isTaken ? `${provider.id}/${id}` : id,
@@ -126,7 +127,7 @@ function recordOf({ id, name, type, images }, provider, taken) {
     providerId: provider.id,
     ...(isTaken ? { upstreamModel: id } : {}),
     type,
-    supportsImageUpload: images,
+    ...(isOwnImages ? { supportsImageUpload: images } : {}),
     enabled: true,
   };
 }

@@ -66,8 +66,8 @@ export function screen(root, params, app) {
       h(
         "span",
         h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name),
-        row.supportsImageUpload && h("span.mark", { title: "Takes images" }, icon("camera", "takes images")),
-        row.supportsVideoUpload && h("span.mark", { title: "Takes videos" }, icon("video", "takes videos")),
+        row.takesImages && h("span.mark", { title: "Takes images" }, icon("camera", "takes images")),
+        row.takesVideo && h("span.mark", { title: "Takes videos" }, icon("video", "takes videos")),
       ),
       row.name !== row.id && h("code", row.id),
     );

@@ -1,4 +1,4 @@
-/** The types of providers and models in words, and what a model's name lets one guess. Guesses are shown and can be changed. */
+/** The types of providers and models in words, and what a model's name lets one guess. Guesses are shown and can be changed; what is not changed, the server decides by the name. */
 
 /** What a provider speaks like. */
 export const PROVIDER_TYPES = [
@@ -31,7 +31,7 @@ const BY_NAME = [
   [/dall-e|gpt-image|imagen|flux|stable-diffusion|sdxl|[-_]image([-_]|$)/i, "image"],
 ];
 const SEES =
-  /vision|[-_]vl|gpt-4o(?!.*(audio|transcribe|tts))|gpt-4\.1|gpt-5|claude|gemini|pixtral|llava|llama-4|gemma-?3|grok-4|mistral-(small|medium)-3/i;
+  /vision|multimodal|(^|[^a-z])vl|gpt-4o(?!.*(audio|transcribe|tts))|gpt-4\.1|gpt-5|(^|\/)o[134](?!-mini$)|claude|gemini|pixtral|llava|internvl|molmo|minicpm-[vo]|llama-?4|gemma-?[34]|grok-4|glm-4(\.\d)?v|kimi-k2\.5|qwen-?3\.[5-9]|mistral-(small|medium)-3/i;
 
 export const guessType = (id) => BY_NAME.find(([pattern]) => pattern.test(id))?.[1] ?? "chat";
 
