@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from support import build
-from support.build import chunk, completion, embeddings, finish, hello, opening, tool_call, tool_chunk, usage
+from support.build import chunk, completion, embeddings, finish, hello, opening, spoken, tool_call, tool_chunk, usage
+from support.pictures import IMAGES, TYPES, data_url, png
 from support.proxy import KEY, Proxy
 from support.upstream import Script, Seen, Upstream, hang_up, pause, stall, stream
 
@@ -181,6 +182,53 @@ def test_vision_parts(client: Any, upstream: Upstream) -> None:
     ]
     client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
     assert sent(upstream)["messages"][0]["content"] == parts
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_of_every_format_in_chats_and_responses(client: Any, upstream: Upstream, name: str) -> None:
+    for url in (
+        data_url(IMAGES[name], TYPES[name]),
+        data_url(IMAGES[name], "image/jpg"),
+    ):  # as it should be, and put right
+        upstream.will_stream(*spoken("A ", "square."))
+        upstream.will_answer(200, build.response("A square."))
+        chat = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+        chunks = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": chat}], stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "A square."
+        parts = [{"type": "input_text", "text": "What is this?"}, {"type": "input_image", "image_url": url}]
+        answer = client.responses.create(model=MODEL, input=[{"role": "user", "content": parts}])
+        assert answer.output_text == "A square."
+        asked, responded = (seen.json for seen in upstream.history[-2:])
+        right = data_url(IMAGES[name], TYPES[name])
+        assert asked["messages"][0]["content"][1]["image_url"]["url"] == right
+        assert responded["input"][0]["content"][1]["image_url"] == right
+
+
+def test_a_large_image(client: Any, upstream: Upstream) -> None:
+    url = data_url(png(more=bytes(range(256)) * 16_000))
+    upstream.will_answer(200, completion("A square."))
+    parts = [{"type": "image_url", "image_url": {"url": url, "detail": "high"}}]
+    answer = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
+    assert answer.choices[0].message.content == "A square."
+    assert sent(upstream)["messages"][0]["content"] == parts
+
+
+def test_what_is_no_image_is_the_callers_error(connect: Callable[..., Any], upstream: Upstream) -> None:
+    client = connect(max_retries=2)
+    url = data_url(b"just a text")
+    with pytest.raises(openai.BadRequestError, match="This is no image") as caught:
+        parts = [{"type": "image_url", "image_url": {"url": url}}]
+        client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
+    assert (caught.value.code, caught.value.param) == (
+        "image_validation_failed",
+        "messages[0].content[0].image_url.url",
+    )
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(
+            model=MODEL, input=[{"role": "user", "content": [{"type": "input_image", "image_url": url}]}], stream=True
+        )
+    assert (caught.value.code, caught.value.param) == ("image_validation_failed", "input[0].content[0].image_url")
+    assert upstream.history == []
 
 
 # The other operations.
