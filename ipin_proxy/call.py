@@ -5,13 +5,13 @@ All are frozen but the Bill, the one account that is written to while the call r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .records import Model, Provider, User, VirtualKey
-from .web.members import Members
-from .web.multipart import Form
+from .web.members import Members, Stretch
+from .web.multipart import FilePart, Form
 from .web.request import Request
 
 Json = dict[str, Any]
@@ -60,6 +60,7 @@ SPEECH = Operation(
 HEARS = frozenset({"transcription"})
 TRANSCRIPTION = Operation("transcription", "/audio/transcriptions", "audio", HEARS, may_stream=True)
 TRANSLATION = Operation("translation", "/audio/translations", "audio", HEARS, may_stream=True)
+OCR = Operation("ocr", "/ocr", "ocr", frozenset({"ocr", "chat"}))
 
 
 class Caller(NamedTuple):
@@ -86,10 +87,22 @@ class Picture(NamedTuple):
     size: tuple[int, int] | None = None
 
 
+class Document(NamedTuple):
+    """What a text is wanted of: its media type ("" for an address, which nobody fetches), where in the request it stands, and
+    its bytes, as a file or as base64 in pieces; `prompt` is what to ask of it, None the usual."""
+
+    media_type: str
+    place: str
+    payload: FilePart | Sequence[str | Stretch]
+    size: tuple[int, int] | None = None
+    prompt: str | None = None
+    name: str = ""
+
+
 class Call(NamedTuple):
     """One AI request in flight, since `started_at` (monotonic seconds), in the caller's `dialect`. Its body is a JSON object
     (`members`) or an upload (`form`). A recording in it lasts for so many `seconds`, where it tells; `pictures` are the images
-    and videos in it, once they have been looked at."""
+    and videos in it, once they have been looked at. A call for the text of a `document` has that instead of a body."""
 
     id: str
     caller: Caller
@@ -104,6 +117,7 @@ class Call(NamedTuple):
     pin: str | None = None
     seconds: float | None = None
     pictures: tuple[Picture, ...] = ()
+    document: Document | None = None
 
     @property
     def shown_model(self) -> str:

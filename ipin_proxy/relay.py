@@ -189,7 +189,7 @@ def reads_a_file(provider: Provider) -> bool:
 
 def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[Next, None, Answer]:
     """Send the call to one deployment and wait until it speaks. Raises ProxyError."""
-    back = upstream_dialect(deployment.provider)
+    back = upstream_dialect(deployment.provider, call.operation)
     reply = yield from accepted(app, back, call, deployment)
     try:
         passing = back.pipe_of(reply, bill, deployment)

@@ -20,7 +20,7 @@ from .call import (
     TRANSLATION,
 )
 from .dialects import OPENAI
-from .handlers import account, admin, audio, calls, data, health, models, pages, providers, settings
+from .handlers import account, admin, audio, calls, data, health, models, ocr, pages, providers, settings
 from .kinds import KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
@@ -37,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/audio/speech", KEY, OPENAI, calls.create(SPEECH)),
     Route("POST", "/v1/audio/transcriptions", KEY, OPENAI, audio.hear(TRANSCRIPTION)),
     Route("POST", "/v1/audio/translations", KEY, OPENAI, audio.hear(TRANSLATION)),
+    Route("POST", "/v1/ocr", KEY, OPENAI, ocr.read),
     Route("GET", "/v1/models", KEY, OPENAI, models.list_all),
     Route("GET", "/v1/models/{id...}", KEY, OPENAI, models.retrieve),
     Route("GET", "/health", PUBLIC, OPENAI, health.alive),

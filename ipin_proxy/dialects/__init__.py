@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
-from ..call import Bill, Call, Deployment
+from ..call import OCR, Bill, Call, Deployment, Operation
 from ..errors import ProxyError
 from ..manners import Manners
 from ..records import Provider
 from ..upstream import Content, Heard, Outbound, Reply
 from ..web.response import Pipe
-from . import chutes, demo, openai
+from . import chutes, demo, ocr, openai
 from .chutes_hosts import is_chutes
 from .parts import Part
 
@@ -62,7 +62,12 @@ UPSTREAMS: dict[str, UpstreamDialect] = {
 }
 
 
-def upstream_dialect(provider: Provider) -> UpstreamDialect:
+READER = ocr.Upstream()
+
+
+def upstream_dialect(provider: Provider, operation: Operation | None = None) -> UpstreamDialect:
+    if operation is OCR and provider.type != "demo":
+        return READER
     if is_chutes(provider):
         return UPSTREAMS["chutes"]
     return UPSTREAMS.get(provider.type, UPSTREAMS["openai"])

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..call import Call, Deployment
 from ..connections import Origin
+from ..errors import Unsupported
 from ..upstream import Outbound
 from ..web.framing import LAST_CHUNK, chunk
 from ..web.head import find_end, parse_request
@@ -23,6 +24,7 @@ from . import openai
 WORD_PAUSE_S = 0.02
 REQUEST_BYTES = 64 * 1024 * 1024
 CHAT_PATH = "/chat/completions"
+ONLY_CHATS = "The demo model only chats. Use /v1/chat/completions, or add a provider."
 GREETING = "This is the demo model of iPin Proxy. It repeats what you say. Add a provider to talk to a real one."
 
 Json = dict[str, Any]
@@ -33,6 +35,8 @@ class Upstream(openai.Upstream):
     a caller sent could make a head longer than anybody takes."""
 
     def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound:
+        if call.document is not None:
+            raise Unsupported(ONLY_CHATS, param="model")
         outbound = super().encode_request(call, deployment, ask_usage=ask_usage)
         return Outbound(
             outbound.provider,
@@ -88,8 +92,7 @@ def read_request(sock: socket.socket) -> tuple[str, Json]:
 
 def answer_to(path: str, body: Json) -> tuple[int, Json]:
     if path != CHAT_PATH:
-        message = "The demo model only chats. Use /v1/chat/completions, or add a provider."
-        return 400, {"error": {"message": message, "type": "invalid_request_error", "param": "model", "code": None}}
+        return 400, {"error": {"message": ONLY_CHATS, "type": "invalid_request_error", "param": "model", "code": None}}
     words = last_user_text(body) or GREETING
     counted = json.dumps(body.get("messages"))
     usage = {"prompt_tokens": max(1, len(counted) // 4), "completion_tokens": len(words.split(" "))}
