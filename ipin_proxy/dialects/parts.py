@@ -24,6 +24,8 @@ KINDS = {
     "input_video": VIDEO_PART,
     "video": VIDEO_PART,  # Qwen: a video, or a list of its images
 }
+# What says of a part which it is and where its image stands.
+OWN = frozenset({"type", "image_url", "image", "source"})
 # How `image_url` is written, by the type of its part: as a text, or as an object with the text in it.
 FLAT = {"input_image": True, "computer_screenshot": True, "image_url": False, None: False}
 
@@ -141,7 +143,7 @@ def write(part: Part, text: str, image: Image | None, stand_in: Callable[[Text],
     others = {other: told for other, told in value.items() if other != "url"} if type(value) is dict else {}
     if FLAT.get(json.get("type"), type(value) is not dict):
         json[name] = url
-        for other, told in others.items():
-            json.setdefault(other, told)
+        for other in others.keys() - OWN:  # such as the detail; what would say something else beside it goes
+            json.setdefault(other, others[other])
     else:
         json[name] = {"url": url, **others}

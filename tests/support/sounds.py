@@ -64,7 +64,7 @@ def real(name: str) -> Path:
     """The file of this name in RECIPES; its suffix is the usual one of its format."""
     filename, words = RECIPES[name]
     target = _folder() / filename
-    command = [*"ffmpeg -hide_banner -loglevel error -nostdin -y -i".split(), str(speech()), *words.split()]
+    command = [*["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-i"], str(speech()), *words.split()]
     piped = command[-1] == "-"
     made = _run(command if piped else [*command, str(target)])
     if piped:
@@ -80,7 +80,7 @@ def speech() -> Path:
         pytest.skip(f"Real audio needs {', '.join(missing)}.")
     spoken, target = _folder() / "spoken.wav", _folder() / "sentence.wav"
     _run(["espeak-ng", "-w", str(spoken), SENTENCE])
-    form, effects = "-b 16 -r 44100 -c 1".split(), f"pad 0 {SECONDS} trim 0 {SECONDS}".split()
+    form, effects = ["-b", "16", "-r", "44100", "-c", "1"], f"pad 0 {SECONDS} trim 0 {SECONDS}".split()
     _run(["sox", "-D", str(spoken), *form, str(target), *effects])
     return target
 
