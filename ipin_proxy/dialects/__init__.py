@@ -7,6 +7,8 @@ table below. Providers of a type without a file of its own are spoken to in Open
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any, Protocol
 
 from ..call import OCR, Bill, Call, Deployment, Operation
@@ -15,7 +17,7 @@ from ..manners import Manners
 from ..records import Provider
 from ..upstream import Content, Heard, Outbound, Reply
 from ..web.response import Pipe
-from . import chutes, demo, ocr, openai
+from . import openai
 from .chutes_hosts import is_chutes
 from .parts import Part
 
@@ -55,19 +57,20 @@ class UpstreamDialect(Protocol):
 OPENAI = "openai"
 
 CLIENTS: dict[str, ClientDialect] = {OPENAI: openai.Client()}
-UPSTREAMS: dict[str, UpstreamDialect] = {
-    "openai": openai.Upstream(),
-    "chutes": chutes.Upstream(),
-    "demo": demo.Upstream(),
-}
-
-
-READER = ocr.Upstream()
+# The file of each, in this folder.
+UPSTREAMS = {"openai": "openai", "chutes": "chutes", "demo": "demo", "reading": "ocr"}
 
 
 def upstream_dialect(provider: Provider, operation: Operation | None = None) -> UpstreamDialect:
     if operation is OCR and provider.type != "demo":
-        return READER
+        return _upstream("reading")
     if is_chutes(provider):
-        return UPSTREAMS["chutes"]
-    return UPSTREAMS.get(provider.type, UPSTREAMS["openai"])
+        return _upstream("chutes")
+    return _upstream(provider.type if provider.type in UPSTREAMS else "openai")
+
+
+@cache
+def _upstream(name: str) -> UpstreamDialect:
+    """Loaded when it is first spoken: most never are."""
+    dialect: UpstreamDialect = import_module(f".{UPSTREAMS[name]}", __package__).Upstream()
+    return dialect

@@ -14,7 +14,6 @@ from ..bodies import model_name
 from ..call import Call, Operation
 from ..errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from ..forms import asks_stream, form_of, model_field, one_file
-from ..media import audio
 from ..relay import relay
 from ..web.multipart import FilePart
 from ..web.task import THREAD, Steps
@@ -69,6 +68,8 @@ def check_size(recording: FilePart, most_mb: int) -> None:
 def seconds_of(recording: FilePart) -> float | None:
     """How long it lasts, if it tells. Raises UnsupportedMediaType for what neither by its name nor by its bytes can be one:
     names are often missing or made up, and some kinds of file begin in no way that could be told."""
+    from ..media import audio  # with a reader for each container
+
     found = audio.inspect(recording.open(), recording.size)
     if found is not None:
         return found.seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import wave
@@ -17,7 +18,7 @@ from support.upstream import Upstream, stall
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page, Route
+    from playwright.sync_api import Locator, Page
 
 PATHS = {
     "embed-public": "/v1/embeddings",
@@ -60,18 +61,6 @@ def of_files(proxy: Proxy) -> Iterator[None]:
     yield
     for each in ("hears", "reads"):
         proxy.admin("DELETE", f"/models/{each}")
-
-
-def answered(page: Page, path: str, **answer: object) -> list[str]:
-    """Answers this call in the server's place, and says what was sent."""
-    sent: list[str] = []
-
-    def answer_it(route: Route) -> None:
-        sent.append((route.request.post_data_buffer or b"").decode("latin-1"))
-        route.fulfill(**answer)  # type: ignore[arg-type]
-
-    page.route(f"**{path}", answer_it)
-    return sent
 
 
 def result(page: Page) -> Locator:
@@ -133,7 +122,7 @@ def test_a_picture_is_drawn(panel: Callable[[str], Page], upstream: Upstream) ->
     assert download.value.path().read_bytes() == PNG
 
 
-def test_a_recording_becomes_text(panel: Callable[[str], Page], of_files: None) -> None:
+def test_a_recording_becomes_text(panel: Callable[[str], Page], of_files: None, upstream: Upstream) -> None:
     page = panel("hears")
     spoken = {
         "text": "Good morning.",
@@ -141,7 +130,7 @@ def test_a_recording_becomes_text(panel: Callable[[str], Page], of_files: None) 
         "duration": 1.5,
         "segments": [{"start": 0, "text": "Good"}],
     }
-    sent = answered(page, PATHS["hears"], json=spoken)
+    upstream.will_answer(200, spoken)
     page.get_by_role("button", name="Transcribe").click()
     recording = page.get_by_label("Recording")
     expect(recording).to_have_accessible_description(re.compile("Choose a recording first"))
@@ -149,27 +138,92 @@ def test_a_recording_becomes_text(panel: Callable[[str], Page], of_files: None) 
     expect(page.get_by_label("Your recording")).to_be_visible()
     page.get_by_label("Language", exact=True).fill("en")
     page.get_by_label("Format").select_option("verbose_json")
+    page.get_by_label("Prompt").fill("Ann, Bob")
     page.get_by_role("button", name="Transcribe").click()
     expect(result(page)).to_contain_text("Good morning.")
     expect(result(page)).to_contain_text("english · 1.5 s")
     with page.expect_download() as download:
         result(page).get_by_role("link", name="Download").click()
     assert download.value.path().read_text() == "Good morning."
-    for part in ('name="model"\r\n\r\nhears', 'name="language"\r\n\r\nen', 'filename="note.wav"', "RIFF"):
-        assert part in sent[0]
+    sent = upstream.history[-1].form
+    assert {part.name: part.data.decode() for part in sent if part.name != "file"} == {
+        "model": "gpt-upstream",
+        "response_format": "verbose_json",
+        "language": "en",
+        "prompt": "Ann, Bob",
+    }
+    assert [(part.filename, part.data) for part in sent if part.name == "file"] == [("note.wav", silence())]
 
 
-def test_the_text_of_a_picture_is_read(panel: Callable[[str], Page], of_files: None) -> None:
+def test_subtitles_stay_subtitles(panel: Callable[[str], Page], of_files: None, upstream: Upstream) -> None:
+    page = panel("hears")
+    subtitles = "1\n00:00:00,000 --> 00:00:01,500\nGood morning.\n"
+    upstream.will_answer(200, subtitles.encode(), headers={"content-type": "text/plain"})
+    page.get_by_label("Recording").set_input_files([{"name": "note.wav", "mimeType": "audio/wav", "buffer": silence()}])
+    page.get_by_label("Format").select_option("srt")
+    page.get_by_role("button", name="Transcribe").click()
+    expect(result(page)).to_contain_text("00:00:01,500")
+    with page.expect_download() as download:
+        result(page).get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "transcript.srt"
+    assert download.value.path().read_text() == subtitles
+
+
+def test_what_is_no_recording_is_refused_where_the_result_would_be(
+    panel: Callable[[str], Page], of_files: None, expecting: Callable[[str], None]
+) -> None:
+    expecting("status of 415")
+    page = panel("hears")
+    page.get_by_label("Recording").set_input_files(
+        [{"name": "note.txt", "mimeType": "text/plain", "buffer": b"only words"}]
+    )
+    page.get_by_role("button", name="Transcribe").click()
+    expect(result(page)).to_contain_text("no recording that is known here")
+
+
+def test_the_progress_of_an_upload_is_seen_and_it_can_be_stopped(
+    panel: Callable[[str], Page], of_files: None, upstream: Upstream
+) -> None:
+    page = panel("hears")
+    upstream.will_say(stall)
+    large = silence() + bytes(8 * 1024 * 1024)
+    page.get_by_label("Recording").set_input_files([{"name": "long.wav", "mimeType": "audio/wav", "buffer": large}])
+    page.get_by_role("button", name="Transcribe").click()
+    bar = page.get_by_role("progressbar", name="Upload").filter(visible=True)
+    expect(bar).to_have_js_property("value", 1)
+    upstream.wait_paused()
+    page.get_by_role("button", name="Stop").filter(visible=True).click()
+    expect(result(page)).to_contain_text("Stopped.")
+    expect(bar).to_have_count(0)
+    upstream.wait_closed()
+
+
+def test_the_text_of_a_picture_is_read(panel: Callable[[str], Page], of_files: None, upstream: Upstream) -> None:
     page = panel("reads")
-    sent = answered(page, PATHS["reads"], json={"text": "Room 12\nMonday", "model": "reads", "provider": "acme"})
+    upstream.will_answer(200, build.completion("Room 12\nMonday"))
     picture = page.get_by_label("Picture")
     picture.set_input_files([{"name": "huge.png", "mimeType": "image/png", "buffer": bytes(10 * 1024 * 1024 + 1)}])
     expect(picture).to_have_accessible_description(re.compile("10 MB"))
     picture.set_input_files([{"name": "sign.png", "mimeType": "image/png", "buffer": PNG}])
     expect(page.get_by_role("img", name="sign.png")).to_be_visible()
+    page.get_by_label("Question").fill("Which room?")
     page.get_by_role("button", name="Read the text").click()
     expect(result(page).get_by_role("region", name="The text of the picture")).to_have_text("Room 12\nMonday")
-    assert 'name="model"\r\n\r\nreads' in sent[0] and 'filename="sign.png"' in sent[0]
+    image, question = upstream.history[-1].json["messages"][0]["content"]
+    assert image["image_url"]["url"] == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    assert question["text"] == "Which room?"
+
+
+def test_a_pdf_is_offered_to_whoever_takes_it(
+    panel: Callable[[str], Page], of_files: None, expecting: Callable[[str], None]
+) -> None:
+    expecting("status of 400")
+    page = panel("reads")
+    page.get_by_label("Picture").set_input_files(
+        [{"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\n"}]
+    )
+    page.get_by_role("button", name="Read the text").click()
+    expect(result(page)).to_contain_text("not known to read PDFs")
 
 
 def test_every_panel_shows_its_call_in_three_languages(

@@ -31,17 +31,23 @@ export function panel(context) {
     hint: "Two letters. Blank: the model finds out.",
     check: (value) => value && !/^[a-z]{2,3}(-[A-Za-z]+)?$/.test(value) && "Two letters, such as en or de.",
   });
+  const prompt = field({ label: "Prompt", hint: "Names and words that may occur, as they are spelt. Can be blank." });
   const format = field({ label: "Format", type: "select", options: FORMATS });
   return callPanel({
     operation: "transcription",
     path: "/v1/audio/transcriptions",
     context,
-    fields: [file, h("div.fields", language, format)],
+    fields: [file, h("div.fields", language, format), prompt],
     file: () => file.value,
     fileName: "recording.mp3",
     submit: "Transcribe",
     idle: "What was said will be written here.",
-    body: (model) => ({ model, response_format: format.value, ...(language.value ? { language: language.value } : {}) }),
+    body: (model) => ({
+      model,
+      response_format: format.value,
+      ...(language.value ? { language: language.value } : {}),
+      ...(prompt.value.trim() ? { prompt: prompt.value.trim() } : {}),
+    }),
     render: ({ json, text }) => shown(json, text, format.value),
   });
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ipin_proxy.call import Deployment
-from ipin_proxy.dialects import UPSTREAMS, upstream_dialect
+from ipin_proxy.dialects import chutes, openai, upstream_dialect
 from ipin_proxy.dialects.chutes_audio import DEFAULT_VOICE, VOICES, voice_of
 from ipin_proxy.dialects.chutes_hosts import host_in, is_chutes, native
 from ipin_proxy.dialects.openai import endpoint
@@ -35,7 +35,7 @@ def provider(url: str, type: str = "openai") -> Provider:
 )
 def test_hosts_that_are(url: str) -> None:
     assert is_chutes(provider(url))
-    assert upstream_dialect(provider(url)) is UPSTREAMS["chutes"]
+    assert upstream_dialect(provider(url)).__class__ is chutes.Upstream
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_hosts_that_are(url: str) -> None:
 )
 def test_hosts_that_are_not(url: str) -> None:
     assert not is_chutes(provider(url))
-    assert upstream_dialect(provider(url)) is UPSTREAMS["openai"]
+    assert upstream_dialect(provider(url)).__class__ is openai.Upstream
 
 
 def test_what_a_provider_says_of_itself_counts_more() -> None:
