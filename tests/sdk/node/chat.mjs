@@ -32,7 +32,7 @@ const schema = { type: 'object', properties: { name: { type: 'string' } }, requi
 const parsed = await client.chat.completions.parse({ model, messages, response_format: { type: 'json_schema', json_schema: { name: 'person', strict: true, schema } } })
 result.schema = JSON.parse(parsed.choices[0].message.content)
 
-const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
+const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==' } }
 result.vision = (await client.chat.completions.create({ model, messages: [{ role: 'user', content: [{ type: 'text', text: 'What?' }, picture] }] })).choices[0].message.content
 
 result.completion = (await client.completions.create({ model, prompt: 'Say' })).choices[0].text
