@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .call import Bill, Caller
+from .call import Bill, Call, Caller, Operation
 from .config import Config
 from .deployments import Catalog, Cooldowns
 from .dialects import demo
@@ -45,6 +45,21 @@ class Visit:
     allowed: tuple[str, ...] = ()  # the methods of a path that has no route for this one
     caller: Caller = Caller("nobody")
     arrived_at: float = field(default_factory=time.monotonic)
+
+    def call(self, operation: Operation, model: str, wants_stream: bool, **body: Any) -> Call:
+        """This request as an AI call; `body` are those members of a Call that say what was sent."""
+        return Call(
+            self.id,
+            self.caller,
+            operation,
+            model,
+            wants_stream,
+            self.request,
+            self.arrived_at,
+            self.dialect,
+            pin=self.pin,
+            **body,
+        )
 
 
 class App:

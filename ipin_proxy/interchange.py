@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from . import columns, config, queries
 from .errors import BadRequest
 from .firststart import APPLIED
-from .kinds import check_origin, check_reference
+from .kinds import SHOWN_ALONE, check_origin, check_reference
 from .records import SENSITIVE_NAME, Json, Provider, Record, User, VirtualKey, is_mask, keep_secrets
 from .snapshot import SECTIONS, Broken, Section, Snapshot, as_json, understood
 
@@ -28,8 +28,6 @@ KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users
 SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
 # Members whose names are headers' and models', and say nothing of a secret; a header's has its mask already.
 FREE_NAMES = ("headers", "modelMap")
-# What the admin API adds to records that it shows: a document may be made of its answers.
-SHOWN_ALONE = frozenset({"source", "takesImages", "takesVideo"})
 PLACE = re.compile(r"([A-Za-z]+)(?:\[\d+\][^:\s]*)?(?=:? )")
 
 
@@ -133,7 +131,7 @@ def filled_section(section: Section, rows: Any, before: Snapshot, notices: list[
         if not isinstance(row, dict):
             found.append(row)
             continue
-        row = {name: value for name, value in row.items() if name not in SHOWN_ALONE}
+        row = {name: value for name, value in row.items() if name not in SHOWN_ALONE.get(section.kind, ())}
         known = stored.get(str(row.get("id")))
         row = with_hidden(row, hideable(known) if known is not None else {})
         if section.kind is Provider:

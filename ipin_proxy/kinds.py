@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+# What is added to records where they are shown; nobody sends it but by sending back an answer.
+SHOWN_ALONE = {Provider: frozenset({"source"}), Model: frozenset({"takesImages", "takesVideo"})}
 # What a client may choose as a key: it travels in a header, where blanks and anything outside ASCII get lost.
 KEY = re.compile(r"[!-~]{16,512}")
 
@@ -289,7 +291,7 @@ PROVIDERS = Collection(
     plural="providers",
     kind=Provider,
     rows=lambda tables: tables.providers,
-    ignored=Provider.server_members() | {"createdAt", "source"},
+    ignored=Provider.server_members() | SHOWN_ALONE[Provider] | {"createdAt"},
     shown=shown_provider,
     for_new=new_provider,
     for_change=unchanged,
@@ -303,7 +305,7 @@ MODELS = Collection(
     plural="models",
     kind=Model,
     rows=lambda tables: tables.models,
-    ignored=Model.server_members() | {"createdAt", "takesImages", "takesVideo"},
+    ignored=Model.server_members() | SHOWN_ALONE[Model] | {"createdAt"},
     shown=shown_model,
     for_new=unchanged,
     for_change=unchanged,

@@ -57,20 +57,21 @@ class UpstreamDialect(Protocol):
 OPENAI = "openai"
 
 CLIENTS: dict[str, ClientDialect] = {OPENAI: openai.Client()}
-# The file of each, in this folder.
-UPSTREAMS = {"openai": "openai", "chutes": "chutes", "demo": "demo", "reading": "ocr"}
+# Files of this folder, by the `type` of the providers that speak so; whoever is asked to read is spoken to by another.
+UPSTREAMS = frozenset({OPENAI, "chutes", "demo"})
+READING = "ocr"
 
 
 def upstream_dialect(provider: Provider, operation: Operation | None = None) -> UpstreamDialect:
     if operation is OCR and provider.type != "demo":
-        return _upstream("reading")
+        return _upstream(READING)
     if is_chutes(provider):
         return _upstream("chutes")
-    return _upstream(provider.type if provider.type in UPSTREAMS else "openai")
+    return _upstream(provider.type if provider.type in UPSTREAMS else OPENAI)
 
 
 @cache
 def _upstream(name: str) -> UpstreamDialect:
     """Loaded when it is first spoken: most never are."""
-    dialect: UpstreamDialect = import_module(f".{UPSTREAMS[name]}", __package__).Upstream()
+    dialect: UpstreamDialect = import_module(f".{name}", __package__).Upstream()
     return dialect

@@ -23,7 +23,8 @@ from ..media.transcripts import FORMATS, render, usage
 from ..records import Provider
 from ..upstream import Base64Range, Content, Heard, Piece, Reply
 from ..web.response import STREAM_TYPE, Pipe
-from .chutes_hosts import Json, Requests, json_of, members_of, native
+from .chutes_hosts import Json, Requests, json_of, members_of
+from .native import native
 from .openai import raise_if_error
 from .openai_stream import events_of_transcript
 from .passage import Passage
@@ -77,7 +78,7 @@ def transcribe(call: Call, deployment: Deployment, manners: Manners) -> Requests
                 param="model",
             )
         sent = {name: value for name, value in said.items() if value and name not in refused}
-        told = yield native(call, deployment, "/transcribe", recording_and(sent, call))
+        told = yield native(deployment, "/transcribe", recording_and(sent, call))
         named, is_certain = refused_members(told, sent.keys())
         if translates and not is_certain:
             named -= {"language"}  # the one in question is refused, but not any
@@ -198,7 +199,7 @@ def speak(call: Call, deployment: Deployment) -> Requests:
         if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not math.isfinite(speed):
             raise BadRequest("'speed' must be a number, such as 1.0.", param="speed")
         said["speed"] = speed
-    yield native(call, deployment, "/speak", [json.dumps(said).encode()])
+    yield native(deployment, "/speak", [json.dumps(said).encode()])
 
 
 def voice_of(asked: Any) -> str:

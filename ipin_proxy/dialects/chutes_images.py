@@ -20,7 +20,8 @@ from ..errors import BadRequest, Unsupported, UpstreamError
 from ..records import Provider
 from ..upstream import Base64Range, Content, Piece
 from . import drawings
-from .chutes_hosts import IMAGE_HOST, Json, Requests, host_in, json_of, members_of, native
+from .chutes_hosts import IMAGE_HOST, Json, Requests, host_in, json_of, members_of
+from .native import native
 from .openai import JSON_TYPE, raise_if_error
 
 MOST_PICTURES = 10
@@ -49,7 +50,7 @@ def generate(call: Call, deployment: Deployment, number: int) -> Requests:
     if number and type(said.get("seed")) is int:
         said["seed"] += number
     yield native(
-        call, deployment, "/generate", [json.dumps(said).encode()] if call.form is None else pictures_and(said, call)
+        deployment, "/generate", [json.dumps(said).encode()] if call.form is None else pictures_and(said, call)
     )
 
 

@@ -10,6 +10,8 @@ import re
 from binascii import b2a_base64
 from typing import Any
 
+from ..media import images
+
 BASE64 = re.compile(r"[A-Za-z0-9+/\s]+(?:=\s*){0,2}")
 DATA_URL = re.compile(r"data:image/[^,]{0,100};base64,", re.IGNORECASE)
 ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
@@ -17,13 +19,11 @@ ADDRESS = re.compile(r"https?://\S+", re.IGNORECASE)
 ONE = ("b64_json", "image", "image_b64", "url")
 MANY = ("data", "images", "output")
 
-# PNG, JPEG, GIF, WebP, BMP: for servers that call a picture a stream of bytes.
-MAGIC = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM", re.DOTALL)
-
 
 def rows_of(media_type: str, body: bytes) -> list[dict[str, str]] | None:
     """`{"b64_json"}` or `{"url"}` of every picture in an answer; None when there is none in it."""
-    if media_type.startswith("image/") or MAGIC.match(body):
+    # Some servers call a picture a stream of bytes.
+    if media_type.startswith("image/") or images.is_image(images.identify(body[:64])):
         return [{"b64_json": b2a_base64(body, newline=False).decode()}] if body else None
     try:
         return told(json.loads(body))

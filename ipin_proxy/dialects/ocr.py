@@ -11,14 +11,15 @@ import re
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from ..call import IMAGE_PART, Bill, Call, Deployment, Document
-from ..errors import BadRequest, Unsupported, UpstreamError
+from ..call import Bill, Call, Deployment, Document
+from ..errors import Unsupported, UpstreamError
 from ..manners import Manners
 from ..meter import usage_of
 from ..upstream import Base64Range, Content, Heard, Outbound, Piece, Reply
 from ..web.multipart import FilePart
 from ..web.response import Pipe
 from . import openai, vision
+from .native import native
 
 Json = dict[str, Any]
 
@@ -35,7 +36,6 @@ DOTS = re.compile(r"dots[._-]?ocr", re.I)
 DOTS_PROMPT = "Extract the text content from this image."
 DOTS_SAMPLING = {"temperature": 0.1, "top_p": 0.9, "max_tokens": 16_384}
 ANSWERS = ("text", "result", "content")  # of a path of its own, where its text may be
-NOT_NATIVE = re.compile(r"/v1$")
 
 
 class Upstream(openai.Upstream):
@@ -46,15 +46,9 @@ class Upstream(openai.Upstream):
     ) -> Generator[Outbound, Heard, None]:
         document = call.document
         assert document is not None
-        if vision.takes(deployment.model, IMAGE_PART) is False:
-            raise BadRequest(
-                f"The model '{call.shown_model}' does not look at images, so it cannot read them.",
-                code="image_upload_not_supported",
-                param="model",
-            )
         vision.check_sizes(call.pictures, deployment.upstream_model, call.shown_model)
         if own_path := own_path_of(deployment):
-            yield native(document, deployment, own_path)
+            yield own_request(document, deployment, own_path)
             return
         provider = deployment.provider
         origin, path = openai.endpoint(provider, CHAT_PATH)
@@ -70,7 +64,7 @@ class Upstream(openai.Upstream):
         openai.raise_if_error(reply, deployment)
         bill.used(usage_of(reply))
         bill.finish_reason = openai.first_finish_reason(reply)
-        text = native_text(reply) if own_path_of(deployment) else chat_text(reply)
+        text = own_text(reply) if own_path_of(deployment) else chat_text(reply)
         if text is None:
             raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a text.")
         answer: Json = {"text": text, "model": deployment.model.id, "provider": deployment.provider.id}
@@ -121,20 +115,14 @@ def base64_of(document: Document) -> list[Piece]:
     return [each.encode() if isinstance(each, str) else each for each in payload]
 
 
-def native(document: Document, deployment: Deployment, path: str) -> Outbound:
+def own_request(document: Document, deployment: Deployment, path: str) -> Outbound:
     """A request to a provider's own path, beside `/v1`."""
     provider = deployment.provider
     if not document.media_type or document.media_type == PDF:
         what = "addresses of images" if not document.media_type else "PDFs"
         raise Unsupported(f"Provider '{provider.id}' takes no {what}; send the image itself.", param=document.place)
-    origin, base, query = openai.split_base(provider.base_url, provider.ca_file or "", provider.verify)
-    target = NOT_NATIVE.sub("", base) + path
-    if query:
-        target += ("&" if "?" in path else "?") + query
     end = f'", "prompt": {json.dumps(document.prompt)}}}' if document.prompt else '"}'
-    body: list[Piece] = [b'{"image_b64": "', *base64_of(document), end.encode()]
-    headers = {**openai.credentials(provider, deployment.secret), "content-type": openai.JSON_TYPE, "accept": "*/*"}
-    return Outbound(provider.id, origin, "POST", target, headers, body, deployment.timeout_s)
+    return native(deployment, path, [b'{"image_b64": "', *base64_of(document), end.encode()])
 
 
 def chat_text(reply: Json) -> str | None:
@@ -154,5 +142,5 @@ def chat_text(reply: Json) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def native_text(reply: Json) -> str | None:
+def own_text(reply: Json) -> str | None:
     return next((reply[name] for name in ANSWERS if isinstance(reply.get(name), str)), None)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .. import keys
 from ..app import App, Visit
 from ..bodies import model_name
-from ..call import Call, Operation
+from ..call import Operation
 from ..errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from ..forms import asks_stream, form_of, model_field, one_file
 from ..relay import relay
@@ -32,19 +32,7 @@ def hear(operation: Operation) -> Callable[[App, Visit], Steps]:
         model = model_name(model_field(form))
         recording = one_file(form, "file")
         check_size(recording, app.config.settings.max_audio_mb)
-        call = Call(
-            visit.id,
-            visit.caller,
-            operation,
-            model,
-            asks_stream(form),
-            visit.request,
-            visit.arrived_at,
-            visit.dialect,
-            form=form,
-            pin=visit.pin,
-            seconds=seconds_of(recording),
-        )
+        call = visit.call(operation, model, asks_stream(form), form=form, seconds=seconds_of(recording))
         return (yield from relay(app, call))
 
     return handler

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
-from ..call import RESPONSE, SPEECH, Call, Operation
+from ..call import RESPONSE, SPEECH, Operation
 from ..errors import BadRequest, MethodNotAllowed, ProxyError
 from ..forms import asks_stream, form_of, model_field
 from ..relay import LONG_BODY_BYTES, relay
@@ -28,18 +28,7 @@ def create(operation: Operation) -> Handler:
         body = json_members(visit.request)
         model = model_name(body.values.get("model"))
         check_members(operation, body.values)
-        call = Call(
-            visit.id,
-            visit.caller,
-            operation,
-            model,
-            wants_stream(operation, body.values),
-            visit.request,
-            visit.arrived_at,
-            visit.dialect,
-            members=body,
-            pin=visit.pin,
-        )
+        call = visit.call(operation, model, wants_stream(operation, body.values), members=body)
         if app.log.bodies:
             app.log.body(visit.id, "request", body.raw, visit.request.content_type)
         return (yield from relay(app, call))
@@ -56,18 +45,7 @@ def upload(operation: Operation) -> Handler:
         form = form_of(visit.request)
         model = model_name(model_field(form))
         check_fields(operation, form)
-        call = Call(
-            visit.id,
-            visit.caller,
-            operation,
-            model,
-            asks_stream(form),
-            visit.request,
-            visit.arrived_at,
-            visit.dialect,
-            form=form,
-            pin=visit.pin,
-        )
+        call = visit.call(operation, model, asks_stream(form), form=form)
         return (yield from relay(app, call))
 
     return handler

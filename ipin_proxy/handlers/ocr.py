@@ -12,7 +12,9 @@ from typing import Any
 from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
-from ..call import IMAGE_PART, OCR, Call, Document, Picture
+from ..call import IMAGE_PART, OCR, Document, Picture
+from ..deployments import check_model
+from ..dialects import vision
 from ..errors import BadImage, BadRequest
 from ..forms import form_of, model_field, one_file
 from ..media import dataurls, images
@@ -39,20 +41,14 @@ def read(app: App, visit: Visit) -> Steps:
     else:
         body = json_members(visit.request)
         model, document = model_name(body.values.get("model")), of_json(body, most_bytes)
-    pictures = (Picture(IMAGE_PART, document.place, document.size),) if document.media_type != images.PDF else ()
-    call = Call(
-        visit.id,
-        visit.caller,
-        OCR,
-        model,
-        False,
-        visit.request,
-        visit.arrived_at,
-        visit.dialect,
-        pin=visit.pin,
-        pictures=pictures,
-        document=document,
-    )
+    pictures = (Picture(IMAGE_PART, document.place, document.size),)
+    call = visit.call(OCR, model, False, pictures=pictures, document=document)
+    if vision.takes(check_model(app.catalog(), call), IMAGE_PART) is False:
+        raise BadRequest(
+            f"The model '{call.shown_model}' does not look at images, so it cannot read them.",
+            code="image_upload_not_supported",
+            param="model",
+        )
     return (yield from relay(app, call))
 
 

@@ -28,6 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
     origin = shared_upstream.origin
     providers = [
         build.provider(f"{origin}/v1"),
+        build.provider(f"{origin}/v1", "off", enabled=False),
         build.provider(f"{origin}/own/v1?trace=1", "own", ocrPath="/ocr", type="chutes"),
     ]
     models = [
@@ -35,6 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
         build.model("dots", upstreamModel="rednote-hilab/dots.ocr", type="ocr", supportsImageUpload=None),
         build.model("seeing", upstreamModel="gpt-4o", supportsImageUpload=None),
         build.model("blind", upstreamModel="gpt-4o", supportsImageUpload=False),
+        build.model("blind-unserved", "off", supportsImageUpload=False),
         build.model("blind-by-name", upstreamModel="gpt-3.5-turbo", supportsImageUpload=None),
         build.model("blind-but-not-alone", upstreamModel="own-a", type="ocr", fallbacks=["scan"], provider="own"),
         build.model("qwen", upstreamModel="Qwen/Qwen2.5-VL-7B-Instruct", supportsImageUpload=None),
@@ -293,7 +295,7 @@ def test_other_bodies_are_refused(proxy: Proxy, upstream: Upstream) -> None:
     refused(proxy.post(OCR, b"--b\r\ncut", KEY, headers), upstream, 400, "invalid_multipart_data", None)
 
 
-@pytest.mark.parametrize("model", ["blind", "blind-by-name"])
+@pytest.mark.parametrize("model", ["blind", "blind-by-name", "blind-unserved"])
 def test_a_model_that_does_not_see_is_refused(proxy: Proxy, upstream: Upstream, model: str) -> None:
     refused(upload(proxy, PNG, model=model), upstream, 400, "image_upload_not_supported", "model")
 
