@@ -16,7 +16,8 @@ from .logs import Log
 from .manners import Manners
 from .offers import offered
 from .queries import SECRET_CHARS
-from .records import Provider, key_digest, resolve_secret
+from .records import Provider, key_digest
+from .references import resolve_secret
 from .signin import Sessions
 from .store import Snapshot, Store
 from .upstream import Upstreams

@@ -20,7 +20,8 @@ from .call import IMAGE_PART, VIDEO_PART
 from .deployments import DEMO_PROVIDER
 from .dialects import vision
 from .errors import BadRequest, Conflict, NotFound
-from .records import SENSITIVE_NAME, Model, Provider, Record, User, VirtualKey, file_under, is_mask, keep_secrets, merge
+from .records import SENSITIVE_NAME, Model, Provider, Record, User, VirtualKey, is_mask, keep_secrets, merge
+from .references import file_under
 
 if TYPE_CHECKING:
     from pathlib import Path

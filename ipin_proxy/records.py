@@ -11,7 +11,6 @@ This room knows no store, no network and no clock, and its messages never repeat
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -21,7 +20,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from . import columns as check
 from .columns import Invalid
-from .config import FILE_VARIABLES
 from .errors import BadRequest
 
 Json = dict[str, Any]
@@ -35,7 +33,6 @@ RESERVED_SEGMENTS = frozenset(
 )
 PATH_SAFE = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 SENSITIVE_NAME = re.compile(r"pass|secret|token|auth|cookie|credential|signature|key$", re.IGNORECASE)
-MAX_SECRET_BYTES = 65_536  # a key file is one line; anything larger was not meant
 
 
 class Column(NamedTuple):
@@ -419,43 +416,6 @@ def is_mask(value: str) -> bool:
 def is_reference(api_key: str) -> bool:
     """Whether a key says where the secret is (`env:NAME`, `file:PATH`) instead of being it."""
     return api_key.startswith(("env:", "file:"))
-
-
-def resolve_secret(reference: str, environ: Mapping[str, str], secrets_dir: str | os.PathLike[str]) -> str | None:
-    """The secret behind `env:NAME` or `file:PATH`, read now; a plain value is returned as it is.
-
-    A file must lie under `secrets_dir` once every link is followed, and hold no setting of ours; a relative path starts
-    there. None when there is nothing, when the reference is not allowed, or when what is found is not one line of text: the caller says which
-    provider lacks its key, and nobody learns a path.
-    """
-    kind, _, rest = reference.partition(":")
-    if kind == "env":
-        found = environ.get(rest) if check.may_read_variable(rest) else None
-    elif kind == "file":
-        found = _secret_file(rest, secrets_dir, {environ[name] for name in FILE_VARIABLES if environ.get(name)})
-    else:
-        found = reference
-    found = (found or "").strip()
-    return found if found and not check.CONTROL.search(found) else None
-
-
-def _secret_file(path: str, secrets_dir: str | os.PathLike[str], ours: set[str]) -> str | None:
-    try:
-        real = file_under(secrets_dir, path)
-        if real is None or not os.path.isfile(real) or real in map(os.path.realpath, ours):  # reading a pipe would hang
-            return None
-        with open(real, "rb") as file:
-            content = file.read(MAX_SECRET_BYTES + 1)
-        return content.decode("utf-8-sig") if len(content) <= MAX_SECRET_BYTES else None
-    except (OSError, ValueError):
-        return None
-
-
-def file_under(folder: str | os.PathLike[str], path: str) -> str | None:
-    """Where a path leads once every link is followed, if that is under `folder`, where a relative one starts."""
-    root = os.path.realpath(folder)
-    real = os.path.realpath(os.path.join(root, path))
-    return real if real.startswith(os.path.join(root, "")) else None
 
 
 def _checked(one: Column, value: Any) -> Any:

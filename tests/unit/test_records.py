@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ipin_proxy import config
 from ipin_proxy.errors import BadRequest
 from ipin_proxy.records import (
     Alias,
@@ -28,7 +25,6 @@ from ipin_proxy.records import (
     key_digest,
     mask,
     merge,
-    resolve_secret,
 )
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz"
@@ -515,53 +511,6 @@ def test_references_that_may_stand_in_a_record(value: str) -> None:
 )
 def test_references_that_may_not(value: str) -> None:
     refused(provider, "apiKey", apiKey=value)
-
-
-def test_a_reference_is_read_when_it_is_used(tmp_path: Path) -> None:
-    environ = {"OPENAI_API_KEY": f" {SECRET}\n", "HOME": "/root", "MASTER_API_KEY": "ours", "EMPTY_KEY": ""}
-    (tmp_path / "openai").write_text(f"\ufeff{SECRET}\r\n", encoding="utf-8")
-    assert resolve_secret(SECRET, environ, tmp_path) == SECRET
-    assert resolve_secret("env:OPENAI_API_KEY", environ, tmp_path) == SECRET
-    assert resolve_secret("file:openai", environ, tmp_path) == SECRET
-    assert resolve_secret(f"file:{tmp_path}/openai", environ, tmp_path) == SECRET
-    for nothing in ("env:HOME", "env:MASTER_API_KEY", "env:EMPTY_KEY", "env:MISSING_KEY", "file:missing", ""):
-        assert resolve_secret(nothing, environ, tmp_path) is None
-
-
-def test_a_file_reference_cannot_leave_the_secrets_folder(tmp_path: Path) -> None:
-    secrets = tmp_path / "secrets"
-    (secrets / "..data").mkdir(parents=True)
-    (secrets / "..data" / "openai").write_text(SECRET)
-    (secrets / "openai").symlink_to("..data/openai")  # as Kubernetes mounts them
-    (tmp_path / "outside").write_text("outside")
-    (secrets / "link").symlink_to(tmp_path / "outside")
-    (tmp_path / "secrets-too").write_text("neighbour")
-    assert resolve_secret("file:openai", {}, secrets) == SECRET
-    for path in ("link", "../outside", str(tmp_path / "outside"), str(tmp_path / "secrets-too"), ".", "..data", "\0"):
-        assert resolve_secret(f"file:{path}", {}, secrets) is None
-
-
-def test_a_file_with_a_setting_of_ours_is_nobodys_key(tmp_path: Path) -> None:
-    """Wherever the setting was given, and by whatever name the file is called."""
-    (tmp_path / "..data").mkdir()
-    for name in ("master", "password", "openai"):
-        (tmp_path / "..data" / name).write_text(SECRET)
-        (tmp_path / name).symlink_to(f"..data/{name}")
-    env_file = tmp_path / ".env"
-    env_file.write_text(f"UI_PASSWORD_FILE={tmp_path}/password\n")
-    environ = config.load({}, {"MASTER_API_KEY_FILE": f"{tmp_path}/master"}, env_file, {}).environ
-    assert resolve_secret("file:openai", environ, tmp_path) == SECRET
-    for path in ("master", f"{tmp_path}/master", "..data/master", "password", "..data/password"):
-        assert resolve_secret(f"file:{path}", environ, tmp_path) is None
-
-
-def test_a_secret_file_holds_one_line_of_text(tmp_path: Path) -> None:
-    (tmp_path / "two").write_text("one\ntwo\n")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    (tmp_path / "huge").write_text("x" * 70_000)
-    os.mkfifo(tmp_path / "pipe")
-    for name in ("two", "binary", "huge", "pipe"):
-        assert resolve_secret(f"file:{name}", {}, tmp_path) is None
 
 
 def test_an_unknown_member_may_be_nested_but_not_without_end() -> None:
