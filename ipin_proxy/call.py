@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .records import Model, Provider, User, VirtualKey
@@ -64,7 +65,8 @@ OCR = Operation("ocr", "/ocr", "ocr", frozenset({"ocr", "chat"}))
 
 
 class Caller(NamedTuple):
-    """Who asks: the master key, a virtual key, or a person signed in (with the key linked to them, if any)."""
+    """Who asks: the master key, a virtual key (with the user whose it is, if any), or a person signed in, who has a
+    `session` (with the key linked to them, if any)."""
 
     name: str
     key: VirtualKey | None = None
@@ -73,7 +75,31 @@ class Caller(NamedTuple):
     session: str | None = None
 
     def may_use(self, model: str) -> bool:
-        return self.key is None or not self.key.allowed_models or model in self.key.allowed_models
+        """Whether the key's list of models has this one: by its name, or by a pattern such as `openai/*`."""
+        if self.key is None or not self.key.allowed_models or model in self.key.allowed_models:
+            return True
+        return any(fits(pattern, model) for pattern in patterns_in(self.key.allowed_models))
+
+
+@lru_cache(maxsize=1024)
+def patterns_in(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The names in a list that have a `*`, as the texts between the stars."""
+    return tuple(tuple(name.split("*")) for name in names if "*" in name)
+
+
+def fits(pattern: tuple[str, ...], name: str) -> bool:
+    """Whether a name begins, goes on and ends as a pattern says; a star is any text, `/` included. Takes no longer than
+    the name is long, however many stars there are: the name is a stranger's."""
+    first, *middle, last = pattern
+    at, end = len(first), len(name) - len(last)
+    if at > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    for part in middle:
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 IMAGE_PART, VIDEO_PART = "image", "video"

@@ -40,6 +40,7 @@ OUR_VARIABLES = frozenset({"MASTER_API_KEY"})
 MAX_NAME_CHARS = 256
 MAX_PROSE_CHARS = 100_000
 MAX_SECONDS = 86_400
+MAX_DAYS = 366
 MAX_DEPTH = 64  # of what we carry along without knowing it: copying and comparing take several frames a level
 # 1973 in milliseconds and the year 5138 in seconds: a deadline below it was meant in seconds.
 LEAST_MILLISECONDS = 100_000_000_000
@@ -201,6 +202,15 @@ def count(value: Any) -> int:
     """A whole number, 1 or more. There is no 0: some would read it as nothing, some as no limit."""
     wish = "a whole number, 1 or more; leave it out for no limit"
     found = _number(value, wish, 1, 2**53)
+    if found != int(found):
+        raise Invalid(f"must be {wish}, got {shown(value)}")
+    return int(found)
+
+
+def days(value: Any) -> int:
+    """A whole number of days, up to a year."""
+    wish = f"a whole number of days from 1 to {MAX_DAYS}"
+    found = _number(value, wish, 1, MAX_DAYS)
     if found != int(found):
         raise Invalid(f"must be {wish}, got {shown(value)}")
     return int(found)

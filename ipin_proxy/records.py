@@ -238,16 +238,31 @@ class Model(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget(Record):
-    """At most `usd` US dollars in each `window`."""
+    """At most `usd` US dollars in each `window`, in UTC; `rolling` is the last so many `days`, today included. Until
+    `raise_until` it is `raise_usd` more."""
 
     noun: ClassVar[str] = "budget"
     usd: float = column(check.amount)
-    window: str = column(check.one_of("day", "week", "month", "total"), "month", always=True)
+    window: str = column(check.one_of("day", "week", "month", "total", "rolling"), "month", always=True)
+    days: int | None = column(check.days, None)
+    name: str = column(check.label, "")
+    raise_usd: float | None = column(check.amount, None)
+    raise_until: int | None = column(check.deadline, None)
+
+    def check_whole(self) -> None:
+        if self.window == "rolling" and self.days is None:
+            raise Invalid(f"is missing; a rolling budget needs a number of days, 1 to {check.MAX_DAYS}", "days")
+        if self.window != "rolling" and self.days is not None:
+            raise Invalid(f"is only for the window rolling, not for {self.window}; leave it out", "days")
+        if (self.raise_usd is None) != (self.raise_until is None):
+            missing = "raiseUntil" if self.raise_until is None else "raiseUsd"
+            raise Invalid("is missing; a raise needs both raiseUsd and raiseUntil", missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualKey(Record):
-    """A key we issued, known by its SHA-256. Empty `allowed_models` and `scopes` mean all; times are ms since 1970.
+    """A key we issued, known by its SHA-256. Empty `allowed_models` and `scopes` mean all, a model with a `*` in its name
+    every one that fits (`openai/*`); times are ms since 1970.
 
     The original server wrote the key itself as `key`: reading replaces it by `keyHash` and `keyHint`.
     """

@@ -107,6 +107,53 @@ def test_a_key_is_edited_without_being_seen(keys: Page, proxy: Proxy) -> None:
     assert made["key"] != "" and "sk-edited-in-the-page-0123456789" not in page.content()
 
 
+def test_models_may_be_named_by_a_pattern(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    secret = "sk-patterns-in-the-page-0123456789"
+    proxy.add_key(secret, "patterned", name="Patterned", allowedModels=["embed-*", "long-gone"])
+    page.reload()
+    act(page, "Patterned", "Edit")
+    form = page.get_by_role("dialog")
+    expect(form.get_by_text("pattern, fits 1 model now")).to_be_visible()
+    expect(form.get_by_text("not there any more")).to_be_visible()
+    search = form.get_by_role("searchbox", name="Search in Models")
+    search.fill("org.*")
+    expect(form.get_by_text("pattern, fits 0 models now")).to_be_visible()
+    search.fill("org/*")
+    form.get_by_role("checkbox", name="org/*").check()
+    search.fill("")
+    expect(form.get_by_role("checkbox", name="org/*")).to_be_checked()
+    form.get_by_role("checkbox", name="long-gone").uncheck()
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_be_hidden()
+    listed = [each["id"] for each in proxy.get("/v1/models", secret).json["data"]]
+    assert "embed-public" in listed and "org/blind" in listed and "gpt-public" not in listed
+
+
+def test_a_budget_may_roll_and_be_raised_for_a_while(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    budgets = [{"usd": 5, "window": "rolling", "days": 14, "name": "pilot"}]
+    proxy.add_key("sk-budget-in-the-page-0123456789", "budgeted", name="Budgeted", budgets=budgets)
+    page.reload()
+    act(page, "Budgeted", "Edit")
+    form = page.get_by_role("dialog")
+    expect(form.get_by_label("in", exact=True)).to_have_value("rolling 14")
+    form.get_by_label("raised by").fill("2.5")
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_contain_text("A raise needs both")
+    form.get_by_label("raised until").fill("2099-12-31T12:00")
+    form.get_by_role("button", name="Add a budget").click()
+    form.get_by_label("US dollars").nth(1).fill("20")
+    form.get_by_label("in", exact=True).nth(1).select_option("in 30 days")
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_be_hidden()
+    stored = next(each for each in proxy.admin("GET", "/apikeys").json["apiKeys"] if each["id"] == "budgeted")
+    first, second = stored["budgets"]
+    assert {**first, "raiseUntil": 0} == {**budgets[0], "raiseUsd": 2.5, "raiseUntil": 0}
+    assert 4_102_300_000_000 < first["raiseUntil"] < 4_102_500_000_000
+    assert second == {"usd": 20, "window": "rolling", "days": 30}
+
+
 def test_a_rotated_key_is_new_and_the_old_one_is_dead(keys: Page, proxy: Proxy) -> None:
     page = keys
     old = "sk-rotated-in-the-page-0123456789"

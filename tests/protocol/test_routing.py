@@ -29,6 +29,7 @@ numbers = itertools.count(1)
 # Keys with a rule of their own; `secret(name)` is the key itself.
 KEYS: dict[str, Json] = {
     "listed": {"allowedModels": ["gpt-public", "embed-public", "not-yet-there"]},
+    "patterned": {"allowedModels": ["gpt-pub*", "embed-*"]},
     "chat-only": {"scopes": ["chat"]},
     "no-chat": {"scopes": ["embeddings", "models"]},
     "here": {"allowedIps": ["127.0.0.0/8", "2001:db8::/32"]},
@@ -488,6 +489,19 @@ def test_a_list_of_models_shows_what_the_key_may_use(proxy: Proxy) -> None:
     shown = {"object": "model", "owned_by": "acme", "type": "embedding", "supports_image_upload": True}
     assert row == {**row, **shown, "supports_video_upload": False}
     assert isinstance(row["created"], int)
+
+
+def test_a_list_of_models_may_have_patterns(proxy: Proxy, upstream: Upstream) -> None:
+    key = secret("patterned")
+    assert [row["id"] for row in proxy.get("/v1/models", key).json["data"]] == ["gpt-public", "embed-public"]
+    assert proxy.get("/v1/models/embed-public", key).status == 200
+    upstream.will_answer(200, build.completion())
+    assert ask(proxy, key=key).status == 200
+    for name in ("gpt-other", "no-such-model"):
+        refused(ask(proxy, name, key), 403, "model_not_allowed")
+        refused(proxy.get(f"/v1/models/{name}", key), 403, "model_not_allowed")
+    message = refused(ask(proxy, "gpt-pub-no-such", key), 404, "model_not_found")["message"]
+    assert "gpt-public" in message and "gpt-other" not in message
 
 
 def test_the_wall_is_around_every_operation(proxy: Proxy, upstream: Upstream) -> None:

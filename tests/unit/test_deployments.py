@@ -101,6 +101,63 @@ def test_what_a_key_may_use_is_asked_of_the_model_that_is_meant() -> None:
             check_model(shelf, call(name, pin, allowed=("cheap",)))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "others"),
+    [
+        (
+            "openai/*",
+            ["openai/gpt", "openai/a/b", "openai/"],
+            ["openai", "Openai/gpt", "xopenai/gpt", "azure/openai/gpt"],
+        ),
+        ("gpt-4*", ["gpt-4", "gpt-4o-mini"], ["gpt-3", "my-gpt-4"]),
+        ("*-mini", ["gpt-4o-mini", "-mini"], ["gpt-4o-mini-2", "mini"]),
+        ("gpt-*-mini", ["gpt-4o-mini", "gpt--mini"], ["gpt-mini", "gpt-4o-mini-2024"]),
+        ("a*b*a", ["aba", "a-b-a", "abba", "aabaa"], ["aa", "ab", "ba", "aca"]),
+        ("*a*a*", ["aa", "xaxax"], ["a", "xax"]),
+        ("*", ["", "anything/at:all"], []),
+        ("**", ["", "x"], []),
+        ("a.c*", ["a.c", "a.cd"], ["abc"]),
+        ("a[b]*", ["a[b]"], ["ab"]),
+    ],
+)
+def test_a_star_in_a_list_of_models_is_any_text(pattern: str, fitting: list[str], others: list[str]) -> None:
+    caller = call("m", allowed=("plain", pattern)).caller
+    assert [name for name in ["plain", *fitting] if not caller.may_use(name)] == []
+    assert [name for name in others if caller.may_use(name)] == []
+
+
+def test_a_name_that_has_a_star_itself_is_still_that_name() -> None:
+    assert call("m", allowed=("odd*name",)).caller.may_use("odd*name")
+
+
+def test_a_pattern_takes_no_longer_than_the_name_is_long() -> None:
+    """It would be years with a regular expression of as many stars."""
+    caller = call("m", allowed=("*a" * 100 + "*b",)).caller
+    assert not caller.may_use("a" * 200_000)
+    assert caller.may_use("a" * 200_000 + "b")
+
+
+def test_patterns_hold_wherever_a_list_of_models_is_asked() -> None:
+    shelf = catalog(
+        model("org/one", fallbacks=("org/two", "other/three")),
+        model("org/two"),
+        model("other/three"),
+        offers=(OFFER,),
+    )
+    assert check_model(shelf, call("org/one", allowed=("org/*",))).id == "org/one"
+    caller = call("org/one", allowed=("org/*",)).caller
+    assert [each.id for each, _ in shelf.rows(shelf.models["org/one"], None, caller)] == ["org/one", "org/two"]
+    with pytest.raises(ModelNotFound) as unknown:
+        check_model(shelf, call("org/four", allowed=("org/*",)))
+    assert "org/two" in unknown.value.message and "other/three" not in unknown.value.message
+    for name in ("other/three", "other/nothing"):
+        with pytest.raises(Forbidden):
+            check_model(shelf, call(name, allowed=("org/*",)))
+    assert check_model(shelf, call("gpt-9", "openai", allowed=("openai/*",))).id == "openai/gpt-9"
+    with pytest.raises(Forbidden):
+        check_model(shelf, call("gpt-9", "openai", allowed=("openai/gpt-8*",)))
+
+
 def test_the_type_of_a_model_must_fit_the_call() -> None:
     shelf = catalog(model("a"), model("e", type="embedding"))
     assert check_model(shelf, call("e", operation=EMBEDDING)).id == "e"

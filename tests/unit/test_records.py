@@ -324,6 +324,37 @@ def test_members_of_lists_are_named_with_their_place() -> None:
     refused(provider, "modelMap", modelMap={"opus": ""})
 
 
+def test_a_budget_may_roll_and_be_raised_for_a_while() -> None:
+    given = {"usd": 5, "window": "rolling", "days": 30, "name": "pilot", "raiseUsd": 2.5, "raiseUntil": "2030-01-31"}
+    (budget,) = key(budgets=[given]).budgets
+    assert (budget.window, budget.days, budget.name, budget.raise_usd) == ("rolling", 30, "pilot", 2.5)
+    assert budget.raise_until == 1_896_048_000_000
+    assert budget.to_json() == {**given, "raiseUntil": 1_896_048_000_000}
+    assert key(budgets=[{"usd": 1}]).budgets[0].to_json() == {"usd": 1, "window": "month"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "member"),
+    [
+        ({"window": "rolling"}, "days"),
+        ({"window": "rolling", "days": 0}, "days"),
+        ({"window": "rolling", "days": 1.5}, "days"),
+        ({"window": "rolling", "days": 367}, "days"),
+        ({"window": "week", "days": 7}, "days"),
+        ({"days": 7}, "days"),
+        ({"window": "year"}, "window"),
+        ({"raiseUsd": 5}, "raiseUntil"),
+        ({"raiseUntil": "2030-01-31"}, "raiseUsd"),
+        ({"raiseUsd": -1, "raiseUntil": "2030-01-31"}, "raiseUsd"),
+        ({"raiseUsd": 5, "raiseUntil": "soon"}, "raiseUntil"),
+        ({"raiseUsd": 5, "raiseUntil": 1_900_000_000}, "raiseUntil"),
+    ],
+)
+def test_budgets_that_are_none(wrong: Json, member: str) -> None:
+    refused(key, f"budgets[0].{member}", budgets=[{"usd": 1, **wrong}])
+    refused(user, f"budgets[0].{member}", budgets=[{"usd": 1, **wrong}])
+
+
 def test_lists_are_kept_as_tuples() -> None:
     found = key(budgets=[{"usd": 5, "window": "Day"}], scopes=["Chat"], allowedModels=["a"])
     assert (found.budgets[0].usd, found.budgets[0].window, found.scopes) == (5, "day", ("chat",))

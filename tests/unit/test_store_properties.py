@@ -38,8 +38,12 @@ digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 secrets = st.text("abcdefghijklmnop0123456789-_", min_size=1, max_size=40)
 name_maps = st.dictionaries(lines, lines, max_size=3)
 budgets = st.lists(
-    st.fixed_dictionaries({"usd": amounts}, optional={"window": st.sampled_from(["day", "week", "month", "total"])}),
-    max_size=2,
+    st.fixed_dictionaries({"usd": amounts}, optional={"window": st.sampled_from(["day", "week", "month", "total"])})
+    | st.fixed_dictionaries(
+        {"usd": amounts, "window": st.just("rolling"), "days": st.integers(1, 366)}, optional={"name": lines}
+    )
+    | st.fixed_dictionaries({"usd": amounts, "raiseUsd": amounts, "raiseUntil": moments}),
+    max_size=3,
 )
 prices = st.fixed_dictionaries({}, optional=dict.fromkeys(("input", "output", "cachedInput", "perImage"), amounts))
 

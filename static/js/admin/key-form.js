@@ -8,7 +8,6 @@ import { field } from "../parts/field.js";
 import { note } from "../parts/marks.js";
 import { multiSelect } from "../parts/multiselect.js";
 import { toast } from "../parts/toast.js";
-import { budgetsField, budgetsOf } from "./budgets.js";
 import { typeName } from "./types.js";
 
 const SCOPES = [
@@ -37,6 +36,7 @@ export function modelsField(models, value = []) {
     all: "All models, also those added later",
     only: "Only these:",
     noun: "model",
+    patterns: true,
   });
   return field({
     label: "Models",
@@ -51,6 +51,8 @@ export function modelsField(models, value = []) {
 /** The dialog for a key, stored or new; a new one is shown once afterwards. Resolves to the record or undefined. */
 export async function editKey({ key = null, models, users = [] }) {
   const isNew = !key;
+  const budgets = await part(() => import("./budgets.js"));
+  if (!budgets) return undefined;
   const from = key ?? { name: "", username: "", allowedModels: [], scopes: [], enabled: true };
   const scopes = multiSelect({
     label: "May be used for",
@@ -132,7 +134,7 @@ export async function editKey({ key = null, models, users = [] }) {
             field({ label: "Calls at once", name: "maxParallel", value: from.maxParallel, ...whole }),
             field({ label: "Calls a month", name: "monthlyRequests", value: from.monthlyRequests, ...whole }),
           ),
-          budgetsField(from.budgets),
+          budgets.budgetsField(from.budgets),
         ),
       ),
       isNew &&
@@ -152,7 +154,7 @@ export async function editKey({ key = null, models, users = [] }) {
         ),
     ),
     save: async (values) => {
-      const record = { ...values, expiresAt: fromLocalInput(values.expiresAt), budgets: budgetsOf(values.budgets) };
+      const record = { ...values, expiresAt: fromLocalInput(values.expiresAt), budgets: budgets.budgetsOf(values.budgets) };
       if (!record.key) delete record.key;
       const answer = isNew
         ? await post("/api/admin/apikeys", record)

@@ -1,6 +1,6 @@
 /**
  * Choosing several of many: <multi-select>, a list of tick boxes with a search. With `all`, the first choice is between
- * everything (an empty list) and only what is ticked.
+ * everything (an empty list) and only what is ticked. With `patterns`, a text with a star in the search can be ticked too.
  */
 
 import { announce, calmly, fill, h, icon, uid } from "../dom.js";
@@ -11,13 +11,16 @@ const SHOWN = 200;
 
 class MultiSelect extends HTMLElement {
   /** `options`: { value, label?, note? }. `all`: the words for "everything"; `only`: for "these". */
-  build({ label, options, value = [], all = "", only = "", noun = "entry", nouns = `${noun}s` }) {
-    Object.assign(this, { label, only, noun, nouns });
+  build({ label, options, value = [], all = "", only = "", noun = "entry", nouns = `${noun}s`, patterns = false }) {
+    Object.assign(this, { label, only, noun, nouns, patterns });
     this.ticked = new Set(value);
     // What was chosen once and is gone since stays visible, so that it can be taken away knowingly.
     const known = new Set(options.map((each) => each.value));
+    this.options = options;
     this.options = [
-      ...value.filter((each) => !known.has(each)).map((each) => ({ value: each, note: "not there any more" })),
+      ...value
+        .filter((each) => !known.has(each))
+        .map((each) => this.pattern(each) ?? { value: each, note: "not there any more" }),
       ...options,
     ];
     this.search = "";
@@ -26,7 +29,7 @@ class MultiSelect extends HTMLElement {
     this.more = h("p.hint", { hidden: true });
     const find = h("input", {
       type: "search",
-      placeholder: "Search",
+      placeholder: patterns ? "Search, or a pattern: gpt-4*" : "Search",
       "aria-label": `Search in ${label}`,
       autocomplete: "off",
     });
@@ -81,7 +84,22 @@ class MultiSelect extends HTMLElement {
   }
 
   found() {
-    return this.options.filter((each) => matches(this.search, each.value, each.label, each.note));
+    const found = this.options.filter((each) => matches(this.search, each.value, each.label, each.note));
+    const typed = !this.options.some((each) => each.value === this.search) && this.pattern(this.search);
+    return typed ? [typed, ...found] : found;
+  }
+
+  /** A text with a star as an option, where there may be such: any text can stand for the star. */
+  pattern(text) {
+    if (!this.patterns || !text.includes("*")) return null;
+    const fits = new RegExp(`^${text.replace(/[^\w*]/gu, "\\$&").replace(/\*+/g, ".*")}$`);
+    const fitting = this.options.filter((each) => fits.test(each.value)).length;
+    return { value: text, note: `pattern, fits ${count(fitting, this.noun, this.nouns)} now` };
+  }
+
+  tick(option) {
+    this.ticked.add(option.value);
+    if (!this.options.some((each) => each.value === option.value)) this.options = [option, ...this.options];
   }
 
   find(text) {
@@ -102,10 +120,11 @@ class MultiSelect extends HTMLElement {
     this.tell();
   }
 
-  option({ value, label, note }) {
+  option(option) {
+    const { value, label, note } = option;
     const box = h("input", { type: "checkbox", checked: this.ticked.has(value), value });
     box.addEventListener("change", () => {
-      if (box.checked) this.ticked.add(value);
+      if (box.checked) this.tick(option);
       else this.ticked.delete(value);
       this.changed();
     });
@@ -119,7 +138,7 @@ class MultiSelect extends HTMLElement {
 
   tickShown(isTicked) {
     for (const each of isTicked ? this.found() : this.options) {
-      if (isTicked) this.ticked.add(each.value);
+      if (isTicked) this.tick(each);
       else this.ticked.delete(each.value);
     }
     this.draw();

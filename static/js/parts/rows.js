@@ -3,9 +3,9 @@
 import { announce, fill, h, icon } from "../dom.js";
 
 /**
- * The properties `control`, `read` and `write` of a field. `columns`: { name, label, type: text | number | select | secret,
- * options, placeholder, wide }. `add` are the words on the button, `noun` what one line is. With `ordered` lines can be moved.
- * `read` answers a list of objects without the blank lines; numbers are numbers.
+ * The properties `control`, `read` and `write` of a field. `columns`: { name, label, type: text | number | select | secret |
+ * date-time, options, placeholder, wide }. `add` are the words on the button, `noun` what one line is. With `ordered` lines
+ * can be moved. `read` answers a list of objects without the blank lines; numbers are numbers, and what has no column stays.
  */
 export function rows({ columns, add, noun = "line", ordered = false, empty = "" }) {
   const list = h("div.rows-list");
@@ -42,6 +42,7 @@ export function rows({ columns, add, noun = "line", ordered = false, empty = "" 
       ),
     );
     list.querySelector(".rows-none")?.remove();
+    line.given = value;
     list.append(line);
     if (isNew) {
       inputs[0].focus();
@@ -68,11 +69,12 @@ export function rows({ columns, add, noun = "line", ordered = false, empty = "" 
 
   const read = () =>
     [...list.querySelectorAll(".rows-line")]
-      .map((line) =>
-        Object.fromEntries(
+      .map((line) => ({
+        ...line.given,
+        ...Object.fromEntries(
           columns.map(({ name, type }) => [name, valueOf(line.querySelector(`[data-name="${name}"]`), type)]),
         ),
-      )
+      }))
       .filter(
         (each) =>
           columns.some(({ name, type }) => type !== "select" && each[name] !== "" && each[name] !== null) ||
@@ -112,7 +114,7 @@ function cell({ name, label, type = "text", options = [], placeholder, wide }, v
       inputmode: "decimal",
       value: value ?? "",
     });
-  return h("input", { ...properties, type: "text", value: value ?? "" });
+  return h("input", { ...properties, type: type === "date-time" ? "datetime-local" : "text", value: value ?? "" });
 }
 
 function valueOf(input, type) {
