@@ -13,11 +13,17 @@ from collections.abc import Callable, Iterator, Mapping
 from . import keys
 from .call import NAME_CHARS, Call, Caller, Deployment, Operation
 from .errors import BadRequest, ModelNotFound, NotConfigured, NotFound
-from .records import DeploymentRow, Model, Provider
+from .records import DeploymentRow, Model, Price, Provider
 
 COOLDOWN_S = 30.0
 DEMO_PROVIDER = Provider(id="demo", name="Demo (built in)", type="demo", auth="none")
-DEMO_MODEL = Model(id="demo", name="Demo (built in): repeats what you say", provider_id="demo", type="chat")
+DEMO_MODEL = Model(
+    id="demo",
+    name="Demo (built in): repeats what you say",
+    provider_id="demo",
+    type="chat",
+    price=Price(input=0, output=0),  # known to cost nothing, so that a key with a budget may use it
+)
 NAMES_IN_MESSAGES = 12
 
 

@@ -14,6 +14,10 @@ ProxyError
 ├─ PayloadTooLarge 413
 ├─ UnsupportedMediaType 415
 ├─ TooManyAttempts 429 (Retry-After)
+├─ RateLimited 429           so many requests or tokens a minute (Retry-After)
+│  └─ ConcurrencyLimited     so many calls at once
+├─ QuotaExceeded 429         so many requests a month (waiting a moment does not cure it)
+│  └─ BudgetExceeded         so many dollars
 ├─ UpstreamError 502
 │  ├─ UpstreamRefused        their own status, their own words
 │  ├─ UpstreamTimeout 504
@@ -141,6 +145,29 @@ class TooManyAttempts(ProxyError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+
+
+class RateLimited(ProxyError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class ConcurrencyLimited(RateLimited):
+    code = "concurrency_limit_exceeded"
+
+
+class QuotaExceeded(ProxyError):
+    """By its type Codex knows that there is no use in asking again; it heeds no `x-should-retry`."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "quota_exceeded"
+    headers = DO_NOT_RETRY
+
+
+class BudgetExceeded(QuotaExceeded):
+    code = "budget_exceeded"
 
 
 class UpstreamError(ProxyError):

@@ -52,9 +52,10 @@ def caller_by_key(app: App, request: Request) -> Caller | None:
         digest = key_digest(credential)
         if is_master(app, digest):
             return MASTER
-        key = app.store.snapshot().keys_by_hash.get(digest)
+        snapshot = app.store.snapshot()
+        key = snapshot.keys_by_hash.get(digest)
         if key is not None and hmac.compare_digest(digest, key.key_hash):
-            caller = Caller(key.name or key.id, key=key)
+            caller = Caller(key.name or key.id, key=key, user=snapshot.owners.get(key.id))
             if is_still(app, caller):
                 return caller
     return None

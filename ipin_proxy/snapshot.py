@@ -47,7 +47,7 @@ class Snapshot:
     """Everything the database says at one moment. Mappings go by id in the order of the file, and never change.
 
     `settings` and `extra` (unknown members at the top) hold plain JSON that nobody mutates. `keys_by_hash` goes by
-    SHA-256 in hex, `users_by_name` by the user name casefolded.
+    SHA-256 in hex, `users_by_name` by the user name casefolded, `owners` (the user whose key it is) by the key's id.
     """
 
     providers: Mapping[str, Provider]
@@ -59,6 +59,7 @@ class Snapshot:
     extra: Mapping[str, Any]
     keys_by_hash: Mapping[str, VirtualKey]
     users_by_name: Mapping[str, User]
+    owners: Mapping[str, User]
 
     @classmethod
     def of(
@@ -73,6 +74,7 @@ class Snapshot:
         extra: Mapping[str, Any] = MappingProxyType({}),
     ) -> Snapshot:
         """A snapshot of these records, with its indices. Of two records with one secret or name the first is found."""
+        by_name = {user.username.casefold(): user for user in reversed(list(users.values()))}
         return cls(
             providers=MappingProxyType(dict(providers)),
             models=MappingProxyType(dict(models)),
@@ -82,7 +84,8 @@ class Snapshot:
             settings=MappingProxyType(dict(settings)),
             extra=MappingProxyType(dict(extra)),
             keys_by_hash=MappingProxyType({key.key_hash: key for key in reversed(list(keys.values()))}),
-            users_by_name=MappingProxyType({user.username.casefold(): user for user in reversed(list(users.values()))}),
+            users_by_name=MappingProxyType(by_name),
+            owners=MappingProxyType(_owners(keys, users, by_name)),
         )
 
 
@@ -275,6 +278,18 @@ def _renamed(model: Model, taken: Mapping[str, Any]) -> Model:
         id_ = f"{wish}-{number}"
         number += 1
     return replace(model, id=id_, upstream_model=model.upstream_model or model.id)
+
+
+def _owners(keys: Mapping[str, VirtualKey], users: Mapping[str, User], by_name: Mapping[str, User]) -> dict[str, User]:
+    """Whose key is whose: the user's it is linked to. Of several (a shared key) the one its `username` names, else the
+    first; a key nobody is linked to belongs to the user its `username` names, if there is one."""
+    found = {user.api_key_id: user for user in reversed(list(users.values())) if user.api_key_id in keys}
+    owners = {id_: user for id_, user in found.items() if id_ is not None}
+    for key in keys.values():
+        named = by_name.get(key.username.casefold()) if key.username else None
+        if named is not None and (key.id not in owners or named.api_key_id == key.id):
+            owners[key.id] = named
+    return owners
 
 
 def _check_version(version: Any) -> None:
