@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import envfile
+from . import columns, envfile
 from .errors import BadRequest, ConfigError
 
 if TYPE_CHECKING:
@@ -103,6 +103,12 @@ def _name(text: str) -> str:
     if not name or len(name) > 128 or not name.isprintable():
         raise ValueError
     return name
+
+
+def _url(text: str) -> str:
+    if not (url := columns.url(text)):
+        raise ValueError
+    return url
 
 
 def _password(text: str) -> str:
@@ -291,6 +297,18 @@ class Settings:
     )
     log_bodies: bool = _setting(
         False, Kind(_switch, "on or off"), "Log bodies too, shortened and without secrets.", stored=True
+    )
+    webhook_url: str | None = _setting(
+        None,
+        Kind(_url, "an address such as https://hooks.example.com/budgets, without a user name"),
+        "Told with a POST when 80 and 100 % of a budget are used; some such addresses are secrets themselves.",
+        secret=True,
+    )
+    webhook_secret: str | None = _setting(
+        None,
+        Kind(_key, "1 to 512 visible ASCII characters without blanks"),
+        "Signs what is sent to WEBHOOK_URL (HMAC-SHA256, x-ipin-signature).",
+        secret=True,
     )
     cpu_affinity: tuple[int, ...] = _setting(
         (),
