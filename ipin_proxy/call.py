@@ -181,8 +181,9 @@ class Deployment:
 
 
 class Usage(NamedTuple):
-    """What a call used, as its provider told. `input_tokens` includes the cached and the newly cached ones;
-    `output_tokens` includes the reasoning. `cost` is in nano-dollars where the provider named one."""
+    """What a call used. `input_tokens` includes the cached and the newly cached ones, the latter those that are kept for an
+    hour; `output_tokens` includes the reasoning. Audio and image tokens are parts of both. `cost` is in nano-dollars where
+    the provider named one. `estimated`: the provider told nothing, these are guesses."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
@@ -193,10 +194,32 @@ class Usage(NamedTuple):
     audio_output_tokens: int = 0
     seconds: float = 0.0
     cost: int | None = None
+    cache_write_1h_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    images: int = 0
+    pages: int = 0
+    characters: int = 0
+    search_units: int = 0
+    estimated: bool = False
 
     @property
     def total_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+    def after(self, before: Usage) -> Usage:
+        """This, told later than `before`. Counts are running totals, so each is the larger of the two: nothing that is missing
+        now, or unfit to be counted, takes back what was told. Seconds are measured, so the last word on them holds. Of a
+        guess nothing is left but what was measured for it, once something is told."""
+        if self == before:
+            return self
+        if self.estimated != before.estimated:
+            told, guess = (before, self) if self.estimated else (self, before)
+            return told.after(Usage(seconds=guess.seconds, pages=guess.pages, characters=guess.characters))
+        costs = [cost for cost in (before.cost, self.cost) if cost is not None]
+        pairs: Any = zip(self._replace(cost=0), before._replace(cost=0), strict=True)
+        merged = Usage(*(max(pair) for pair in pairs))
+        return merged._replace(cost=max(costs, default=None), seconds=self.seconds or before.seconds)
 
 
 class Attempt(NamedTuple):
@@ -224,12 +247,9 @@ class Bill:
     settled: bool = False
 
     def used(self, usage: Usage | None) -> None:
-        """The provider's latest word on usage; providers that tell it on every chunk count up, so the last one holds."""
+        """The provider's latest word on usage; it may come with every chunk of a stream, or in parts."""
         if usage is not None:
-            before = self.usage
-            if before is not None and (before.cost or before.seconds):
-                usage = usage._replace(cost=usage.cost or before.cost, seconds=usage.seconds or before.seconds)
-            self.usage = usage
+            self.usage = usage if self.usage is None else usage.after(self.usage)
 
     def lasted(self, seconds: float) -> None:
         """How long the recording is that was sent in: that counts where the provider tells no seconds itself."""

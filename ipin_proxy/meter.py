@@ -1,30 +1,53 @@
 """Usage, read from whatever shape a provider tells it in. Nothing here trusts a number: what is missing, negative, not
-finite, too large or a text counts as nothing, and never replaces something.
+finite, too large or a text counts as nothing, and never replaces something. Only a cost may be a text: some tell it so.
 
-Sources: the OpenAI, Anthropic and OpenRouter API references for where usage stands; DeepSeek's `prompt_cache_hit_tokens`;
-Groq's `x_groq.usage`; Cohere's and Jina's billed units for reranking.
+Sources: the OpenAI, Anthropic, Ollama and OpenRouter API references for where usage stands; DeepSeek's
+`prompt_cache_hit_tokens`; Groq's `x_groq.usage`; Cohere's and Jina's billed units for reranking; Mistral's pages of OCR;
+LiteLLM's header.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from .call import NANO, Usage
+from .call import NANO, SPEECH, Call, Usage
 
-MOST_TOKENS = 10**12  # more than any context window; a larger number is garbage
+MOST_TOKENS = 10**9  # more than any context window; a larger number is garbage
+MOST_THOUGHTS = 10**6  # tokens that a total may have beyond its parts
 MOST_DOLLARS = 10**6
+COST_HEADER = "x-litellm-response-cost"
+PDF = "application/pdf"  # whose pages nobody has counted
+# Where else a body may tell what it used.
+BESIDE = frozenset({"eval_count", "prompt_eval_count", "meta", "usage_info", "data", "b64_json"})
+KEPT_APART = frozenset({"cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"})
 
 
 def usage_of(body: Any) -> Usage | None:
     """The usage a reply or a stream's event tells, or None when it tells none."""
     if not isinstance(body, dict):
         return None
+    told = told_in(body)
+    usage = read_usage(told) if told is not None else None
+    if BESIDE.isdisjoint(body):
+        return usage
+    other = read_beside(body)
+    if usage is None or other is None:
+        return usage or other
+    if other.images and not usage.image_output_tokens:  # who draws need not say that what came out was drawn
+        usage = usage._replace(image_output_tokens=usage.output_tokens)
+    return usage.after(other)
+
+
+def told_in(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The `usage` of a reply, wherever it stands."""
     told = body.get("usage")
     if isinstance(told, dict):
-        return read_usage(told)
+        return told
     for holder in map(body.get, ("response", "message", "x_groq")):
         if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
-            return read_usage(holder["usage"])
+            inner: dict[str, Any] = holder["usage"]
+            return inner
     return None
 
 
@@ -33,34 +56,106 @@ def read_usage(told: dict[str, Any]) -> Usage | None:
     get = told.get
     entered = tokens(get("prompt_tokens")) or tokens(get("input_tokens"))
     output = tokens(get("completion_tokens")) or tokens(get("output_tokens"))
+    total = tokens(get("total_tokens"))
+    thoughts = 0
     if not entered and not output:
-        entered = tokens(get("total_tokens"))  # rerankers and some embedders tell nothing else
+        entered = total  # rerankers and some embedders tell nothing else
+    elif total > entered + output and entered and "prompt_tokens" in told:
+        thoughts = thoughts_beside(total - entered - output)
+        output += thoughts
     cached = tokens(get("cache_read_input_tokens")) or tokens(get("prompt_cache_hit_tokens"))
     written = tokens(get("cache_creation_input_tokens"))
-    reasoning = audio_input = audio_output = 0
-    details = get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details")
-    if isinstance(details, dict):
-        cached = tokens(details.get("cached_tokens")) or cached
-        written = tokens(details.get("cache_write_tokens")) or written
-        audio_input = tokens(details.get("audio_tokens"))
-    details = get("completion_tokens_details") or get("output_tokens_details")
-    if isinstance(details, dict):
-        reasoning = tokens(details.get("reasoning_tokens")) or tokens(details.get("thinking_tokens"))
-        audio_output = tokens(details.get("audio_tokens"))
-    if "prompt_tokens" not in told and ("cache_read_input_tokens" in told or "cache_creation_input_tokens" in told):
+    audio_input = image_input = reasoning = audio_output = image_output = for_an_hour = 0
+    into = get("prompt_tokens_details") or get("input_tokens_details") or get("input_token_details")
+    if isinstance(into, dict):
+        cached = tokens(into.get("cached_tokens")) or cached
+        written = tokens(into.get("cache_write_tokens")) or written
+        audio_input, image_input = tokens(into.get("audio_tokens")), tokens(into.get("image_tokens"))
+    out_of = get("completion_tokens_details") or get("output_tokens_details")
+    if isinstance(out_of, dict):
+        reasoning = tokens(out_of.get("reasoning_tokens")) or tokens(out_of.get("thinking_tokens"))
+        audio_output, image_output = tokens(out_of.get("audio_tokens")), tokens(out_of.get("image_tokens"))
+    kept = get("cache_creation")
+    if isinstance(kept, dict):
+        for_an_hour = tokens(kept.get("ephemeral_1h_input_tokens"))
+        written = written or for_an_hour + tokens(kept.get("ephemeral_5m_input_tokens"))
+    if (cached or written) and "prompt_tokens" not in told and not KEPT_APART.isdisjoint(told):
         entered += cached + written  # Anthropic counts input without what was read from or written to the cache
+    cached = min(cached, entered)
+    written = min(written, entered - cached)
     usage = Usage(
         input_tokens=entered,
-        cached_tokens=min(cached, entered),
-        cache_write_tokens=min(written, entered),
+        cached_tokens=cached,
+        cache_write_tokens=written,
         output_tokens=output,
-        reasoning_tokens=min(reasoning, output),
+        reasoning_tokens=min(reasoning or thoughts, output),
         audio_input_tokens=min(audio_input, entered),
         audio_output_tokens=min(audio_output, output),
         seconds=amount(get("seconds")),
         cost=cost_of(told) if "cost" in told else None,
+        cache_write_1h_tokens=min(for_an_hour, written),
+        image_input_tokens=min(image_input, entered),
+        image_output_tokens=min(image_output, output),
     )
     return usage if entered or output or usage.seconds or usage.cost is not None else None
+
+
+def thoughts_beside(surplus: int) -> int:
+    """Gemini and Grok leave what they thought out of the output, and have it in the total; it is paid for as output."""
+    return surplus if 0 < surplus <= MOST_THOUGHTS else 0
+
+
+def read_beside(body: dict[str, Any]) -> Usage | None:
+    """What is told outside of `usage`: Ollama's counts, billed units, pages that were read, and pictures, which are counted."""
+    usage = None
+    get = body.get
+    if "eval_count" in body or "prompt_eval_count" in body:
+        usage = Usage(input_tokens=tokens(get("prompt_eval_count")), output_tokens=tokens(get("eval_count")))
+    elif isinstance(get("meta"), dict) and isinstance(body["meta"].get("billed_units"), dict):
+        units = body["meta"]["billed_units"].get
+        usage = Usage(
+            input_tokens=tokens(units("input_tokens")),
+            output_tokens=tokens(units("output_tokens")),
+            search_units=tokens(units("search_units")),
+        )
+    elif isinstance(get("usage_info"), dict):
+        usage = Usage(pages=tokens(body["usage_info"].get("pages_processed")))
+    elif isinstance(rows := get("data"), list):
+        # Looking at the first is enough to know embeddings, which come by the thousand.
+        usage = Usage(images=sum(map(is_picture, rows)) if rows and is_picture(rows[0]) else 0)
+    elif "b64_json" in body and str(get("type")).endswith(".completed"):
+        usage = Usage(images=1)
+    return usage if usage is not None and any(usage) else None
+
+
+def is_picture(row: Any) -> bool:
+    """Whether a row of a reply's `data` is a picture, as a file or as an address."""
+    return isinstance(row, dict) and any(isinstance(row.get(name), str) for name in ("b64_json", "url"))
+
+
+def measured(call: Call) -> Usage:
+    """What can be counted of a call without asking anybody: how long its recording lasts, the characters to be spoken, the
+    picture to be read."""
+    document = call.document
+    return Usage(
+        seconds=call.seconds or 0.0,
+        characters=characters_of(call) if call.operation is SPEECH else 0,
+        pages=1 if document is not None and document.media_type != PDF else 0,
+    )
+
+
+def characters_of(call: Call) -> int:
+    """How long the text is that is to be spoken."""
+    text = call.member("input")
+    if not isinstance(text, str) or call.members is None:
+        return 0
+    return sum(map(len, call.members.stretches(text)))
+
+
+def cost_in(headers: Mapping[str, str]) -> int | None:
+    """What a reply's head says it costs, in nano-dollars. 0 says nothing there: that is what stands for an unknown price."""
+    told = headers.get(COST_HEADER)
+    return nano_dollars(told.strip()) or None if told is not None else None
 
 
 def cost_of(told: dict[str, Any]) -> int | None:

@@ -40,7 +40,7 @@ VENDORS = re.compile(
 VENDORS_ALLOWED = ("ipin_proxy/dialects/", "ipin_proxy/presets.py", "ipin_proxy/logs.py")
 VENDOR_WORDS_ALLOWED = {
     "records": {"anthropic", "ollama", "chutes"},  # the dialects a provider's `type` can name
-    "meter": {"x_groq"},  # a member on the wire that holds usage
+    "meter": {"x_groq", "x-litellm-response-cost"},  # a member and a header on the wire that hold usage
 }
 PRINTING = ("server", "start")  # what a person at a terminal reads
 
