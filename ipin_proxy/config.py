@@ -263,6 +263,12 @@ class Settings:
     max_image_mb: int = _setting(
         20, _whole(1, 4096), "Largest image in MB that a chat may hold as data; a larger one is refused.", stored=True
     )
+    unpriced: str = _setting(
+        "refuse",
+        _one_of("refuse", "allow"),
+        "What becomes of a call under a budget to a model without a price: refuse it, or allow what no budget can pay for.",
+        stored=True,
+    )
     request_timeout_s: float = _setting(
         120.0, _seconds(0.1), "How long a provider may stay silent; a provider's own limit goes before.", stored=True
     )
