@@ -253,6 +253,18 @@ def list_of(check: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
     return check_all
 
 
+def tiers_of(check: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    """A list of tiers, each above another number of tokens."""
+
+    def check_all(value: Any) -> tuple[T, ...]:
+        found = list_of(check)(value)
+        if len({tier["aboveTokens"] for tier in value}) != len(value):
+            raise Invalid("has two tiers above the same number of tokens; remove one of them")
+        return found
+
+    return check_all
+
+
 def model_map(value: Any) -> Mapping[str, str]:
     """Model name to model name."""
     if not isinstance(value, dict):

@@ -184,19 +184,40 @@ class Provider(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price(Record):
-    """USD per million tokens (`input` to `reasoning`), and USD per second, image, page and request."""
+class TokenPrices(Record):
+    """US dollars per million tokens, by what kind of tokens they are; what a missing one means, `prices.py` knows."""
 
-    noun: ClassVar[str] = "price"
     input: float | None = column(check.amount, None)
     output: float | None = column(check.amount, None)
     cached_input: float | None = column(check.amount, None)
     cache_write: float | None = column(check.amount, None)
+    cache_write_1h: float | None = column(check.amount, None)
     reasoning: float | None = column(check.amount, None)
+    audio_input: float | None = column(check.amount, None)
+    audio_output: float | None = column(check.amount, None)
+    image_input: float | None = column(check.amount, None)
+    image_output: float | None = column(check.amount, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTier(TokenPrices):
+    """What all tokens of a call cost when more than `above_tokens` go in; one that is missing costs what it costs below."""
+
+    noun: ClassVar[str] = "price tier"
+    above_tokens: int = column(check.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price(TokenPrices):
+    """What a model costs: its tokens, and US dollars for each second, image, page, character and request."""
+
+    noun: ClassVar[str] = "price"
     per_second: float | None = column(check.amount, None)
     per_image: float | None = column(check.amount, None)
     per_page: float | None = column(check.amount, None)
+    per_character: float | None = column(check.amount, None)
     per_request: float | None = column(check.amount, None)
+    long_context: tuple[PriceTier, ...] = column(check.tiers_of(PriceTier.read), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -315,6 +315,18 @@ def test_prices_are_finite_numbers(value: Any) -> None:
         refused(model, "price.input", price={"input": value})
 
 
+def test_a_price_has_tiers_for_long_prompts_each_above_another_number() -> None:
+    tiers = [{"aboveTokens": 200_000, "input": 2.5, "cacheWrite1h": 6}, {"aboveTokens": 400_000}]
+    price = model(price={"input": 1.25, "longContext": tiers}).price
+    assert price is not None and [tier.above_tokens for tier in price.long_context] == [200_000, 400_000]
+    assert (price.long_context[0].input, price.long_context[0].cache_write_1h) == (2.5, 6)
+    assert price.to_json()["longContext"][1] == {"aboveTokens": 400_000}
+    refused(model, "price.longContext[1].aboveTokens", price={"longContext": [tiers[0], {"input": 1}]})
+    refused(model, "price.longContext[0].input", price={"longContext": [{"aboveTokens": 1, "input": -1}]})
+    refused(model, "price.longContext", price={"longContext": [tiers[0], {"aboveTokens": 200_000.0}]})
+    refused(model, "price.longContext", price={"longContext": {"aboveTokens": 1}})
+
+
 def test_members_of_lists_are_named_with_their_place() -> None:
     refused(key, "budgets[1].usd", budgets=[{"usd": 1, "window": "day"}, {"usd": "much"}])
     refused(model, "deployments[0].providerId", deployments=[{"upstreamModel": "x"}])

@@ -45,7 +45,13 @@ budgets = st.lists(
     | st.fixed_dictionaries({"usd": amounts, "raiseUsd": amounts, "raiseUntil": moments}),
     max_size=3,
 )
-prices = st.fixed_dictionaries({}, optional=dict.fromkeys(("input", "output", "cachedInput", "perImage"), amounts))
+token_prices = dict.fromkeys(("input", "output", "cachedInput", "cacheWrite1h", "audioInput"), amounts)
+tiers = st.lists(
+    st.fixed_dictionaries({"aboveTokens": st.integers(1, 10**7)}, optional=token_prices),
+    max_size=2,
+    unique_by=lambda tier: tier["aboveTokens"],
+)
+prices = st.fixed_dictionaries({}, optional={**token_prices, "perImage": amounts, "longContext": tiers})
 
 # A value for every member that is worth one; "id" and the members without a default come always.
 MEMBERS: dict[type[Record], dict[str, st.SearchStrategy[Any]]] = {

@@ -1,0 +1,330 @@
+"""What a call costs: its usage by its model's price, exact to the nano-dollar, line by line.
+
+What the provider says it charges goes before what an administrator entered, and that before nothing: what is not known
+stays unknown and never becomes 0. A price means its decimal text, so 0.1 is a tenth and not the float beside it; sums are
+whole numbers, rounded once for each call, half to even. What a call may use before it is made, or has used when nobody told,
+is guessed from what was asked, and says that it is a guess. Values in, values out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .call import (
+    EMBEDDING,
+    IMAGE,
+    IMAGE_EDIT,
+    IMAGE_PART,
+    MODERATION,
+    RERANK,
+    SPEECH,
+    TRANSCRIPTION,
+    TRANSLATION,
+    Call,
+    Picture,
+    Usage,
+)
+from .meter import measured
+from .records import Price, PriceTier, TokenPrices, columns_of
+
+REPORTED, PRICED, ESTIMATED, UNKNOWN = "reported", "priced", "estimated", "unknown"
+MOST_COST = 10**15  # nano-dollars: a million US dollars. No call costs more; what says so is a mistake somewhere
+MOST_TARIFFS = 1024
+
+
+class Line(NamedTuple):
+    """A part of a call's cost. `kind` is the member of the price it comes from, or "reported"; `price` is US dollars as a
+    decimal text, for a million tokens, or for one of what is not counted in tokens."""
+
+    kind: str
+    quantity: int | float
+    price: str
+    nano: int
+
+
+class Cost(NamedTuple):
+    """What a call costs in nano-dollars, None where nobody knows, and how it is known. The lines add up to it."""
+
+    nano: int | None
+    basis: str
+    lines: tuple[Line, ...] = ()
+
+
+class Number(NamedTuple):
+    """digits × 10^exponent."""
+
+    digits: int
+    exponent: int
+
+    def times(self, digits: int, exponent: int) -> Number:
+        return Number(self.digits * digits, self.exponent + exponent)
+
+    def __str__(self) -> str:
+        """Without an exponent: 0.075."""
+        if self.exponent >= 0:
+            return str(self.digits * 10**self.exponent)
+        text = str(self.digits).rjust(1 - self.exponent, "0")
+        return f"{text[: self.exponent]}.{text[self.exponent :]}".rstrip("0").rstrip(".")
+
+
+class Rate(NamedTuple):
+    """What one of a kind costs: `nano` is nano-dollars times the scale of its tariff, `text` the price as people read it."""
+
+    nano: int
+    text: str
+
+
+class Tariff(NamedTuple):
+    """A price as it is reckoned with: whole numbers, and what is missing filled in. `is_by_call`: it has no price but one
+    for the call itself."""
+
+    scale: int
+    rates: Mapping[str, Rate]
+    is_by_call: bool
+
+
+NOT_KNOWN = Cost(None, UNKNOWN)
+NOTHING = Usage()
+TOKENS = 3  # nano-dollars for one are 10^3 of the dollars for a million
+ONES = 9  # and 10^9 of the dollars for one
+# What tokens are guessed to be, where nobody counts them.
+CHARACTERS_A_TOKEN = 4
+PIXELS_A_TOKEN, LEAST_OF_A_PICTURE, MOST_OF_A_PICTURE = 750, 85, 1_600
+OF_A_PICTURE = 1_000  # whose size is not known
+OF_A_VIDEO = 10_000
+OF_A_DRAWING = 4_000
+HEARD_A_SECOND, WRITTEN_A_SECOND = 10, 4  # of a recording: going in, and coming out as text
+SPOKEN_A_CHARACTER = 1.4  # fifteen characters are said in a second, which is about twenty tokens of sound
+OF_AN_ANSWER = 2_000  # when the caller sets no bound
+MOST_OF_AN_ANSWER = 1_000_000  # no model writes more, whatever the bound
+MOST_ANSWERS = 128
+DOCUMENTS_A_SEARCH = 100
+BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+WITHOUT_ANSWER = (EMBEDDING, RERANK, MODERATION)
+DATA_URL = b";base64,"
+MOST_FILES = 100  # that are left out of a short body; looking for more would take longer than it is worth
+BASE64 = re.compile(rb"[A-Za-z0-9+/\\]{64}")
+UNITS = ("perSecond", "perImage", "perPage", "perCharacter", "perRequest")
+
+
+def price_of(usage: Usage | None, price: Price | None) -> Cost:
+    """What a call costs that used this, at a model of this price."""
+    if usage is not None and usage.cost is not None:
+        line = Line(REPORTED, 1, str(Number(usage.cost, -9)), usage.cost)
+        return Cost(usage.cost, REPORTED, (line,))
+    if price is None:
+        return NOT_KNOWN
+    used = usage if usage is not None else NOTHING
+    tariff = tariff_of(price, used.input_tokens)
+    tokens, units = tokens_of(used, tariff.rates), units_of(used, tariff.rates)
+    priced = [(kind, count, tariff.rates[kind]) for kind, count in (*tokens, *units) if kind in tariff.rates]
+    # Tokens without a price are a gap, unless the call is paid for by something else that was counted; and a fee for the
+    # call is not all of it where there are other prices.
+    is_paid_otherwise = tariff.is_by_call or any(kind != "perRequest" for kind, _ in units)
+    has_gap = len(priced) < len(tokens) + len(units)
+    if not is_paid_otherwise and (has_gap or all(kind == "perRequest" for kind, _, _ in priced)):
+        return NOT_KNOWN
+    total, shares = rounded([(count, rate.nano) for _, count, rate in priced], tariff.scale)
+    if total > MOST_COST:
+        return NOT_KNOWN
+    lines = [Line(kind, count, rate.text, nano) for (kind, count, rate), nano in zip(priced, shares, strict=True)]
+    return Cost(total, ESTIMATED if used.estimated else PRICED, tuple(lines))
+
+
+def tokens_of(usage: Usage, rates: Mapping[str, Rate]) -> list[tuple[str, int]]:
+    """The tokens by what they cost; each is in one of the kinds. Audio, images and reasoning are kinds of their own only
+    where they have a price of their own, and audio out of a cache is cached input."""
+    found = []
+    cached = min(usage.cached_tokens, usage.input_tokens)
+    written = min(usage.cache_write_tokens, usage.input_tokens - cached)
+    text = usage.input_tokens - cached - written
+    if usage.audio_input_tokens and "audioInput" in rates:
+        text -= (own := min(usage.audio_input_tokens, text))
+        found.append(("audioInput", own))
+    if usage.image_input_tokens and "imageInput" in rates:
+        text -= (own := min(usage.image_input_tokens, text))
+        found.append(("imageInput", own))
+    found.insert(0, ("input", text))
+    if cached:
+        found.append(("cachedInput", cached))
+    if written:
+        for_an_hour = min(usage.cache_write_1h_tokens, written)
+        found += [("cacheWrite", written - for_an_hour), ("cacheWrite1h", for_an_hour)]
+    text = usage.output_tokens
+    at = len(found)
+    for kind, count in (
+        ("reasoning", usage.reasoning_tokens),
+        ("audioOutput", usage.audio_output_tokens),
+        ("imageOutput", usage.image_output_tokens),
+    ):
+        if count and kind in rates:
+            text -= (own := min(count, text))
+            found.append((kind, own))
+    found.insert(at, ("output", text))
+    return [each for each in found if each[1]]
+
+
+def units_of(usage: Usage, rates: Mapping[str, Rate]) -> list[tuple[str, int | float]]:
+    """What is paid for one by one, where it has a price. Rerankers tell how many searches one call was."""
+    if rates.keys().isdisjoint(UNITS):
+        return []
+    counts = (usage.seconds, usage.images, usage.pages, usage.characters, max(1, usage.search_units))
+    return [(kind, count) for kind, count in zip(UNITS, counts, strict=True) if count and kind in rates]
+
+
+def rounded(parts: list[tuple[int | float, int]], scale: int) -> tuple[int, list[int]]:
+    """The sum of counts times rates, rounded half to even, and a share of it for each part, so that they add up to it."""
+    places = max((-exact(count).exponent for count, _ in parts if isinstance(count, float)), default=0)
+    if places > 0:
+        scale *= 10**places
+    amounts = [whole(count, max(0, places)) * rate for count, rate in parts]
+    total, rest = divmod(sum(amounts), scale)
+    if 2 * rest > scale or (2 * rest == scale and total % 2):
+        total += 1
+    shares = [each // scale for each in amounts]
+    lacking = total - sum(shares)
+    if lacking:  # it goes to those that lost most by being cut
+        for place in sorted(range(len(amounts)), key=lambda place: -(amounts[place] % scale))[:lacking]:
+            shares[place] += 1
+    return total, shares
+
+
+def whole(count: int | float, places: int) -> int:
+    """A count times 10^places, which has no fraction then."""
+    if isinstance(count, int):
+        return int(count * 10**places)
+    number = exact(count)
+    return int(number.digits * 10 ** (number.exponent + places))
+
+
+def tariff_of(price: Price, input_tokens: int) -> Tariff:
+    """The tariff for a call of this length. It is worked out once: records do not change."""
+    tier = tier_of(price, input_tokens) if price.long_context else None
+    key = (id(price), id(tier))
+    known = _TARIFFS.get(key)
+    if known is None:
+        if len(_TARIFFS) >= MOST_TARIFFS:
+            _TARIFFS.clear()
+        known = _TARIFFS[key] = (price, made(price, tier))  # with the price, so that its id stays its own
+    return known[1]
+
+
+_TARIFFS: dict[tuple[int, int], tuple[Price, Tariff]] = {}
+
+
+def tier_of(price: Price, input_tokens: int) -> PriceTier | None:
+    """The tier a call of this length is in, if it is in one; that goes for all its tokens."""
+    reached = [tier for tier in price.long_context if tier.above_tokens < input_tokens]
+    return max(reached, key=lambda tier: tier.above_tokens, default=None)
+
+
+def made(price: Price, tier: PriceTier | None) -> Tariff:
+    """A price in a tier as a tariff. What a tier does not say costs what it costs below; reading from a cache without a price
+    of its own is input, and writing to one costs what providers charge that say nothing else: 1.25 times the input for
+    five minutes, twice for an hour."""
+    told = {one.member: getattr(price, one.attribute) for one in columns_of(Price) if one.member != "longContext"}
+    if tier is not None:
+        own = {one.member: getattr(tier, one.attribute) for one in columns_of(TokenPrices)}
+        told |= {member: value for member, value in own.items() if value is not None}
+    dollars = {member: exact(value) for member, value in told.items() if value is not None}
+    if "input" in dollars:
+        entered = dollars["input"]
+        assumed = {"cachedInput": entered, "cacheWrite": entered.times(125, -2), "cacheWrite1h": entered.times(2, 0)}
+        dollars = {**assumed, **dollars}
+    nano = {member: each.times(1, ONES if member in UNITS else TOKENS) for member, each in dollars.items()}
+    places = max([0, *(-each.exponent for each in nano.values())])
+    rates = {
+        member: Rate(int(each.digits * 10 ** (each.exponent + places)), str(dollars[member]))
+        for member, each in nano.items()
+    }
+    return Tariff(10**places, rates, rates.keys() == {"perRequest"})
+
+
+@lru_cache(maxsize=4096)
+def exact(number: float) -> Number:
+    """A number as it is written: what JSON calls 0.1 is the float that Python writes as 0.1."""
+    mantissa, _, exponent = repr(number).partition("e")
+    before, _, after = mantissa.partition(".")
+    after = after.rstrip("0")
+    return Number(int(before + after), int(exponent or 0) - len(after))
+
+
+# -- what a call may use ----------------------------------------------------------------------------------------------
+
+
+def estimate(call: Call, output_tokens: int | None = None) -> Usage:
+    """What a call may use, before it is made: its text at four characters a token, so much for each picture, and as many
+    tokens of output as it may have. With `output_tokens`, what a call has used whose provider told nothing: so many came.
+    It takes microseconds, also for long bodies, which are not looked through."""
+    known, operation = measured(call), call.operation
+    entered = text_tokens(call) + sum(map(tokens_of_picture, call.pictures))
+    if call.document is not None:
+        entered += OF_A_PICTURE
+    guess = known._replace(estimated=True)
+    if operation in (TRANSCRIPTION, TRANSLATION):
+        heard = round(known.seconds * HEARD_A_SECOND)
+        written = round(known.seconds * WRITTEN_A_SECOND) if output_tokens is None else output_tokens
+        return guess._replace(input_tokens=entered + heard, audio_input_tokens=heard, output_tokens=written)
+    if operation is SPEECH:
+        spoken = round(known.characters * SPOKEN_A_CHARACTER) if output_tokens is None else output_tokens
+        return guess._replace(input_tokens=entered, output_tokens=spoken, audio_output_tokens=spoken)
+    if operation in (IMAGE, IMAGE_EDIT):
+        images = answers_asked_for(call)
+        drawn = images * OF_A_DRAWING if output_tokens is None else output_tokens
+        return guess._replace(input_tokens=entered, output_tokens=drawn, image_output_tokens=drawn, images=images)
+    if operation is RERANK:
+        documents = call.member("documents")
+        searches = -(-len(documents) // DOCUMENTS_A_SEARCH) if isinstance(documents, list) else 1
+        guess = guess._replace(search_units=max(1, searches))
+    if output_tokens is None:
+        output_tokens = 0 if operation in WITHOUT_ANSWER else bound_of(call) * answers_asked_for(call)
+    return guess._replace(input_tokens=entered, output_tokens=output_tokens)
+
+
+def text_tokens(call: Call) -> int:
+    """About how many tokens the text of a call is, without the files in it. Markup counts as text."""
+    if call.members is None:
+        return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN
+    body, size = call.request.body, len(call.request.body)
+    if call.members.hollow:  # long strings are known by their places, and files look like nothing else
+        size -= sum(end - begin for begin, end in call.members.cuts if BASE64.match(body, begin))
+        return size // CHARACTERS_A_TOKEN
+    begin = body.find(DATA_URL)
+    for _ in range(MOST_FILES):
+        end = body.find(b'"', begin) if begin >= 0 else -1
+        if end < 0:
+            break
+        size -= end - begin
+        begin = body.find(DATA_URL, end)
+    return size // CHARACTERS_A_TOKEN
+
+
+def tokens_of_picture(picture: Picture) -> int:
+    if picture.kind != IMAGE_PART:
+        return OF_A_VIDEO
+    if picture.size is None:
+        return OF_A_PICTURE
+    width, height = picture.size
+    return min(max(width * height // PIXELS_A_TOKEN, LEAST_OF_A_PICTURE), MOST_OF_A_PICTURE)
+
+
+def bound_of(call: Call) -> int:
+    """How many tokens an answer may have."""
+    return next((bound for name in BOUNDS if (bound := sane(call.member(name), MOST_OF_AN_ANSWER))), OF_AN_ANSWER)
+
+
+def answers_asked_for(call: Call) -> int:
+    """How many answers, or pictures: `n`."""
+    told: Any = call.member("n")
+    if call.form is not None:
+        text = call.field("n") or ""
+        told = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
+    return sane(told, MOST_ANSWERS) or 1
+
+
+def sane(value: Any, most: int) -> int:
+    """A whole number above 0, or the most there can be; 0 for what is none."""
+    return min(value, most) if type(value) is int and value > 0 else 0
