@@ -58,14 +58,15 @@ ERROR: Json = {
 
 
 class About(NamedTuple):
-    """What a route is for; `body` is an example of what it takes, `query` names what may stand behind the path, `answers`
-    says what comes back when it is no JSON."""
+    """What a route is for; `body` is an example of what it takes, `query` names what may be switched on behind the path, and
+    `asks` what may be said there; `answers` says what comes back when it is no JSON."""
 
     tag: str
     summary: str
     body: Json | None = None
     query: tuple[str, ...] = ()
     answers: str = "application/json"
+    asks: tuple[str, ...] = ()
 
 
 def record(noun: str, plural: str, path: str, example: Json, several: str = "") -> dict[str, About]:
@@ -138,6 +139,10 @@ ABOUT: dict[str, About] = {
         ', or several at once as {"models": […]}',
     ),
     "POST /api/admin/models/bulk": About(RECORDS, "Enable, disable or delete several models", BULK),
+    "GET /api/admin/prices": About(RECORDS, "Look up the list price of a well-known model", asks=("provider", "model")),
+    "POST /api/admin/prices/import": About(
+        RECORDS, "Take prices from a price file; dryRun=1 only says which", {}, query=("dryRun",)
+    ),
     **record("key", "keys", "/api/admin/apikeys", {"name": "Class 7b", "allowedModels": ["my-model"]}),
     "POST /api/admin/apikeys/bulk": About(RECORDS, "Enable, disable or delete several keys", BULK),
     "POST /api/admin/apikeys/{id}/rotate": About(RECORDS, "Replace a key; the answer has the new one, once"),
@@ -197,7 +202,7 @@ def operation(route: Route, path: str) -> Json:
         "tags": [about.tag],
         "x-access": route.access,
         "security": SECURITY[route.access],
-        "parameters": parameters(path, about.query),
+        "parameters": parameters(path, about),
         "responses": {
             "2XX": answer,
             "default": {
@@ -216,12 +221,13 @@ def operation(route: Route, path: str) -> Json:
     return found
 
 
-def parameters(path: str, query: tuple[str, ...]) -> list[Json]:
+def parameters(path: str, about: About) -> list[Json]:
     text = {"type": "string"}
     found: list[Json] = [
         {"name": name, "in": "path", "required": True, "schema": text} for name in re.findall(r"\{(\w+)\}", path)
     ]
-    return found + [{"name": name, "in": "query", "schema": {"enum": ["0", "1"]}} for name in query]
+    found += [{"name": name, "in": "query", "schema": text} for name in about.asks]
+    return found + [{"name": name, "in": "query", "schema": {"enum": ["0", "1"]}} for name in about.query]
 
 
 def schemas_of(example: Json) -> Json:

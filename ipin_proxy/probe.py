@@ -62,7 +62,7 @@ def check(app: App, provider: Provider) -> Generator[Next, None, Finding]:
 
 
 def list_models(app: App, provider: Provider) -> Generator[Next, None, list[dict[str, Any]]]:
-    """What a provider says it serves, `{id, name}` each. Raises ProxyError."""
+    """What a provider says it serves, `{id, name}` each, with what else it tells of them. Raises ProxyError."""
     if provider.type == BUILT_IN:
         return [{"id": BUILT_IN, "name": BUILT_IN}]
     deployment = deployment_of(app, provider)

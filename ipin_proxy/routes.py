@@ -20,7 +20,7 @@ from .call import (
     TRANSLATION,
 )
 from .dialects import OPENAI
-from .handlers import account, admin, audio, calls, data, health, models, ocr, pages, providers, settings
+from .handlers import account, admin, audio, calls, data, health, models, ocr, pages, prices, providers, settings
 from .kinds import KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
@@ -77,6 +77,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/admin/models/{id...}", ADMIN, OPENAI, admin.retrieve(MODELS)),
     Route("PUT", "/api/admin/models/{id...}", ADMIN, OPENAI, admin.update(MODELS)),
     Route("DELETE", "/api/admin/models/{id...}", ADMIN, OPENAI, admin.delete(MODELS)),
+    Route("GET", "/api/admin/prices", ADMIN, OPENAI, prices.show),
+    Route("POST", "/api/admin/prices/import", ADMIN, OPENAI, prices.import_file),
     Route("GET", "/api/admin/apikeys", ADMIN, OPENAI, admin.list_all(KEYS)),
     Route("POST", "/api/admin/apikeys", ADMIN, OPENAI, admin.create(KEYS)),
     Route("POST", "/api/admin/apikeys/bulk", ADMIN, OPENAI, admin.bulk(KEYS)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import probe
 from ..app import App, Visit
 from ..bodies import json_object, private_json
@@ -26,9 +28,11 @@ def test(app: App, visit: Visit) -> Steps:
 
 
 def list_models(app: App, visit: Visit) -> Steps:
-    """`GET …/providers/{id}/models`: `{"models": [{id, name}]}` as the provider lists them."""
-    models = yield from probe.list_models(app, named_provider(app, visit))
-    return private_json({"models": models})
+    """`GET …/providers/{id}/models`: `{"models": [{id, name}]}` as the provider lists them, with `contextWindow` and `price`
+    where it tells them, else the `listPrice` there is to offer."""
+    provider = named_provider(app, visit)
+    models = yield from probe.list_models(app, provider)
+    return private_json({"models": with_offers(provider, models)})
 
 
 def test_unsaved(app: App, visit: Visit) -> Steps:
@@ -39,8 +43,21 @@ def test_unsaved(app: App, visit: Visit) -> Steps:
 
 def list_models_unsaved(app: App, visit: Visit) -> Steps:
     """`POST …/providers/models`: likewise."""
-    models = yield from probe.list_models(app, unsaved_provider(app, visit))
-    return private_json({"models": models})
+    provider = unsaved_provider(app, visit)
+    models = yield from probe.list_models(app, provider)
+    return private_json({"models": with_offers(provider, models)})
+
+
+def with_offers(provider: Provider, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if provider.type == probe.BUILT_IN:
+        return models
+    from ..pricelist import read  # seldom needed
+
+    table = read()
+    for row in models:
+        if "price" not in row and (offer := table.find(provider, row["id"])) is not None:
+            row["listPrice"] = {"date": offer.date, "provider": offer.vendor, "price": offer.price}
+    return models
 
 
 def named_provider(app: App, visit: Visit) -> Provider:
