@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 from support import build
 from support.proxy import Proxy
+from support.upstream import Upstream, answer
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import FilePayload, Locator, Page
 
 MANY = 1_000
 MOST_ROWS = 120  # what a table may hold at once, its head included
@@ -191,3 +194,135 @@ def test_a_thousand_models_are_shown_a_page_at_a_time(page: Page, proxy: Proxy) 
     page.get_by_role("alertdialog").get_by_role("button", name=re.compile("Delete")).click()
     expect(names(page)).to_have_count(0)
     assert all(not each["id"].startswith("many") for each in proxy.admin("GET", "/models").json["models"])
+
+
+def known_provider(proxy: Proxy) -> None:
+    """A provider whose host the table of list prices knows."""
+    proxy.add_provider("https://api.openai.com/v1", "openai")
+
+
+def test_a_list_price_is_offered_with_its_figures_and_taken_only_when_wanted(models: Page, proxy: Proxy) -> None:
+    page = models
+    known_provider(proxy)
+    page.reload()
+    page.get_by_role("button", name="Add by hand").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Id", exact=True).fill("of-my-own")
+    form.get_by_label("Name at the provider").fill("gpt-4o-2024-11-20")
+    form.get_by_label("Provider", exact=True).select_option("openai")
+    offer = form.get_by_role("button", name=re.compile("Take the list price of .*20"))
+    expect(offer).to_be_visible()
+    expect(form.get_by_text("$2.50 input, $10.00 output, $1.25 cached input")).to_be_visible()
+    form.get_by_role("button", name="Add model").click()
+    expect(names(page).filter(has_text="of-my-own")).to_have_count(1)
+    assert proxy.admin("GET", "/models/of-my-own").json["price"] is None
+
+    act(page, "of-my-own", "Edit")
+    form.get_by_text("Prices, in US dollars").click()
+    offer.click()
+    expect(offer).to_have_count(0)
+    expect(form.get_by_label("Cached input")).to_have_value("1.25")
+    form.get_by_role("button", name="Save").click()
+    expect(row(page, "of-my-own")).to_contain_text("10")
+    assert proxy.admin("GET", "/models/of-my-own").json["price"] == {"input": 2.5, "output": 10, "cachedInput": 1.25}
+    act(page, "of-my-own", "Edit")
+    expect(form.get_by_label("Output", exact=True)).to_have_value("10")
+    expect(offer).to_have_count(0)
+    page.keyboard.press("Escape")  # nothing was typed, so nothing is asked
+    expect(form).to_have_count(0)
+    proxy.admin("DELETE", "/providers/openai")
+
+
+def test_tiers_are_edited_and_what_has_no_field_stays(
+    models: Page, proxy: Proxy, expecting: Callable[[str], None]
+) -> None:
+    page = models
+    price = {"input": 1, "note": "ours", "longContext": [{"audioInput": 7, "aboveTokens": 1000}]}
+    proxy.add_model("tiered", price=price)
+    page.reload()
+    act(page, "tiered", "Edit")
+    form = page.get_by_role("dialog")
+    form.get_by_label("Cache write, 1 h", exact=True).fill("6.5")
+    form.get_by_label("Input above that", exact=True).fill("2.25")
+    form.get_by_role("button", name="Add a tier").click()
+    form.get_by_label("Above how many tokens").nth(1).fill("2000")
+    form.get_by_label("Output above that", exact=True).nth(1).fill("3")
+    form.get_by_label("Input", exact=True).fill("")
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_have_count(0)
+    assert proxy.admin("GET", "/models/tiered").json["price"] == {
+        "note": "ours",
+        "cacheWrite1h": 6.5,
+        "longContext": [
+            {"input": 2.25, "audioInput": 7, "aboveTokens": 1000},
+            {"output": 3, "aboveTokens": 2000},
+        ],
+    }
+    expecting("status of 400")
+    act(page, "tiered", "Edit")
+    form.get_by_label("Above how many tokens").nth(1).fill("1000")
+    form.get_by_role("button", name="Save").click()
+    costs = form.get_by_role("group", name="What it costs")
+    expect(costs).to_have_accessible_description(re.compile("two tiers above the same number"))
+    page.keyboard.press("Escape")
+    page.get_by_role("alertdialog").get_by_role("button", name="Leave").click()
+    proxy.admin("DELETE", "/models/tiered")
+
+
+def test_a_price_file_is_shown_before_it_changes_anything(
+    models: Page, proxy: Proxy, expecting: Callable[[str], None]
+) -> None:
+    page = models
+    expecting("status of 400")
+    known_provider(proxy)
+    proxy.add_model("mini", "openai", upstreamModel="gpt-4o-mini", price={"input": 9})
+    proxy.add_model("bad", "openai", upstreamModel="gpt-bad")
+    priced = {"litellm_provider": "openai", "input_cost_per_token": 1.5e-07, "output_cost_per_token": 6e-07}
+    bad = {"litellm_provider": "openai", "input_cost_per_token": -1}
+    page.reload()
+    page.get_by_role("button", name="Import prices").click()
+    form = page.get_by_role("dialog", name="Import prices")
+    expect(form.get_by_role("button", name="Take prices")).to_be_disabled()
+    form.get_by_label("Price file").set_input_files([file_of([1, 2])])
+    expect(form).to_contain_text("is not a price file of LiteLLM")
+    form.get_by_label("Price file").set_input_files([file_of({"gpt-4o-mini": priced, "gpt-bad": bad})])
+    expect(form).to_contain_text("1 price would change")
+    expect(form.get_by_role("definition")).to_have_text("$9.00 input → $0.15 input, $0.60 output")
+    expect(form.get_by_role("listitem")).to_contain_text("bad: input_cost_per_token must be a price")
+    assert proxy.admin("GET", "/models/mini").json["price"] == {"input": 9}
+    form.get_by_role("button", name="Take 1 price").click()
+    expect(row(page, "mini")).to_contain_text("0.15")
+    assert proxy.admin("GET", "/models/mini").json["price"] == {"input": 0.15, "output": 0.6}
+    proxy.admin("DELETE", "/providers/openai")
+
+
+def file_of(data: object) -> FilePayload:
+    return {"name": "prices.json", "mimeType": "application/json", "buffer": json.dumps(data).encode()}
+
+
+def test_models_are_added_with_the_prices_their_provider_lists_only_when_wanted(
+    models: Page, proxy: Proxy, upstream: Upstream
+) -> None:
+    page = models
+    listed = [
+        {"id": "vendor/priced", "pricing": {"prompt": "0.0000025", "completion": "0.00001"}},
+        {"id": "openai/gpt-4o"},
+        {"id": "vendor/unknown"},
+    ]
+    upstream.default(lambda seen: answer(200, {"data": listed}) if seen.method == "GET" else None)
+    for wanted in (False, True):
+        page.goto("/admin.html#/models?provider=acme")
+        page.get_by_role("button", name="Add from a provider").click()
+        form = page.get_by_role("dialog", name="Models of Acme")
+        form.get_by_role("button", name="Tick all shown").click()
+        expect(form.get_by_text("$2.50 / $10.00")).to_have_count(2)
+        expect(form.get_by_title(re.compile(r"OpenAI, the list price of .*20.*: \$2\.50 input"))).to_have_count(1)
+        form.get_by_label("Add them with the prices shown").set_checked(wanted)
+        form.get_by_role("button", name="Add 3 models").click()
+        expect(form).to_have_count(0)
+        added = {each["id"]: each["price"] for each in proxy.admin("GET", "/models").json["models"]}
+        own, offered = {"input": 2.5, "output": 10}, {"input": 2.5, "output": 10, "cachedInput": 1.25}
+        prices = (own, offered, None) if wanted else (None, None, None)
+        assert tuple(added[each["id"]] for each in listed) == prices
+        for each in listed:
+            proxy.admin("DELETE", f"/models/{each['id']}")

@@ -2,24 +2,12 @@
 
 import { ApiError, at, post, put } from "../api.js";
 import { h, icon } from "../dom.js";
-import { formDialog } from "../parts/dialog.js";
+import { formDialog, part } from "../parts/dialog.js";
 import { field } from "../parts/field.js";
 import { rows } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
 import { fetchListed } from "./probe.js";
 import { TYPES, guessImages, guessType } from "./types.js";
-
-const PRICES = [
-  ["input", "Input", "per million tokens"],
-  ["output", "Output", "per million tokens"],
-  ["cachedInput", "Cached input", "per million tokens"],
-  ["cacheWrite", "Cache write", "per million tokens"],
-  ["reasoning", "Reasoning", "per million tokens"],
-  ["perSecond", "Audio", "per second"],
-  ["perImage", "Image", "each"],
-  ["perPage", "Page", "each"],
-  ["perRequest", "Call", "each"],
-];
 
 /** The dialog for a model, stored or new. `models` and `providers` are all there are. Resolves to the record or undefined. */
 export function editModel({ model = null, providerId = "", models, providers }) {
@@ -101,21 +89,34 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     }
   }
 
+  /** The fields of prices, fetched when they are first seen, or when there may be a list price to offer. */
+  async function prices() {
+    loading ??= part(() => import("./model-prices.js"));
+    const found = await loading;
+    if (!found) loading = null;
+    costs ??= found?.priceFields(from.price, places);
+    await costs?.offer(provider.value, upstream.value || id.value, offers);
+  }
+
+  const id = field({
+    label: "Id",
+    name: "id",
+    value: from.id,
+    required: true,
+    missing: "Give it the name that callers ask for.",
+    disabled: !isNew,
+    spellcheck: "false",
+    autocapitalize: "off",
+    hint: isNew ? "What callers write as the model." : "What callers write as the model; it cannot be changed.",
+    check: (value) => isNew && models.some((each) => each.id === value) && `There is a model "${value}" already.`,
+    oninput: (value) => upstream.value === "" && guess(value),
+  });
+  const offers = h("div.across", { hidden: true });
+  const places = h("div.stack");
+  let [loading, costs] = [null, null];
   const nodes = h(
     "div.fields",
-    field({
-      label: "Id",
-      name: "id",
-      value: from.id,
-      required: true,
-      missing: "Give it the name that callers ask for.",
-      disabled: !isNew,
-      spellcheck: "false",
-      autocapitalize: "off",
-      hint: isNew ? "What callers write as the model." : "What callers write as the model; it cannot be changed.",
-      check: (value) => isNew && models.some((each) => each.id === value) && `There is a model "${value}" already.`,
-      oninput: (value) => upstream.value === "" && guess(value),
-    }),
+    id,
     field({ label: "Display name", name: "name", value: from.name === from.id ? "" : from.name, optional: true }),
     provider,
     upstream,
@@ -135,16 +136,18 @@ export function editModel({ model = null, providerId = "", models, providers }) 
       video,
       field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled }),
     ),
+    offers,
     h(
       "details.more",
-      { open: Boolean(from.price) },
+      { open: Boolean(from.price), ontoggle: () => prices() },
       h("summary", "Prices, in US dollars"),
-      h(
-        "div.prices",
-        PRICES.map(([name, label, unit]) =>
-          field({ label, name: `price.${name}`, type: "number", value: from.price?.[name], hint: unit }),
-        ),
-      ),
+      field({
+        label: "What it costs",
+        name: "price",
+        control: places,
+        read: () => (costs ? costs.read() : (from.price ?? null)),
+        write: () => {},
+      }),
     ),
     h(
       "details.more",
@@ -196,6 +199,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     ),
   );
   upstream.control.addEventListener("focus", suggest);
+  for (const each of [id, provider, upstream]) each.addEventListener("change", () => (isNew || costs) && prices());
   return formDialog({
     title: isNew ? "Add a model" : `Edit ${model.name}`,
     size: "wide",
@@ -217,12 +221,6 @@ export function editModel({ model = null, providerId = "", models, providers }) 
 }
 
 function recordOf(values, model) {
-  const price = {};
-  const record = {};
-  for (const [name, value] of Object.entries(values)) {
-    if (!name.startsWith("price.")) record[name] = value;
-    else if (value !== null) price[name.slice(6)] = value;
-  }
   const places = values.deployments
     .filter((each) => each.providerId)
     .map(({ providerId, upstreamModel, weight }) => ({
@@ -231,11 +229,10 @@ function recordOf(values, model) {
       weight: weight ?? 1,
     }));
   return {
-    ...record,
+    ...values,
     ...(model ? { id: model.id } : {}),
     name: values.name || values.id || model?.id,
     upstreamModel: values.upstreamModel || null,
-    price: Object.keys(price).length ? price : null,
     fallbacks: [...new Set(values.fallbacks.map((each) => each.id).filter(Boolean))],
     deployments: places,
   };

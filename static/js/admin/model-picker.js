@@ -8,6 +8,7 @@ import { load } from "../parts/faces.js";
 import { note, tag } from "../parts/marks.js";
 import { matches } from "../parts/search.js";
 import { toast } from "../parts/toast.js";
+import { inShort, listName, priceText } from "./price-words.js";
 import { fetchListed } from "./probe.js";
 import { TYPES, guessImages, guessType } from "./types.js";
 
@@ -22,9 +23,11 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
   const have = new Set(
     existing.filter((each) => each.providerId === provider.id).map((each) => each.upstreamModel || each.id),
   );
-  const lines = listed.map(({ id, name }) => ({
+  const lines = listed.map(({ id, name, price, listPrice }) => ({
     id,
     name: name || id,
+    price: price ?? listPrice?.price,
+    whose: listPrice ? `${listPrice.provider}, ${listName(listPrice)}` : `${provider.name}, its own list`,
     has: have.has(id),
     ticked: false,
     type: guessType(id),
@@ -41,6 +44,8 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
     autocomplete: "off",
     autofocus: true,
   });
+  const dated = listed.find((each) => each.listPrice)?.listPrice;
+  const withPrices = h("input", { type: "checkbox" });
   const found = () => lines.filter((each) => matches(find.value.trim(), each.id, each.name));
 
   function draw() {
@@ -81,7 +86,8 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
       }),
       icon("camera"),
     );
-    return [camera, type];
+    const price = line.price && h("span.hint", { title: `${line.whose}: ${priceText(line.price)}` }, inShort(line.price));
+    return [price, camera, type];
   }
 
   function tell() {
@@ -112,9 +118,21 @@ export function modelChoice({ provider, listed, existing, onchange = () => {} })
     ),
     list,
     more,
+    lines.some((each) => each.price) &&
+      h(
+        "label.tick-line",
+        withPrices,
+        h("span", "Add them with the prices shown", dated && `: ${listName(dated)}, where the provider tells none`),
+      ),
   );
   draw();
-  const chosen = () => lines.filter((each) => each.ticked).map((line) => recordOf(line, provider, ids));
+  const chosen = () =>
+    lines
+      .filter((each) => each.ticked)
+      .map((line) => ({
+        ...recordOf(line, provider, ids),
+        ...(withPrices.checked && line.price ? { price: line.price } : {}),
+      }));
   return { element, chosen };
 }
 

@@ -233,6 +233,10 @@ export function screen(root, params, app) {
     if (await form?.editModel({ model: row, providerId: filter.provider, models, providers })) await reload();
   }
 
+  async function takePrices() {
+    if (await (await part(() => import("./price-import.js")))?.importPrices()) await reload();
+  }
+
   async function addFirstProvider() {
     const presets = await part(() => import("./presets.js"));
     const provider = await presets?.addProvider([]);
@@ -323,10 +327,11 @@ export function screen(root, params, app) {
   const bar = h("div.action-bar", { hidden: true });
   const place = h("div.stack");
   const byHand = h("button", { type: "button", onclick: () => edit(null) }, icon("plus"), "Add by hand");
+  const file = h("button", { type: "button", onclick: takePrices }, icon("file"), "Import prices");
   const head = pageHead({
     title: "Models",
     lead: "The names callers ask for, with prices per million tokens.",
-    actions: [byHand, fromProvider("primary")],
+    actions: [byHand, file, fromProvider("primary")],
   });
   const actions = head.querySelector(".actions");
   root.append(head, place);
