@@ -15,15 +15,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import columns, envfile
+from . import columns, descriptors, envfile
 from .errors import BadRequest, ConfigError
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
 DAY_S = 24 * 60 * 60
-MOST_CONNECTIONS = 4096
-SPARE_DESCRIPTORS = 64  # database, ledger, log, listening sockets, static files
 MAX_SECRET_FILE_BYTES = 64 * 1024  # NAME_FILE=/dev/zero must not eat the memory
 MASK = "********"
 
@@ -165,41 +163,6 @@ def _cores(text: str) -> tuple[int, ...]:
     return tuple(sorted(cores))
 
 
-def connections_allowed() -> int:
-    """How many connections the descriptor limit leaves room for: each may need two, the caller's and the provider's.
-
-    Raises the process's own soft limit to the hard one where the system lets us; that can be repeated and is never undone.
-    """
-    try:
-        import resource
-    except ImportError:  # not a Unix
-        return MOST_CONNECTIONS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # "Unlimited" is refused by some systems, and macOS stops at 10 240 whatever the hard limit says.
-    for wanted in (65_536 if hard == resource.RLIM_INFINITY else hard, 10_240):
-        if soft == resource.RLIM_INFINITY or soft >= wanted:
-            continue
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-        except (OSError, ValueError):
-            continue
-    if soft == resource.RLIM_INFINITY:
-        return 1_000_000
-    return max(1, (soft - SPARE_DESCRIPTORS) // 2)
-
-
-def _connections(text: str) -> int:
-    count: int = _whole(1, 1_000_000).convert(text)
-    if count > connections_allowed():
-        raise ValueError
-    return count
-
-
-def _default_connections() -> int:
-    return min(MOST_CONNECTIONS, connections_allowed())
-
-
 # ---- the table -----------------------------------------------------------------------------------------------------
 
 
@@ -282,9 +245,9 @@ class Settings:
         stored=True,
     )
     max_connections: int = _setting(
-        _default_connections,
+        descriptors.default_connections,
         Kind(
-            _connections,
+            descriptors.connections,
             "a whole number from 1 to what the descriptor limit (ulimit -n) allows, two for each connection",
         ),
         "Open connections at a time; one more is answered 503. Default: 4096, or what the descriptor limit allows.",
