@@ -12,13 +12,15 @@ from .config import Config
 from .deployments import Catalog, Cooldowns
 from .dialects import demo
 from .errors import ConfigError, Conflict
+from .jwks import Jwks
 from .logs import Log
 from .manners import Manners
 from .offers import offered
+from .passes import Passes
 from .queries import SECRET_CHARS
 from .records import Provider, key_digest
 from .references import resolve_secret
-from .signin import Sessions
+from .signin import Attempts, Sessions
 from .store import Snapshot, Store
 from .upstream import Upstreams
 from .web.request import Request
@@ -73,6 +75,9 @@ class App:
         self.upstreams = Upstreams({"demo": demo.serve}, clock)
         self.cooldowns = Cooldowns()
         self.sessions = Sessions()
+        self.passes = Passes()
+        self.jwks = Jwks(self.upstreams, log.warning)
+        self.strangers = Attempts()  # who come with identity tokens: those have nothing to do with passwords
         self.last_used: dict[str, int] = {}  # key id → ms; kept in memory, written with the next change and at the end
         self.manners = Manners()
         self.master_digest = ""

@@ -66,13 +66,14 @@ OCR = Operation("ocr", "/ocr", "ocr", frozenset({"ocr", "chat"}))
 
 class Caller(NamedTuple):
     """Who asks: the master key, a virtual key (with the user whose it is, if any), or a person signed in, who has a
-    `session` (with the key linked to them, if any)."""
+    `session`, or with a pass, which ends at `until` (ms); these have the key linked to them, if any."""
 
     name: str
     key: VirtualKey | None = None
     user: User | None = None
     is_admin: bool = False
     session: str | None = None
+    until: int | None = None
 
     def may_use(self, model: str) -> bool:
         """Whether the key's list of models has this one: by its name, or by a pattern such as `openai/*`."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import columns, descriptors, envfile
+from . import columns, descriptors, envfile, guestlist
 from .errors import BadRequest, ConfigError
 
 if TYPE_CHECKING:
@@ -141,6 +141,13 @@ def _origins(text: str) -> tuple[str, ...]:
     if not origins or not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/?#@\"',;]+", origin) for origin in origins):
         raise ValueError
     return tuple(dict.fromkeys(origins))
+
+
+def _https_url(text: str) -> str:
+    found = columns.url(text)
+    if not found.lower().startswith("https://"):
+        raise ValueError
+    return found
 
 
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -279,6 +286,36 @@ class Settings:
         "Signs what is sent to WEBHOOK_URL (HMAC-SHA256, x-ipin-signature).",
         secret=True,
     )
+    google_client_id: tuple[str, ...] = _setting(
+        (),
+        Kind(guestlist.client_ids, "a client id of Google, or several separated by commas"),
+        "Client whose identity tokens are taken at /token; none turns signing in with Google off.",
+        stored=True,
+    )
+    google_jwks_url: str = _setting(
+        "https://www.googleapis.com/oauth2/v3/certs",
+        Kind(_https_url, "an https address"),
+        "Where the keys are by which identity tokens are checked.",
+    )
+    allowed_domains: tuple[str, ...] = _setting(
+        (),
+        Kind(guestlist.domains, "domains such as example.org, separated by commas (private accounts have none)"),
+        "Organisations whose accounts may sign in with Google.",
+        stored=True,
+    )
+    allowed_emails: tuple[str, ...] = _setting(
+        (),
+        Kind(guestlist.emails, "addresses separated by commas, or * for everybody"),
+        "Addresses that may sign in with Google.",
+        stored=True,
+    )
+    default_budgets: tuple[str, ...] = _setting(
+        ("*=1",),
+        Kind(guestlist.budgets, "rows such as ann@example.org=5, @example.org=2.50, *=unlimited, each address once"),
+        "US dollars a month of who signs in with Google for the first time; the closest row counts.",
+        stored=True,
+    )
+    token_days: int = _setting(30, _whole(1, 366), "How long a token from /token is good.", stored=True)
     cpu_affinity: tuple[int, ...] = _setting(
         (),
         Kind(_cores, "cores of this machine such as 0 or 0,2 or 0-3"),

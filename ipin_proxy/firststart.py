@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import keys, signin
+from . import keys, passes, signin
 from .config import Config
 from .errors import ConfigError, ProxyError
 from .records import User, key_digest, mask
@@ -116,7 +116,8 @@ def set_password(draft: Draft, username: str, password_hash: str) -> str:
     if user is None:
         id_ = username if username not in draft.users else f"user-{secrets.token_hex(8)}"
         user = User(id=id_, username=username, created_at=int(time.time() * 1000))
-    draft.users[user.id] = replace(user, password_hash=password_hash, role="admin", enabled=True)
+    after = replace(user, password_hash=password_hash, role="admin", enabled=True)
+    draft.users[user.id] = passes.revoked(after)
     return user.username
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import columns, config, queries
+from . import columns, config, passes, queries
 from .errors import BadRequest
 from .firststart import APPLIED
 from .kinds import SHOWN_ALONE, check_origin, check_reference
@@ -22,7 +22,8 @@ from .records import SENSITIVE_NAME, Json, Provider, Record, User, VirtualKey, i
 from .snapshot import SECTIONS, Broken, Section, Snapshot, as_json, understood
 
 MASTER_HASH = "masterKeyHash"
-OURS = frozenset({MASTER_HASH, "masterKeyHint", APPLIED})  # settings only the server makes; two of them are secrets
+# Settings only the server makes; all but the hint are secrets, and the last one stays here whatever is asked for.
+OURS = frozenset({MASTER_HASH, "masterKeyHint", APPLIED, passes.SECRET})
 KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users": "user", "aliases": "alias"}
 # What is a secret in the file goes by the name it has in a form.
 SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
@@ -44,6 +45,7 @@ class Taken(NamedTuple):
 def document(snapshot: Snapshot, *, secrets: bool) -> Json:
     """The document as it is in the file; without `secrets`, masks stand where they were, or nothing."""
     found = as_json(snapshot)
+    found["settings"].pop(passes.SECRET, None)
     if secrets:
         return found
     found["settings"] = {name: value for name, value in snapshot.settings.items() if name not in OURS}
@@ -209,6 +211,8 @@ def filled_user(row: Json, stored: User | None, notices: list[str]) -> Json:
             row["passwordHash"] = stored.password_hash if stored is not None else None
             if stored is None:
                 notices.append(f"The user '{row.get('username')}' comes without a password; set one afterwards.")
+    # Whether passes are good is never a document's word: an older one would make revoked ones good again.
+    row["passGeneration"] = stored.pass_generation if stored is not None else None
     return row
 
 
@@ -235,6 +239,7 @@ def settings_of(given: Any, before: Snapshot) -> Any:
         return given
     given = {name: with_hidden(value, before.settings.get(name)) for name, value in given.items()}
     ours = {line.name for line in config.SETTINGS}
+    given.pop(passes.SECRET, None)
     kept = {name: value for name, value in before.settings.items() if name in OURS or SENSITIVE_NAME.search(name)}
     found = {**{name: value for name, value in before.settings.items() if name in given or name in kept}, **given}
     for name in ours & given.keys():
@@ -262,6 +267,8 @@ def with_known_records(after: Snapshot, before: Snapshot) -> Snapshot:
             known = stored.get(id_)
             if isinstance(record, VirtualKey) and known is not None:
                 record = replace(record, last_used_at=max(record.last_used_at or 0, known.last_used_at or 0) or None)
+            if isinstance(record, User) and known is not None:
+                record = passes.after_change(known, record)
             found[id_] = known if known is not None and known.to_json() == record.to_json() else record
     return Snapshot.of(**sections, settings=after.settings, extra=after.extra)
 

@@ -1,7 +1,7 @@
 """Authorization header → Caller. The one place where a credential of a request is looked at.
 
-A virtual key is known by its SHA-256 alone, found in one look-up, compared in constant time. Every refusal is the same
-sentence: nobody learns from it whether a key exists.
+A virtual key is known by its SHA-256 alone, found in one look-up, compared in constant time; what is none may be a pass
+(passes.py). Every refusal is the same sentence: nobody learns from it whether a key exists.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from . import passes
 from .addresses import is_in
 from .call import NAME_CHARS, Caller
 from .errors import Forbidden, Unauthorized
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .store import Draft
 
 REFUSAL = "The API key is missing, unknown, disabled or expired. Send a valid one as 'Authorization: Bearer KEY'."
-MOST_KEY_CHARS = 1024
+MOST_KEY_CHARS = 2048  # a pass names its user, by an id of up to 256 characters of any script
 MASTER = Caller("master key", is_admin=True)
 
 
@@ -47,22 +48,28 @@ def presented(request: Request) -> list[str]:
 
 
 def caller_by_key(app: App, request: Request) -> Caller | None:
-    """Who holds the presented key: the master, a virtual key that is enabled and not expired, or nobody."""
+    """Who holds the presented key: the master, a virtual key that is enabled and not expired, a person with a pass, or
+    nobody."""
     for credential in presented(request):
         digest = key_digest(credential)
         if is_master(app, digest):
             return MASTER
         snapshot = app.store.snapshot()
         key = snapshot.keys_by_hash.get(digest)
+        caller: Caller | None = None
         if key is not None and hmac.compare_digest(digest, key.key_hash):
             caller = Caller(key.name or key.id, key=key, user=snapshot.owners.get(key.id))
-            if is_still(app, caller):
-                return caller
+        elif credential.count(".") == 2:
+            caller = passes.caller(app, credential, digest)
+        if caller is not None and is_still(app, caller):
+            return caller
     return None
 
 
 def is_still(app: App, caller: Caller) -> bool:
     """Whether the holder of a key of the present database may use it now, which is noted."""
+    if caller.until is not None and caller.until <= time.time() * 1000:
+        return False
     key = caller.key
     if key is None:
         return True

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from . import firststart, keys, signin
+from . import firststart, keys, passes, signin
 from .call import IMAGE_PART, VIDEO_PART
 from .deployments import DEMO_PROVIDER
 from .dialects import vision
@@ -240,6 +240,10 @@ def with_password(given: Json, password: Any) -> Json:
     return {**others, "passwordHash": signin.hash_password(signin.check_password(password, "password"))}
 
 
+def changed_user(before: User, given: Json) -> User:
+    return passes.after_change(before, merge(before, given))
+
+
 def check_user(app: App, draft: Draft, user: User, before: User | None) -> None:
     name = user.username.casefold()
     if any(each.username.casefold() == name and each.id != user.id for each in draft.users.values()):
@@ -337,7 +341,7 @@ USERS = Collection(
     shown=lambda app, user: user.public_json(),
     for_new=new_user,
     for_change=changed_user_members,
-    changed=merge,
+    changed=changed_user,
     check=check_user,
     removed=removed_user,
 )

@@ -116,6 +116,10 @@ ABOUT: dict[str, About] = {
     "GET /health": About(SERVER, "Say that the server is alive"),
     "GET /ready": About(SERVER, "Say whether it takes calls: loaded, and not shutting down"),
     "GET /api/hello": About(SERVER, "Answer a client's warm-up with an empty 200", answers=""),
+    "GET /token": About(PEOPLE, "Get a token for Google's identity token", asks=("credential", "nonce")),
+    "POST /token": About(
+        PEOPLE, "Get a token for Google's identity token, sent as JSON or a form", {"credential": "…"}
+    ),
     "GET /openapi.json": About(SERVER, "Describe the API: this document"),
     "POST /api/admin/login": About(PEOPLE, "Sign in as an administrator", SIGN_IN),
     "POST /api/user/login": About(PEOPLE, "Sign in", SIGN_IN),
@@ -147,6 +151,7 @@ ABOUT: dict[str, About] = {
     "POST /api/admin/apikeys/bulk": About(RECORDS, "Enable, disable or delete several keys", BULK),
     "POST /api/admin/apikeys/{id}/rotate": About(RECORDS, "Replace a key; the answer has the new one, once"),
     **record("user", "users", "/api/admin/users", {"username": "somebody", "password": "…", "role": "user"}),
+    "POST /api/admin/users/{id}/revoke": About(RECORDS, "End every token and session of a user"),
     "GET /api/admin/settings": About(UPKEEP, "List the settings, their values and where each comes from"),
     "PUT /api/admin/settings": About(
         UPKEEP, "Change settings in the database; null removes one", {"LOG_LEVEL": "debug"}

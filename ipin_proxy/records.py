@@ -330,7 +330,8 @@ class VirtualKey(Record):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User(Record):
     """A person. `password_hash` is `scrypt$…`, or `sha256$HEX` where the original server's unsalted hash still stands
-    (its file says `password`); None means that nobody can sign in with a password."""
+    (its file says `password`); None means that nobody can sign in with a password. `google_sub` and `google_domain` are of
+    the identity they come with, `pass_generation` is what their passes must name (passes.py)."""
 
     noun: ClassVar[str] = "user"
     id: str = column(check.identifier)
@@ -342,6 +343,9 @@ class User(Record):
     enabled: bool = column(check.flag, True, always=True)
     created_at: int | None = column(check.moment, None, ours=True)
     budgets: tuple[Budget, ...] = column(check.list_of(Budget.read), ())
+    google_sub: str | None = column(check.identifier, None, ours=True)
+    google_domain: str | None = column(check.label, None, ours=True)
+    pass_generation: str | None = column(check.label, None, secret=True, ours=True)
 
     @classmethod
     def tidy(cls, data: Json) -> Json:
@@ -354,11 +358,8 @@ class User(Record):
                     "password",
                 )
             data["passwordHash"] = f"sha256${password.lower()}"
-        if data.get("apiKeyId") == "":  # the original's "no key"
-            del data["apiKeyId"]
-        if data.get("email") == "":
-            del data["email"]
-        return data
+        # The original writes "no key" as a blank.
+        return {name: value for name, value in data.items() if value != "" or name not in ("apiKeyId", "email")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

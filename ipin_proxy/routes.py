@@ -20,7 +20,7 @@ from .call import (
     TRANSLATION,
 )
 from .dialects import OPENAI
-from .handlers import account, admin, audio, calls, data, health, models, ocr, pages, prices, providers, settings
+from .handlers import account, admin, audio, calls, data, health, models, ocr, pages, prices, providers, settings, token
 from .kinds import KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
@@ -40,6 +40,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/ocr", KEY, OPENAI, ocr.read),
     Route("GET", "/v1/models", KEY, OPENAI, models.list_all),
     Route("GET", "/v1/models/{id...}", KEY, OPENAI, models.retrieve),
+    Route("GET", "/token", PUBLIC, OPENAI, token.issue),
+    Route("POST", "/token", PUBLIC, OPENAI, token.issue),
     Route("GET", "/health", PUBLIC, OPENAI, health.alive),
     Route("GET", "/ready", PUBLIC, OPENAI, health.ready),
     Route("GET", "/api/hello", PUBLIC, OPENAI, health.hello),
@@ -88,6 +90,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/admin/apikeys/{id...}", ADMIN, OPENAI, admin.delete(KEYS)),
     Route("GET", "/api/admin/users", ADMIN, OPENAI, admin.list_all(USERS)),
     Route("POST", "/api/admin/users", ADMIN, OPENAI, admin.create(USERS)),
+    Route("POST", "/api/admin/users/{id...}/revoke", ADMIN, OPENAI, admin.revoke),
     Route("GET", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.retrieve(USERS)),
     Route("PUT", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.update(USERS)),
     Route("DELETE", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.delete(USERS)),

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from . import keys
+from . import keys, passes
 from .addresses import came_over_https
 from .call import Caller
 from .errors import BadRequest, Forbidden, ProxyError, TooManyAttempts, Unauthorized
@@ -134,7 +134,8 @@ class Attempts:
 
     Nobody is held; who comes too early is refused, with a right password too. An address from which this user has signed
     in before is counted for itself, so that strangers who keep guessing cannot lock a person out; from a new one there is
-    a first try, since after a restart all are new.
+    a first try, since after a restart all are new. Where there is no name to guess, the address alone counts (`look`, and
+    `failed` afterwards).
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -150,12 +151,7 @@ class Attempts:
         now = self._clock()
         with self._lock:
             counted = ((self._name_key(name, block), FREE_BY_NAME), (("address", block), FREE_BY_ADDRESS))
-            wait_s = max(self._wait_until(key, block) for key, _ in counted) - now
-            if wait_s > 0:
-                seconds = math.ceil(wait_s)
-                raise TooManyAttempts(
-                    f"Too many wrong passwords. Try again in {seconds} s.", headers={"retry-after": str(seconds)}
-                )
+            check_wait(max(self._wait_until(key, block) for key, _ in counted) - now, "passwords")
             for key, free in counted:
                 self._count(key, free, now, block)
 
@@ -172,6 +168,18 @@ class Attempts:
             self._known.move_to_end((name, block))
             if len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
+
+    def look(self, address: str) -> None:
+        """Raises TooManyAttempts while this address has to wait."""
+        block = block_of(address)
+        with self._lock:
+            check_wait(self._wait_until(("address", block), block) - self._clock(), "sign-ins")
+
+    def failed(self, address: str) -> None:
+        """Count a wrong attempt from this address."""
+        block = block_of(address)
+        with self._lock:
+            self._count(("address", block), FREE_BY_ADDRESS, self._clock(), block)
 
     def _name_key(self, name: str, block: str) -> tuple[str, ...]:
         return ("known", name, block) if (name, block) in self._known else ("name", name)
@@ -195,6 +203,15 @@ class Attempts:
             entry.blocks.add(block)
         over = min(entry.count - free, 10)
         entry.until = now + min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**over) if over >= 0 else now
+
+
+def check_wait(wait_s: float, wrong: str) -> None:
+    """Raises TooManyAttempts when there is something left to wait."""
+    if wait_s > 0:
+        seconds = math.ceil(wait_s)
+        raise TooManyAttempts(
+            f"Too many wrong {wrong}. Try again in {seconds} s.", headers={"retry-after": str(seconds)}
+        )
 
 
 def block_of(address: str) -> str:
@@ -388,6 +405,14 @@ def as_caller(user: User, token: str) -> Caller:
 def tokens(request: Request) -> list[str]:
     """Every session token a request carries, to be closed with a sign-out."""
     return [*keys.presented(request), *cookies(request)]
+
+
+def holder_of(app: App, token: str) -> User | None:
+    """Whose session or pass this is, if it still holds."""
+    user = app.sessions.user_of(token, app.store.snapshot().users)
+    if user is None and (caller := passes.caller(app, token, key_digest(token))) is not None:
+        user = caller.user
+    return user
 
 
 def cookies(request: Request) -> Iterator[str]:

@@ -252,6 +252,11 @@ def warn_of_risks(app: App) -> None:
     for provider in app.store.snapshot().providers.values():
         if not provider.verify:
             app.log.warning("tls_not_verified", provider=provider.id, message="Its certificate is not checked.")
+    settings = app.config.settings
+    if settings.google_client_id and not (settings.allowed_domains or settings.allowed_emails):
+        app.log.warning(
+            "nobody_may_sign_in", message="GOOGLE_CLIENT_ID is set, but neither ALLOWED_DOMAINS nor ALLOWED_EMAILS."
+        )
 
 
 def counted(snapshot: Any) -> str:

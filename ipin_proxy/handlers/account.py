@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from .. import audit, keys, kinds, signin
+from .. import audit, keys, kinds, passes, signin
 from ..app import App, Visit
 from ..bodies import asks_for, json_object, private_json
 from ..errors import BadRequest, Forbidden, NotFound, Unauthorized
@@ -36,15 +37,19 @@ def sign_in(app: App, visit: Visit, *, only_admin: bool) -> Response:
 
 def logout(app: App, visit: Visit) -> Response:
     """`POST /api/logout`: the session is over, here and in the browser. Also when there was none. With `?everywhere=1`
-    so are all others of the same person."""
+    so are all others of the same person, and their passes; a pass can ask for that too."""
     if any(True for _ in signin.cookies(visit.request)):
         signin.check_same_origin(visit.request)
-    users = app.store.snapshot().users if asks_for(visit.request, "everywhere") else {}
-    for token in signin.tokens(visit.request):
-        user = app.sessions.user_of(token, users) if users else None
-        if user is not None:
-            app.sessions.close_all_of(user.id)
+    is_everywhere = asks_for(visit.request, "everywhere")
+    given = signin.tokens(visit.request)
+    people = (
+        {user.id for user in map(partial(signin.holder_of, app), given) if user is not None} if is_everywhere else ()
+    )
+    for token in given:
         app.sessions.close(token)
+    for user_id in people:
+        app.sessions.close_all_of(user_id)
+        passes.revoke(app, user_id)
     return private_json({"success": True}, headers={"set-cookie": signin.cookie(app, visit.request, "")})
 
 
@@ -84,8 +89,8 @@ def rotate_key(app: App, visit: Visit) -> Response:
 
 
 def change_password(app: App, visit: Visit) -> Response:
-    """`PUT /api/user/password`: `{currentPassword, newPassword}`. It ends every session of the user; the answer brings
-    the one that goes on. A wrong current password is 400, since pages take a 401 for the end of their session."""
+    """`PUT /api/user/password`: `{currentPassword, newPassword}`. It ends every session and pass of the user; the answer
+    brings the session that goes on. A wrong current password is 400, since pages take a 401 for the end of their session."""
     user = signed_in(visit)
     given = json_object(visit.request)
     current = text_of(given, "currentPassword")
@@ -99,7 +104,7 @@ def change_password(app: App, visit: Visit) -> Response:
         stored = draft.users.get(user.id)
         if stored is None or stored.password_hash != user.password_hash:
             raise BadRequest("The password was changed a moment ago.", code="wrong_password", param="currentPassword")
-        draft.users[user.id] = changed = replace(stored, password_hash=password_hash)
+        draft.users[user.id] = changed = passes.revoked(replace(stored, password_hash=password_hash))
     app.sessions.close_all_of(user.id)
     app.log.info("password_changed", actor=user.username, address=visit.address, request_id=visit.id)
     return with_session(app, visit, changed, {"success": True})

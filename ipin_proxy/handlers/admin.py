@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .. import audit, keys
+from .. import audit, keys, passes
 from ..app import App, Visit
 from ..bodies import json_object, private_json
 from ..errors import BadRequest, Conflict, ProxyError
-from ..kinds import KEYS, Collection, Json, now_ms, record_id, rotated
+from ..kinds import KEYS, USERS, Collection, Json, now_ms, record_id, rotated
 from ..records import User, check_new, merge
 from ..web.response import Response
 
@@ -162,6 +162,19 @@ def delete(c: Collection) -> Handler:
         return private_json({"success": True, **also})
 
     return handler
+
+
+def revoke(app: App, visit: Visit) -> Response:
+    """`POST …/users/{id}/revoke`: every pass and session of a user ends; they may sign in again."""
+    id_ = visit.params["id"]
+    with app.store.edit() as draft:
+        if id_ not in draft.users:
+            raise USERS.nothing_called(id_)
+        draft.users[id_] = passes.revoked(draft.users[id_])
+        keys.note_use(app, draft)
+    app.sessions.close_all_of(id_)
+    audit.note(app, visit, "revoke", USERS.plural, id_)
+    return private_json({"success": True})
 
 
 def bulk(c: Collection) -> Handler:

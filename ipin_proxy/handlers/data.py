@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .. import audit, firststart, interchange
+from .. import audit, firststart, interchange, passes
 from ..app import App, Visit
 from ..bodies import PRIVATE, asks_for, json_object, private_json
 from ..deployments import DEMO_PROVIDER
@@ -92,6 +92,7 @@ def restore(app: App, visit: Visit) -> Response:
     else:
         app.store.restore(name, check)
         audit.note(app, visit, "restore", "database", name)
+        passes.end_revived(app, seen[0])
     before, after = seen
     answer = told(app, visit, before, Taken(after, []), dry=dry)
     if not dry:

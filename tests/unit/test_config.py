@@ -145,6 +145,12 @@ def test_a_secret_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         ("LOG_BODIES", "Yes", True),
         ("LOG_BODIES", "0", False),
         ("CPU_AFFINITY", "0-0,0", (0,)),
+        ("GOOGLE_CLIENT_ID", "1-a.apps.googleusercontent.com", ("1-a.apps.googleusercontent.com",)),
+        ("GOOGLE_JWKS_URL", " https://keys.example/certs?v=3 ", "https://keys.example/certs?v=3"),
+        ("ALLOWED_DOMAINS", "Example.org, example.com", ("example.org", "example.com")),
+        ("ALLOWED_EMAILS", "Ann@Example.org, *", ("ann@example.org", "*")),
+        ("DEFAULT_BUDGETS", "ann@example.org=5, @example.org = 2.50, *=unlimited", ("ann@example.org=5", "@example.org=2.50", "*=unlimited")),
+        ("TOKEN_DAYS", "366", 366),
     ],
 )  # fmt: skip
 def test_texts_become_values(name: str, text: str, value: object) -> None:
@@ -176,6 +182,16 @@ def test_texts_become_values(name: str, text: str, value: object) -> None:
         ("LOG_BODIES", "maybe"),
         ("CPU_AFFINITY", "99999"),
         ("CPU_AFFINITY", "1-0"),
+        ("GOOGLE_CLIENT_ID", "a b"),
+        ("GOOGLE_JWKS_URL", "http://www.googleapis.com/oauth2/v3/certs"),
+        ("GOOGLE_JWKS_URL", "https://"),
+        ("GOOGLE_JWKS_URL", "https://user:password@keys.example/"),
+        ("GOOGLE_JWKS_URL", "file:///etc/passwd"),
+        ("ALLOWED_DOMAINS", "gmail.com"),
+        ("ALLOWED_EMAILS", "@example.org"),
+        ("DEFAULT_BUDGETS", "*=1,*=2"),
+        ("TOKEN_DAYS", "0"),
+        ("TOKEN_DAYS", "367"),
     ],
 )
 def test_a_bad_value_names_the_setting_the_value_and_what_is_allowed(name: str, text: str) -> None:

@@ -511,7 +511,7 @@ def test_the_public_form_has_every_member() -> None:
 
 def test_members_only_the_server_sets() -> None:
     assert VirtualKey.server_members() == {"createdAt", "keyHash", "keyHint", "lastUsedAt"}
-    assert User.server_members() == {"createdAt", "passwordHash"}
+    assert User.server_members() == {"createdAt", "passwordHash", "googleSub", "googleDomain", "passGeneration"}
 
 
 def test_a_mask_shows_less_of_a_short_secret() -> None:
