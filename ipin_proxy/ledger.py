@@ -1,0 +1,478 @@
+"""The usage ledger: one row for every call, kept whatever happens; sums, searches and the trail of changes read from it.
+
+`record` is what a call waits for: a line in the journal (`journal.py`), and a place in a queue. A thread of our own moves
+what is queued into the database, many calls in one transaction, each of them durable when it is committed. So a process
+that is killed loses nothing that was answered, a power cut at most the last second, and both leave every call there once.
+
+A disk that is full, slow, read-only or gone is never the caller's affair: entries wait in memory, the thread tries again,
+and `trouble` says in a sentence what is wrong. Whoever reads has a connection of his own, on a thread that may wait.
+Prompts and answers are not kept. What is in the tables, the rooms below know: entries, requestlog, spending, trail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import idtexts, journal, ledgerfile, ranks, retention
+from .entries import DAY_MS, MOST_WRITTEN, Entry, Writer, masked, read, shortened, written
+from .errors import ConfigError, ProxyError
+
+# What only readers need is loaded when the first of them comes.
+if TYPE_CHECKING:
+    import sqlite3
+
+    from .requestlog import Page
+    from .selection import RequestFilter
+    from .spending import Month, Spent
+    from .trail import Change, TrailFilter
+
+__all__ = ["Entry", "Ledger", "place"]
+
+Warn = Callable[..., object]
+Action = Callable[["sqlite3.Connection"], object]
+
+GATHER_S = 0.5  # between two transactions, unless somebody asks: what a power cut may cost, and a little more
+BATCH = 2_000
+MOST_QUEUED = 100_000  # entries, about a kilobyte each: what is kept of a time in which nothing can be written
+RETRY_S = 1.0
+MOST_RETRY_S = 30.0
+PATIENCE_S = 3.0  # of somebody who reads, for what is queued
+WRITE_PATIENCE_S = 10.0  # of somebody whose change has to be in the trail
+CLOSE_S = 10.0
+SWEEP_S = 3600.0
+STEP_S = 0.05  # between the steps of a long job
+PROBE_S = 5.0  # until a journal that failed is tried again, when no call does it
+
+
+def place(database: Path) -> Path:
+    """Where the ledger of a database is: beside the file itself, links followed, as its lock is."""
+    real = Path(os.path.realpath(database))
+    return real.with_name(f"{real.name.removesuffix('.db')}-usage.db")
+
+
+class _Job:
+    """Something for the thread that writes, and for whoever waits until it has been done."""
+
+    def __init__(self, action: Action | None) -> None:
+        self.action = action
+        self.done = threading.Event()
+        self.error: Exception | None = None
+
+
+class Ledger:
+    """One open ledger. `retention_days` may be changed at any time; 0 keeps rows for ever.
+
+    What a process before this one left in the journal is taken in here. Raises ConfigError, with one line for a person, for
+    a file this version cannot write. Any other failure is told (`warn("ledger", message=…)`, once) and tried again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention_days: int = 90,
+        warn: Warn | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self.retention_days = retention_days
+        self.lost = 0  # calls that no memory was left for, or that could not be written
+        self._warn = warn
+        self._wall = wall
+        self._process = os.urandom(6).hex()
+        stem = path.name.removesuffix(".db")
+        self._journal = journal.Journal(
+            (path.with_name(f"{stem}.journal"), path.with_name(f"{stem}.journal.2")), self._process
+        )
+        self._order = threading.Lock()  # the queue is in the order of its numbers; never held for long
+        self._queue: deque[tuple[int, Entry]] = deque()
+        self._number = 0
+        self._committed = 0
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Event()
+        self._hurry = threading.Event()
+        self._is_resting = False
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+        self._db: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] = (0, 0)
+        self._writer: Writer | None = None
+        self._is_taken_in = False
+        self._failure = ""
+        self._told = ""
+        self._retry_s = RETRY_S
+        self._next_sweep = 0.0
+        if path.exists() or any(each.exists() for each in self._journal.paths):
+            try:
+                self._open()
+            except ConfigError:
+                raise
+            except Exception as error:  # noqa: BLE001 the thread tries again
+                self._fail(error)
+                self._tell()
+            self._start()
+
+    # -- a call -------------------------------------------------------------------------------------------------------
+
+    def record(self, entry: Entry) -> None:
+        """Keep an entry. When it returns the call survives the end of this process. Never raises; takes microseconds."""
+        if entry.error_message:
+            entry = masked(entry)
+        text = written(entry)
+        if len(text) > MOST_WRITTEN:
+            entry = shortened(entry)
+            text = written(entry)
+        with self._order:
+            number = self._number = self._number + 1
+            if len(self._queue) < MOST_QUEUED:
+                self._queue.append((number, entry))
+            else:
+                self.lost += 1
+        self._journal.add(number, text)
+        if self._is_resting:
+            self._wake.set()
+        elif self._thread is None:
+            self._start()
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong, in a sentence; None when everything is kept."""
+        problems = [each for each in (self._failure, self._journal.trouble) if each]
+        if not problems:
+            return None
+        waiting = len(self._queue)
+        told = f"The ledger is in trouble: {'; '.join(problems)}. Calls go on; {waiting} of them wait in memory"
+        return f"{told}, {self.lost} are lost." if self.lost else f"{told}."
+
+    def flush(self, patience_s: float = PATIENCE_S) -> bool:
+        """Wait until what has been recorded is in the database; whether it is. Not for the loop's thread."""
+        if self._queue or self._number > self._committed:
+            with contextlib.suppress(Exception):
+                self._do(None, patience_s)
+        return self._committed >= self._number
+
+    def close(self) -> None:
+        """Write what is queued, as far as that is possible, and let go of the file. What is left stays in the journal."""
+        self._is_closing = True
+        if self._thread is not None:
+            self._wake.set()
+            self._hurry.set()
+            self._thread.join(CLOSE_S)
+            if self._thread.is_alive():
+                return  # the disk hangs; everything it does not take is in the journal, or lost with it
+        self._journal.close(self._committed)
+        self._close_database()
+
+    # -- reading: all of it on a thread that may wait ---------------------------------------------------------------------
+
+    def spent(self, since_ms: int, by: str) -> Mapping[str, Spent]:
+        """What each "key" or "user" has spent since a time, which counts from the beginning of its hour; "" has none."""
+        if self._is_new:
+            return {}
+        from . import spending
+
+        with self._reading() as db:
+            return spending.spent(db, since_ms, by)
+
+    def recent(self, since_ms: int) -> list[tuple[int, str, int]]:
+        """The calls since a time for which a provider was asked: when, whose key, how many tokens."""
+        if self._is_new:
+            return []
+        from . import spending
+
+        with self._reading() as db:
+            return spending.recent(db, since_ms)
+
+    def usage(self, from_ms: int, to_ms: int, by: str, **only: str) -> dict[str, Any]:
+        """Totals and a series, as `spending.usage` says."""
+        from . import spending
+
+        with self._reading() as db:
+            return spending.usage(db, from_ms, to_ms, by, **only)
+
+    def own_usage(self, by: str = "user", id_: str | None = None) -> list[Month]:
+        """What each user (or "key"), or one of them, has spent in each month, the newest month first."""
+        from . import spending
+
+        with self._reading() as db:
+            return spending.months(db, by, id_)
+
+    def requests(
+        self, filters: RequestFilter, sort: str = "time", order: str = "desc", page: int = 1, page_size: int = 50
+    ) -> Page:
+        """A page of the log, and how many rows there are in all. Raises BadRequest."""
+        from . import requestlog
+
+        with self._reading() as db:
+            return requestlog.page(db, filters, sort, order, page, page_size)
+
+    def request(self, request_id: str) -> dict[str, Any] | None:
+        """One call with everything known of it; of several with the same id the newest."""
+        from . import requestlog
+
+        with self._reading() as db:
+            return requestlog.one(db, request_id)
+
+    def export(self, filters: RequestFilter, format_: str) -> Iterator[bytes]:
+        """The rows of a filter, the oldest first, as "csv" or "jsonl", piece by piece. Raises BadRequest at once."""
+        from . import exports, requestlog, selection
+
+        pieces = exports.pieces_of(format_)
+        selection.check(filters)
+
+        def run() -> Iterator[bytes]:
+            with self._reading() as db:
+                yield from pieces(requestlog.rows(db, filters))
+
+        return run()
+
+    def audits(
+        self, page: int = 1, page_size: int = 50, filters: TrailFilter | None = None
+    ) -> tuple[list[dict[str, Any]], int]:
+        """A page of the changes, the newest first, and how many there are."""
+        from . import trail
+
+        with self._reading() as db:
+            return trail.page(db, filters or trail.TrailFilter(), page, page_size)
+
+    def audit(self, change: Change) -> None:
+        """Keep a change for good; it is on the disk when this returns. Raises ProxyError when it cannot be."""
+        from . import trail
+
+        try:
+            self._do(lambda db: trail.write(db, change), WRITE_PATIENCE_S)
+        except Exception as error:
+            raise ProxyError(
+                f"The change could not be written to the trail ({error}). An administrator can make room on the disk, or "
+                "correct the permissions of the ledger's file.",
+                code="ledger_unwritable",
+            ) from error
+
+    @property
+    def _is_new(self) -> bool:
+        """Nothing has ever been recorded, so there is nothing to open a database for."""
+        return not self._number and self._db is None and not self.path.exists()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        self.flush()
+        import sqlite3
+
+        try:
+            if not self.path.exists():
+                self._do(None, PATIENCE_S)
+            with contextlib.closing(ledgerfile.open_reader(self.path)) as db:
+                yield db
+        except (sqlite3.Error, OSError, TimeoutError) as error:
+            raise ProxyError(f"The ledger cannot be read: {error}.", status=503, code="ledger_unreadable") from error
+
+    # -- the thread that writes -------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        with self._order:
+            if self._thread is None and not self._is_closing:
+                self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+                self._thread.start()
+
+    def _do(self, action: Action | None, patience_s: float) -> None:
+        """Have the thread do something after all that is queued. Raises what went wrong, or TimeoutError."""
+        if self._is_closing:
+            raise TimeoutError("the ledger is closed")
+        job = _Job(action)
+        self._jobs.append(job)
+        self._hurry.set()
+        self._wake.set()
+        if self._thread is None:
+            self._start()
+        if not job.done.wait(patience_s):
+            raise TimeoutError("the disk does not answer")
+        if job.error is not None:
+            raise job.error
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._is_closing or self._queue or self._jobs:
+            self._is_resting = True
+            if not (self._queue or self._jobs or self._is_closing):
+                self._wake.wait(pause_s)
+            self._is_resting = False
+            self._wake.clear()
+            if not (self._jobs or self._is_closing):
+                self._hurry.wait(GATHER_S if self._queue and not self._failure else 0)
+            self._hurry.clear()
+            is_written = self._work()
+            self._tell()
+            if is_written:
+                pause_s = self._keep_house()
+            elif self._is_closing:
+                return
+            else:
+                self._hurry.wait(self._retry_s)
+
+    def _work(self) -> bool:
+        """Write what is queued and do what is asked for; whether all of that went well."""
+        try:
+            self._write()
+        except Exception as error:  # noqa: BLE001 whatever it is, the next attempt may succeed
+            self._fail(error)
+            while self._jobs:
+                job = self._jobs.popleft()
+                job.error = error
+                job.done.set()
+            return False
+        self._failure, self._retry_s = "", RETRY_S
+        return True
+
+    def _write(self) -> None:
+        with self._busy():
+            db = self._open()
+            while True:
+                with self._order:
+                    batch = [*islice(self._queue, BATCH)]
+                    if not batch:
+                        self._committed = self._number
+                        break
+                self._journal.busy_since = time.monotonic()  # each batch anew: many of them are not one that hangs
+                self._insert(batch)
+                with self._order:
+                    for _ in batch:
+                        self._queue.popleft()
+                self._committed = batch[-1][0]
+                self._journal.cut(self._committed)
+            while self._jobs:
+                job = self._jobs.popleft()
+                try:
+                    if job.action is not None:
+                        job.action(db)
+                except Exception as error:  # noqa: BLE001 it belongs to whoever asked
+                    job.error = error
+                job.done.set()
+
+    def _insert(self, batch: Sequence[tuple[int, Entry]], process: str = "") -> None:
+        """A batch, or, when something in it cannot be written at all, its entries one by one, as far as they can be."""
+        import sqlite3
+
+        assert self._writer is not None
+        try:
+            self._writer.insert(batch, process or self._process)
+        except (sqlite3.OperationalError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            if ledgerfile.is_damage(error):
+                raise
+            if len(batch) > 1:
+                for each in batch:
+                    self._insert([each], process)
+                return
+            self.lost += 1
+            self._say(f"a call could not be written to the ledger: {error!r:.200}")
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection, and with the first one what processes before this one left in the journal."""
+        if self._db is not None:
+            if self._inode == _inode_of(self.path):
+                return self._db
+            self._close_database()
+            self._say(f"{self.path} was moved or removed; a new ledger begins there")
+        self._db = ledgerfile.open_writer(self.path, self._say)
+        self._inode = _inode_of(self.path)
+        self._writer = Writer(self._db, self._wall)
+        self._take_in()
+        return self._db
+
+    def _take_in(self) -> None:
+        """Every line of the journal that is not in the database, once, though a start may be killed in between."""
+        if self._is_taken_in:
+            return
+        lines = journal.read(self._journal.paths, self._say)
+        for process, of in groupby(lines, key=lambda line: line.process):
+            if process == self._process:
+                continue  # all of these are queued
+            found = [(line.number, entry) for line in of if (entry := read(line.text)) is not None]
+            for start in range(0, len(found), BATCH):
+                self._insert(found[start : start + BATCH], process)
+        self._is_taken_in = True
+        if self._journal.remove_left():
+            assert self._db is not None
+            self._db.execute("DELETE FROM marks WHERE name LIKE 'journal:%'")
+
+    def _fail(self, error: Exception) -> None:
+        self._close_database()
+        if ledgerfile.is_damage(error):
+            with contextlib.suppress(OSError):
+                ledgerfile.set_aside(self.path, str(error), self._say)
+        is_told = isinstance(error, ConfigError)  # and names the file
+        self._failure = str(error) if is_told else f"the database {self.path} cannot be written: {error}"
+        self._retry_s = min(2 * self._retry_s, MOST_RETRY_S)
+
+    def _close_database(self) -> None:
+        db, self._db, self._writer = self._db, None, None
+        if db is not None:
+            with contextlib.suppress(Exception):
+                db.close()
+
+    def _keep_house(self) -> float:
+        """Long jobs, a step at a time; how long there is nothing more to do."""
+        db, writer, now = self._db, self._writer, time.monotonic()
+        if db is None or writer is None or len(self._queue) >= BATCH:
+            return 0.0
+        try:
+            with self._busy():
+                if now >= self._next_sweep:
+                    gone, now_ms = 0, int(self._wall() * 1000)
+                    if self.retention_days > 0:
+                        gone = retention.sweep(db, now_ms - self.retention_days * DAY_MS)
+                        writer.forget()
+                    if gone >= retention.STEP_ROWS:
+                        self._next_sweep = now + STEP_S
+                    else:
+                        retention.fold(db, now_ms)
+                        self._journal.cut(self._committed, at_once=True)
+                        self._next_sweep = now + SWEEP_S
+                if self._journal.trouble:
+                    self._journal.probe()
+                if idtexts.fill(db) or ranks.fill(db):
+                    return STEP_S
+                return PROBE_S if self._journal.trouble else max(STEP_S, self._next_sweep - now)
+        except Exception as error:  # noqa: BLE001 as in _work
+            self._fail(error)
+            return RETRY_S
+
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        """While the database's disk is waited for, the journal keeps an eye on how long that takes."""
+        self._journal.busy_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._journal.busy_since = 0.0
+
+    def _tell(self) -> None:
+        """Say what is wrong once, and once that it is over."""
+        problem = self._failure or self._journal.trouble
+        if problem == self._told:
+            return
+        self._told = problem
+        lost = f"; {self.lost} calls are lost" if self.lost else ""
+        self._say(self.trouble or f"the ledger is written again{lost}")
+
+    def _say(self, message: str) -> None:
+        if self._warn is not None:
+            with contextlib.suppress(Exception):
+                self._warn("ledger", message=message)
+
+
+def _inode_of(path: Path) -> tuple[int, int]:
+    try:
+        about = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return about.st_dev, about.st_ino

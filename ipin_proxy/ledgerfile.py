@@ -1,0 +1,181 @@
+"""The ledger's file: opened for the one writer or for a reader, brought up to date, set aside when it is broken.
+
+A file of an older version is copied before it is changed; one of a newer version is refused, because an older program would
+count wrongly in it. What is no database at all, or is damaged, is kept under another name, so that a person can look at it,
+and a new one begins: traffic does not wait for that. This room knows files and versions, not what is in the tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError
+from .migrations import MIGRATIONS
+
+if TYPE_CHECKING:
+    import sqlite3
+
+OLDEST_SQLITE = (3, 24, 0)  # the first with ON CONFLICT DO UPDATE
+BUSY_S = 5.0  # who else holds the file, a backup program perhaps, is waited for so long
+WRITER_CACHE_KB = 8_000
+READER_CACHE_KB = 16_000
+WAL_BYTES = 16_000_000  # what is left of SQLite's own journal when it has been larger
+BESIDE = ("", "-wal", "-shm")
+
+
+class Broken(Exception):
+    """The file is no ledger, or is damaged; the message says how."""
+
+
+def open_writer(path: Path, tell: Callable[[str], object]) -> sqlite3.Connection:
+    """The connection of the one who writes; the file is made where there is none.
+
+    Raises ConfigError for a file of a newer version, sqlite3.Error and OSError when it cannot be used now.
+    """
+    check_sqlite()
+    try:
+        return _opened(path, tell)
+    except Broken as error:
+        set_aside(path, str(error), tell)
+        return _opened(path, tell)
+
+
+def open_reader(path: Path, options: str = "mode=ro") -> sqlite3.Connection:
+    """A connection that cannot write but in temporary tables. Raises sqlite3.Error."""
+    import sqlite3
+    from urllib.parse import quote
+
+    uri = f"file:{quote(os.path.abspath(path))}?{options}"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
+    db.execute(f"PRAGMA cache_size = -{READER_CACHE_KB}")
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db
+
+
+def check(path: Path) -> None:
+    """Raises ConfigError when a start would refuse this ledger; nothing is written."""
+    check_sqlite()
+    if not path.exists():
+        return
+    import sqlite3
+
+    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(open_reader(path, "immutable=1")) as db:
+        _check_version(path, _version(db))
+
+
+def check_sqlite() -> None:
+    import sqlite3
+
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(map(str, OLDEST_SQLITE[:2]))
+        raise ConfigError(
+            f"the SQLite of this Python is {sqlite3.sqlite_version}, and the ledger needs {needed} or newer. "
+            "Use another Python, or update the system's SQLite."
+        )
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether SQLite says that the file itself is broken, and not only out of reach."""
+    words = str(error).lower()
+    return isinstance(error, Broken) or "malformed" in words or "not a database" in words
+
+
+def set_aside(path: Path, why: str, tell: Callable[[str], object]) -> None:
+    """Give a broken file another name. Raises OSError."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    kept, number = path.with_name(f"{path.name}.broken-{stamp}"), 1
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{path.name}.broken-{stamp}-{number}")
+    for suffix in BESIDE:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{suffix}", f"{kept}{suffix}")
+    tell(f"{path} cannot be read as a ledger ({why}); it is kept as {kept.name}, and a new one has begun")
+
+
+def _opened(path: Path, tell: Callable[[str], object]) -> sqlite3.Connection:
+    import sqlite3
+
+    _make_private(path, tell)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
+    try:
+        version = _version(db)
+        _check_version(path, version)
+        if not version and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise Broken("it is somebody else's database")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # what is committed is on the disk
+        db.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
+        db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        _migrate(db, path, version, tell)
+        for table in ("calls", "marks", "days"):
+            db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()
+        return db
+    except BaseException as error:
+        db.close()
+        if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+            raise Broken(str(error)) from error
+        raise
+
+
+def _make_private(path: Path, tell: Callable[[str], object]) -> None:
+    """Make the file where there is none, for its owner alone; SQLite gives the files beside it the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        if os.name == "posix" and mode & 0o077:
+            for suffix in BESIDE:
+                with contextlib.suppress(FileNotFoundError):
+                    os.chmod(f"{path}{suffix}", 0o600)
+            tell(f"{path} could be read by others (mode {mode:04o}); its mode is 0600 now")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _check_version(path: Path, version: int) -> None:
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"{path} was written by a newer iPin Proxy (schema {version}, this one knows {len(MIGRATIONS)}). "
+            f"Run that version, or move the file away to begin a new ledger."
+        )
+
+
+def _migrate(db: sqlite3.Connection, path: Path, version: int, tell: Callable[[str], object]) -> None:
+    if 0 < version < len(MIGRATIONS):
+        kept = _backup(db, path, version)
+        tell(f"{path} is brought up to date; as it was it is kept as {kept.name}")
+    for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            migration(db)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def _backup(db: sqlite3.Connection, path: Path, version: int) -> Path:
+    """A copy of the file as it is, made whole under another name before it gets its own."""
+    import sqlite3
+
+    kept = path.with_name(f"{path.name}.v{version}.bak")
+    unfinished = path.with_name(f"{kept.name}.tmp")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(unfinished)
+    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    with contextlib.closing(sqlite3.connect(unfinished)) as copy:
+        db.backup(copy)
+    os.replace(unfinished, kept)
+    return kept

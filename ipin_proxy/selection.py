@@ -1,0 +1,253 @@
+"""Which rows of the ledger a filter and a search select: a set of facets, and how many rows these have.
+
+What many calls have in common is written once, so it is there that a filter is looked up, and counted before any row is
+looked at. A text is looked for there too, and in what only the rows have: their request ids and error messages. Nothing here
+writes, but the temporary table `found`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import idtexts
+from .entries import DAY_MS, text
+from .errors import BadRequest
+
+if TYPE_CHECKING:
+    import sqlite3
+
+FOREVER = 2**62  # ms
+# What looking up a facet in an index costs, and counting a row of a time, in microseconds.
+SEEK_US = 3.0
+GROUP_US = 0.8
+MOST_LISTED = 50_000  # facets that are written into a query
+STATUS = re.compile(r"(ok|error)|([1-9])xx|([1-9][0-9]{2})", re.ASCII)
+
+
+class RequestFilter(NamedTuple):
+    """Which rows; what is "" or None does not matter. `model` is the one asked for or the one that answered, `key` and `user`
+    are ids or names, `status` is a code, `4xx`, `5xx`, `ok` or `error`, `origin` that of an error; `to_ms` is the first
+    moment after. `q` is looked for in request id (as it is written), model, names of key and user, and error."""
+
+    q: str = ""
+    model: str = ""
+    provider: str = ""
+    key: str = ""
+    user: str = ""
+    alias: str = ""
+    status: str = ""
+    origin: str = ""
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+TEXTS = RequestFilter._fields.index("from_ms")
+
+
+class Selection(NamedTuple):
+    """What a filter selects: `total` rows, of these facets (None: of all) and from these times. Of the facets in `partly`
+    only the rows that are in the temporary table `found` belong to it. `facets` says how many rows of each belong, times
+    left aside; `in_table` is how many there are in all."""
+
+    total: int
+    facets: Mapping[int, int] | None
+    partly: frozenset[int]
+    from_ms: int
+    to_ms: int
+    in_table: int
+
+    @property
+    def has_times(self) -> bool:
+        return self.from_ms > 0 or self.to_ms < FOREVER
+
+
+def check(filters: RequestFilter) -> None:
+    """Raises BadRequest for a status that is none."""
+    if filters.status and not STATUS.fullmatch(filters.status):
+        raise BadRequest(f"'status' must be a code, 4xx, 5xx, ok or error, not {filters.status!r:.40}.", param="status")
+
+
+def select(db: sqlite3.Connection, filters: RequestFilter) -> Selection:
+    texts: list[Any] = [text(each) for each in filters[:TEXTS]]  # treated as what is stored was
+    filters = RequestFilter(*texts, *filters[TEXTS:])
+    from_ms = min(max(0, filters.from_ms or 0), FOREVER)
+    to_ms = FOREVER if filters.to_ms is None else min(max(0, filters.to_ms), FOREVER)
+    (in_table,) = db.execute("SELECT count(*) FROM calls").fetchone()
+    selection = Selection(in_table, None, frozenset(), from_ms, to_ms, in_table)
+    where, is_filtered = _facets_where(filters)
+    if filters.q:
+        selection = _search(db, selection, filters, where)
+    elif is_filtered:
+        facets = dict(db.execute(f"SELECT id, rows FROM facets WHERE {where}", filters._asdict()))
+        selection = selection._replace(total=sum(facets.values()), facets=facets)
+    return selection._replace(total=_count(db, selection)) if selection.has_times else selection
+
+
+def _facets_where(filters: RequestFilter) -> tuple[str, bool]:
+    """The condition on facets, and whether it keeps any out."""
+    where = "rows > 0"
+    ways, outcomes = _conditions(filters)
+    if ways:
+        where += f" AND way IN (SELECT id FROM ways WHERE {' AND '.join(ways)})"
+    if outcomes:
+        where += f" AND outcome IN (SELECT id FROM outcomes WHERE {' AND '.join(outcomes)})"
+    return where, bool(ways or outcomes)
+
+
+def _conditions(filters: RequestFilter) -> tuple[list[str], list[str]]:
+    """On ways and on outcomes."""
+    ways, outcomes = [], []
+    if filters.model:
+        ways.append("(model = :model OR served_model = :model)")
+    if filters.provider:
+        ways.append("provider_id = :provider")
+    if filters.key:
+        ways.append("(key_id = :key OR key_name = :key)")
+    if filters.user:
+        ways.append("(user_id = :user OR user_name = :user)")
+    if filters.alias:
+        ways.append("alias = :alias")
+    if filters.origin:
+        outcomes.append("error_origin = :origin")
+    status = STATUS.fullmatch(filters.status)
+    if status is not None:
+        word, hundred, code = status.groups()
+        if word:
+            outcomes.append("failed" if word == "error" else "NOT failed")
+        else:
+            low = int(code or hundred) * (1 if code else 100)
+            outcomes.append(f"status BETWEEN {low} AND {low if code else low + 99}")
+    return ways, outcomes
+
+
+def _count(db: sqlite3.Connection, selection: Selection) -> int:
+    """How many rows of a selection are from its times: counted there, or elsewhere if that is less to count."""
+    if selection.facets is not None:
+        return sum(count_facets(db, selection).values())
+    is_inside, parts = _parts(db, selection)
+    counted = 0
+    for part in parts:
+        (n,) = db.execute("SELECT count(*) FROM calls WHERE time >= ? AND time < ?", part).fetchone()
+        counted += n
+    return counted if is_inside else selection.total - counted
+
+
+def count_facets(db: sqlite3.Connection, selection: Selection) -> Mapping[int, int]:
+    """How many rows of each facet belong to a selection."""
+    facets = selection.facets
+    if not selection.has_times:
+        return facets if facets is not None else dict(db.execute("SELECT id, rows FROM facets WHERE rows > 0"))
+    inside = _rows_of_days(db, selection.from_ms, selection.to_ms)
+    times = {"from_ms": selection.from_ms, "to_ms": selection.to_ms}
+    if facets is None or len(facets) > MOST_LISTED or len(facets) * SEEK_US > inside * GROUP_US:
+        where, values = belonging(selection)
+        rows = db.execute(
+            f"SELECT facet, count(*) FROM calls INDEXED BY calls_time WHERE time >= :from_ms AND time < :to_ms{where}"
+            " GROUP BY 1",
+            {**times, **values},
+        )
+        return dict(rows)
+    whole = ", ".join(str(facet) for facet in facets if facet not in selection.partly)
+    counted = {facet: facets[facet] for facet in selection.partly}  # only those of these times were found
+    rows = db.execute(
+        f"SELECT facet, count(*) FROM calls INDEXED BY calls_facet WHERE facet IN ({whole})"
+        " AND time >= :from_ms AND time < :to_ms GROUP BY 1",
+        times,
+    )
+    return counted | dict(rows)
+
+
+def _parts(db: sqlite3.Connection, selection: Selection) -> tuple[bool, list[tuple[int, int]]]:
+    """The times of a selection, or, when there are fewer rows in them, all others; and which of the two it is."""
+    start, end = selection.from_ms, max(selection.from_ms, selection.to_ms)
+    inside = _rows_of_days(db, start, end)
+    if inside <= selection.in_table / 2:
+        return True, [(start, end)]
+    return False, [(0, start), (end, FOREVER)]
+
+
+def _rows_of_days(db: sqlite3.Connection, from_ms: int, to_ms: int) -> int:
+    """About how many rows there are between two times."""
+    row = db.execute(
+        "SELECT CAST(total(calls) AS INTEGER) FROM splits WHERE by = 0 AND start BETWEEN ? AND ?",
+        (from_ms // DAY_MS, to_ms // DAY_MS),
+    ).fetchone()
+    return int(row[0])
+
+
+def _search(db: sqlite3.Connection, selection: Selection, filters: RequestFilter, where: str) -> Selection:
+    """The rows that a text is found in: all of some facets, and some of others."""
+    ways = _found_in(db, "ways", ("model", "served_model", "key_name", "user_name"), filters.q)
+    outcomes = _found_in(db, "outcomes", ("error_code",), filters.q)
+    whole: dict[int, int] = dict(
+        db.execute(
+            f"SELECT id, rows FROM facets WHERE (way IN ({ways}) OR outcome IN ({outcomes})) AND {where}",
+            filters._asdict(),
+        )
+    )
+    found = {
+        id_: facet
+        for id_, time, facet in _found_in_rows(db, filters.q)
+        if facet not in whole and selection.from_ms <= time < selection.to_ms
+    }
+    candidates = ", ".join(map(str, {*found.values()}))
+    others = {
+        id_ for (id_,) in db.execute(f"SELECT id FROM facets WHERE id IN ({candidates}) AND {where}", filters._asdict())
+    }
+    found = {id_: facet for id_, facet in found.items() if facet in others}
+    db.execute("CREATE TEMP TABLE found (id INTEGER PRIMARY KEY)")
+    db.executemany("INSERT INTO found VALUES (?)", [(id_,) for id_ in found])
+    partly = Counter(found.values())
+    total = sum(whole.values()) + len(found)
+    return selection._replace(total=total, facets={**whole, **partly}, partly=frozenset(partly))
+
+
+def _found_in(db: sqlite3.Connection, table: str, columns: tuple[str, ...], q: str) -> str:
+    """The ids of rows that a text is found in, as a list for IN; capitals are like small letters."""
+    if q.isascii():  # these are the capitals that LIKE knows
+        where = " OR ".join(f"{column} LIKE :like ESCAPE '\\'" for column in columns)
+        found = [id_ for (id_,) in db.execute(f"SELECT id FROM {table} WHERE {where}", {"like": _like(q)})]
+    else:
+        needle = q.casefold()
+        rows = db.execute(f"SELECT id, {', '.join(columns)} FROM {table}")
+        found = [id_ for id_, *texts in rows if any(needle in each.casefold() for each in texts)]
+    return ", ".join(map(str, found))
+
+
+def _like(q: str) -> str:
+    return "%" + re.sub(r"([\\%_])", r"\\\1", q) + "%"
+
+
+def _found_in_rows(db: sqlite3.Connection, q: str) -> Iterator[tuple[int, int, int]]:
+    """Of all rows: id, time and facet of those whose request id or error message has a text in it."""
+    yield from db.execute(
+        "SELECT id, time, facet FROM calls INDEXED BY calls_error WHERE error_message <> '' AND error_message LIKE ?"
+        " ESCAPE '\\'",
+        (_like(q),),
+    )
+    for id_ in idtexts.find(db, q):
+        yield from db.execute("SELECT id, time, facet FROM calls WHERE id = ?", (id_,))
+
+
+def belonging(selection: Selection) -> tuple[str, dict[str, Any]]:
+    """The condition on rows that belong to a selection, as the end of a WHERE clause, and its values."""
+    where, values = "", dict[str, Any]()
+    if selection.has_times:
+        where += " AND time >= :from_ms AND time < :to_ms"
+        values |= {"from_ms": selection.from_ms, "to_ms": selection.to_ms}
+    if selection.facets is None:
+        return where, values
+    # A byte for every facet: to look one up takes half as long as IN with a long list does.
+    kinds = bytearray(max(selection.facets, default=0) + 1)
+    for facet in selection.facets:
+        kinds[facet] = 1
+    for facet in selection.partly:
+        kinds[facet] = 2
+    values["kinds"] = bytes(kinds)
+    belongs = "substr(:kinds, facet + 1, 1) = x'01'"
+    if selection.partly:
+        belongs = f"({belongs} OR (substr(:kinds, facet + 1, 1) = x'02' AND id IN (SELECT id FROM found)))"
+    return f"{where} AND {belongs}", values

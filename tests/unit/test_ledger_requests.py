@@ -1,0 +1,342 @@
+"""The request log against the simplest thing that could be right: all entries in a list, filtered and sorted."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.book import DAY_MS, NOW_MS, Book, entry, opened, refused
+
+from ipin_proxy import idtexts, ledger, ranks, requestlog
+from ipin_proxy.call import Attempt
+from ipin_proxy.entries import Entry
+from ipin_proxy.errors import BadRequest
+from ipin_proxy.ledger import Ledger
+from ipin_proxy.requestlog import ITEM, SORTS
+from ipin_proxy.selection import RequestFilter
+
+ROWS = 160
+PAGE = 45
+
+
+def some(rows: int) -> list[Entry]:
+    """Entries of every kind, with many that are alike, in no order."""
+    chance = random.Random(7)
+    found = []
+    for number in range(rows):
+        failed = chance.random() < 0.3
+        model = chance.choice(["gpt", "Claude", "embed", "gpt-4o"])
+        found.append(
+            entry(
+                number,
+                request_id=f"{chance.choice(['req', 'Mine', 'ö'])}_{chance.randrange(rows):04}",
+                time_ms=NOW_MS - 3 * DAY_MS + chance.randrange(40) * DAY_MS // 10,
+                key_id=f"k{chance.randrange(4)}",
+                key_name=chance.choice(["Class 7b", "Ärger"]),
+                user_id=chance.choice(["", "u1", "u2"]),
+                address=f"192.0.2.{chance.randrange(3)}",
+                user_agent=chance.choice(["curl", "OpenAI/Python", "x" * 60]),
+                alias=chance.choice(["", "cheap"]),
+                model=model,
+                served_model=chance.choice([model, "gpt"]),
+                upstream_model=f"up-{model}",
+                provider_id=chance.choice(["acme", "other"]),
+                stream=chance.random() < 0.5,
+                media=chance.choice(["", "image"]),
+                status=chance.choice([400, 429, 502, 200]) if failed else 200,
+                error_origin=chance.choice(["client", "upstream"]) if failed else "",
+                error_code=chance.choice(["rate_limit_exceeded", "invalid_json"]) if failed else "",
+                error_message=f"It broke {chance.randrange(5)} times: 100%" if failed else "",
+                latency_ms=chance.choice([10.0, 20.5, 1000.25]),
+                upstream_ms=chance.randrange(1000) / 8,
+                overhead_ms=chance.randrange(8) / 4,
+                first_chunk_ms=chance.choice([None, 1.5, 2.5]),
+                input_tokens=chance.randrange(10),
+                cached_tokens=chance.choice([0, 0, 0, 5]),
+                cache_write_tokens=chance.choice([0, 0, 7]),
+                output_tokens=chance.randrange(1000),
+                reasoning_tokens=chance.choice([0, 3]),
+                seconds=chance.choice([0.0, 1.5]),
+                images=chance.choice([0, 0, 2]),
+                cost=chance.choice([None, 0, 5, chance.randrange(10**9)]),
+                cost_basis=chance.choice(["priced", "unknown"]),
+                finish_reason=chance.choice(["stop", "length", ""]),
+                bytes_in=chance.randrange(3000),
+                bytes_out=chance.randrange(5),
+                attempts=(Attempt("acme", 200, 5, ""),) * chance.randrange(4),
+            )
+        )
+    return found
+
+
+ENTRIES = some(ROWS)
+PLANS = {
+    "walking": {"GATHER_US": 1e9, "LOOK_UP_US": 1e9},
+    "gathering": {"WALK_US": 1e9},
+    "walking some way": {"WALK_US": 1.0, "GATHER_US": 0.2, "LOOK_UP_US": 0.2, "SEEK_US": 0.0},
+}
+
+
+@pytest.fixture(scope="module", params=[1, 40, 10**6], ids=lambda lazy: f"{lazy} rows out of order")
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """The entries above; of the newest so many are not in the orders that are made later."""
+    with pytest.MonkeyPatch.context() as patched, Book(tmp_path_factory.mktemp("log")) as book:
+        for room in (ranks, idtexts):
+            patched.setattr(room, "LAZY_ROWS", request.param)
+            patched.setattr(room, "CHUNK_ROWS", 30)
+        patched.setattr(ledger, "STEP_S", 0.0)
+        log = book.with_calls(*ENTRIES)
+        while not is_in_order(book.path, request.param):
+            log._do(None, 30)
+        yield log
+
+
+def is_in_order(path: Path, lazy: int, rows: int = ROWS) -> bool:
+    with opened(path) as db:
+        upto = [
+            db.execute("SELECT value FROM marks WHERE name = ?", (f"ranked:{name}",)).fetchone() for name in ranks.KEYS
+        ]
+        upto.append(db.execute("SELECT value FROM marks WHERE name = ?", (idtexts.MARK,)).fetchone())
+    return all(rows - (row[0] if row else 0) < lazy for row in upto)
+
+
+def is_failed(each: Entry) -> bool:
+    return each.status >= 400 or bool(each.error_code or each.error_origin)
+
+
+def contains(each: Entry, q: str) -> bool:
+    texts = (each.model, each.served_model, each.key_name, each.user_name, each.error_code, each.request_id)
+    return any(q.casefold() in text.casefold() for text in texts) or q.lower() in each.error_message.lower()
+
+
+FILTERS: dict[str, tuple[RequestFilter, Callable[[Entry], bool]]] = {
+    "everything": (RequestFilter(), lambda each: True),
+    "a model": (RequestFilter(model="gpt"), lambda each: "gpt" in (each.model, each.served_model)),
+    "a provider": (RequestFilter(provider="acme"), lambda each: each.provider_id == "acme"),
+    "a key": (RequestFilter(key="k2"), lambda each: each.key_id == "k2"),
+    "a key by its name": (RequestFilter(key="Ärger"), lambda each: each.key_name == "Ärger"),
+    "a user": (RequestFilter(user="u1"), lambda each: each.user_id == "u1"),
+    "an alias": (RequestFilter(alias="cheap"), lambda each: each.alias == "cheap"),
+    "an origin": (RequestFilter(origin="client"), lambda each: each.error_origin == "client"),
+    "a status": (RequestFilter(status="429"), lambda each: each.status == 429),
+    "4xx": (RequestFilter(status="4xx"), lambda each: each.status in (400, 429)),
+    "5xx": (RequestFilter(status="5xx"), lambda each: each.status == 502),
+    "ok": (RequestFilter(status="ok"), lambda each: not is_failed(each)),
+    "errors": (RequestFilter(status="error"), is_failed),
+    "nothing": (RequestFilter(model="nobody's"), lambda each: False),
+    "several": (
+        RequestFilter(model="gpt", provider="acme", key="k1", status="ok"),
+        lambda each: (
+            "gpt" in (each.model, each.served_model)
+            and (each.provider_id, each.key_id) == ("acme", "k1")
+            and not is_failed(each)
+        ),
+    ),
+    "since": (RequestFilter(from_ms=NOW_MS), lambda each: each.time_ms >= NOW_MS),
+    "until": (RequestFilter(to_ms=NOW_MS - DAY_MS), lambda each: each.time_ms < NOW_MS - DAY_MS),
+    "an hour": (
+        RequestFilter(from_ms=NOW_MS - 1, to_ms=NOW_MS + 3_600_000),
+        lambda each: NOW_MS - 1 <= each.time_ms < NOW_MS + 3_600_000,
+    ),
+    "two days of a model": (
+        RequestFilter(model="gpt", from_ms=NOW_MS - DAY_MS, to_ms=NOW_MS + DAY_MS),
+        lambda each: "gpt" in (each.model, each.served_model) and abs(each.time_ms - NOW_MS + 0.5) <= DAY_MS,
+    ),
+    "no time at all": (RequestFilter(from_ms=NOW_MS, to_ms=NOW_MS), lambda each: False),
+    "time that runs backwards": (RequestFilter(from_ms=NOW_MS, to_ms=NOW_MS - DAY_MS), lambda each: False),
+    "q: a model": (RequestFilter(q="claude"), lambda each: contains(each, "claude")),
+    "q: an id": (RequestFilter(q="mine_00"), lambda each: contains(each, "mine_00")),
+    "q: an id that is not ASCII": (RequestFilter(q="Ö_01"), lambda each: contains(each, "ö_01")),
+    "q: a name": (RequestFilter(q="äRGER"), lambda each: contains(each, "ärger")),
+    "q: an error": (RequestFilter(q="broke 3 times: 100%"), lambda each: contains(each, "broke 3 times: 100%")),
+    "q: no pattern": (RequestFilter(q="b_o*e %"), lambda each: False),
+    "q: everything": (RequestFilter(q="_"), lambda each: True),
+    "q: an id in some time of errors": (
+        RequestFilter(q="req_", status="error", from_ms=NOW_MS - DAY_MS),
+        lambda each: contains(each, "req_") and is_failed(each) and each.time_ms >= NOW_MS - DAY_MS,
+    ),
+}
+
+
+def in_order(found: list[dict[str, Any]], sort: str, descends: bool) -> bool:
+    """Whether each is where its value says; those that are alike may stand in any order, as long as it is one."""
+    keys = [sort_key(item, sort) for item in found]
+    return keys == sorted(keys, reverse=descends)
+
+
+def sort_key(item: dict[str, Any], sort: str) -> Any:
+    value = item[sort]
+    if sort == "attempts":
+        return len(value)
+    if value is None:
+        return -1
+    if isinstance(value, str):
+        is_of_a_row = sort in ("requestId", "address", "userAgent", "errorMessage")
+        return value[: None if sort == "requestId" else ranks.PREFIX] if is_of_a_row else value.casefold()
+    return value
+
+
+def all_pages(log: Ledger, filters: RequestFilter, sort: str, order: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    number, total = 1, -1
+    while total < 0 or len(found) < total:
+        page = log.requests(filters, sort, order, number, PAGE)
+        assert total in (-1, page.total)
+        total = page.total
+        assert len(page.items) == min(PAGE, total - len(found))
+        found += page.items
+        number += 1
+    assert log.requests(filters, sort, order, number, PAGE).items == []
+    return found
+
+
+def identity(each: Entry | dict[str, Any]) -> str:
+    if isinstance(each, dict):
+        return repr([each[name] for name in ("requestId", "time", "keyId", "inputTokens", "outputTokens", "bytesIn")])
+    return repr([each.request_id, each.time_ms, each.key_id, each.input_tokens, each.output_tokens, each.bytes_in])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_finds_what_it_says_on_whatever_way(
+    log: Ledger, name: str, plan: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for constant, value in PLANS[plan].items():
+        monkeypatch.setattr(requestlog, constant, value)
+    filters, belongs = FILTERS[name]
+    expected = sorted(identity(each) for each in ENTRIES if belongs(each))
+    for sort in ("time", "costUsd", "model"):
+        for order in ("asc", "desc"):
+            found = all_pages(log, filters, sort, order)
+            assert sorted(map(identity, found)) == expected, f"by {sort} {order}"
+            assert in_order(found, sort, order == "desc"), f"by {sort} {order}"
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_every_column_sorts_both_ways_and_one_is_the_other_turned_around(log: Ledger, sort: str) -> None:
+    for filters in (RequestFilter(), RequestFilter(provider="acme")):
+        rising = all_pages(log, filters, sort, "asc")
+        assert in_order(rising, sort, False)
+        assert len({identity(item) for item in rising}) == len(rising)
+        assert all_pages(log, filters, sort, "desc") == rising[::-1]
+
+
+def test_the_contracts_columns_can_all_be_sorted_by() -> None:
+    contract = """requestId time keyId keyName userId address userAgent dialect endpoint alias model upstreamModel providerId
+        stream status latencyMs upstreamMs overheadMs firstChunkMs inputTokens cachedTokens cacheWriteTokens outputTokens
+        reasoningTokens totalTokens seconds images costUsd costBasis finishReason errorOrigin errorCode errorMessage bytesIn
+        bytesOut attempts""".split()  # noqa: SIM905 as the contract has it
+    assert set(contract) <= set(SORTS) <= set(ITEM)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "param"),
+    [
+        ({"sort": "prompt"}, "sort"),
+        ({"sort": "time; DROP TABLE calls"}, "sort"),
+        ({"order": "up"}, "order"),
+        ({"filters": RequestFilter(status="6")}, "status"),
+        ({"filters": RequestFilter(status="2xx or 1=1")}, "status"),
+    ],
+)
+def test_what_there_is_not_is_refused_with_its_name(log: Ledger, wrong: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        log.requests(**{"filters": RequestFilter(), **wrong})
+    assert refusal.value.param == param
+
+
+def test_quotes_in_filters_are_only_quotes(log: Ledger) -> None:
+    for evil in ("'", "' OR 1=1 --", '"', "\\", "%", "\0", "\ud800", "[", "*", "x" * 10**6):
+        for name in ("q", "model", "provider", "key", "user", "alias", "origin"):
+            total = log.requests(RequestFilter(**{name: evil})).total  # type: ignore[arg-type]
+            assert total == (sum("%" in each.error_message for each in ENTRIES) if (name, evil) == ("q", "%") else 0)
+
+
+def test_a_page_is_never_larger_than_the_largest(log: Ledger) -> None:
+    assert len(log.requests(RequestFilter(), page_size=10**9).items) == ROWS
+    assert len(log.requests(RequestFilter(), page_size=0).items) == 1
+    assert log.requests(RequestFilter(), page=-3, page_size=5) == log.requests(RequestFilter(), page=1, page_size=5)
+
+
+# Files to take away.
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_an_export_has_every_row_of_its_filter_in_the_order_they_were_written(log: Ledger, name: str) -> None:
+    filters, belongs = FILTERS[name]
+    lines = b"".join(log.export(filters, "jsonl")).splitlines()
+    assert [identity(json.loads(line)) for line in lines] == [identity(each) for each in ENTRIES if belongs(each)]
+
+
+def test_an_export_comes_in_pieces(log: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requestlog, "CHUNK_ROWS", 50)
+    pieces = list(log.export(RequestFilter(), "csv"))
+    assert len(pieces) == 1 + -(-ROWS // 50)
+    assert len(list(log.export(RequestFilter(model="nobody's"), "csv"))) == 1
+
+
+def test_csv_is_what_the_rfc_says_and_reads_back(book: Book) -> None:
+    given = entry(1, user_agent='say "hi", then\r\ngo', error_message="ü", cost=1, first_chunk_ms=None, stream=True)
+    content = b"".join(book.with_calls(given).export(RequestFilter(), "csv"))
+    assert content.endswith(b"\r\n")
+    header, row = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    assert header == list(ITEM)
+    cells = dict(zip(header, row, strict=True))
+    assert cells["userAgent"] == 'say "hi", then\r\ngo'
+    assert (cells["costUsd"], cells["upstreamCostUsd"], cells["firstChunkMs"]) == ("0.000000001", "", "")
+    assert (cells["stream"], cells["latencyMs"], cells["errorMessage"]) == ("true", "120.5", "ü")
+    assert json.loads(cells["attempts"]) == [{"provider": "acme", "status": 200, "ms": 118, "error": ""}]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_is_a_formula(book: Book, start: str) -> None:
+    text = f"{start}HYPERLINK(1)"
+    given = entry(1, request_id=text, key_name=text, user_agent=text, model=text, error_message=text, error_code=text)
+    content = b"".join(book.with_calls(given).export(RequestFilter(), "csv"))
+    _, row = csv.reader(io.StringIO(content.decode(), newline=""))
+    assert row.count(f"'{text}") == 6
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
+
+
+def test_other_formats_are_refused_before_anything_is_sent(book: Book) -> None:
+    log = book.with_calls(entry(1))
+    for refuse in (lambda: log.export(RequestFilter(), "xlsx"), lambda: log.export(RequestFilter(status="?"), "csv")):
+        with pytest.raises(BadRequest):
+            refuse()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with Book(tmp_path) as book:
+        yield book
+
+
+def test_rows_that_go_leave_every_list(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the orders and texts that were made of them."""
+    for room in (ranks, idtexts):
+        monkeypatch.setattr(room, "LAZY_ROWS", 10)
+        monkeypatch.setattr(room, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(ledger, "STEP_S", 0.0)
+    old = [entry(number, time_ms=NOW_MS - 95 * DAY_MS, error_message="old") for number in range(40)]
+    new = [refused(number) for number in range(40, 80)]
+    log = book.with_calls(*old, *new, retention_days=0)
+    while not is_in_order(book.path, 10, 80):
+        log._do(None, 30)
+    log.close()
+    log = book.open(retention_days=90)
+    while log.requests(RequestFilter()).total > 40:
+        log._do(None, 30)
+    for sort in SORTS:
+        assert len(all_pages(log, RequestFilter(), sort, "asc")) == 40
+    assert log.requests(RequestFilter(q="req_00000")).total == 0
+    assert log.requests(RequestFilter(q="req_00004")).total == 10
+    log.close()
+    with opened(book.path) as db:
+        assert db.execute("SELECT min(id) FROM ranks").fetchone()[0] > 40
+        assert db.execute("SELECT min(first) FROM idtexts").fetchone()[0] >= 30
