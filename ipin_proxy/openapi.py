@@ -124,7 +124,7 @@ ABOUT: dict[str, About] = {
     "POST /api/admin/login": About(PEOPLE, "Sign in as an administrator", SIGN_IN),
     "POST /api/user/login": About(PEOPLE, "Sign in", SIGN_IN),
     "POST /api/logout": About(PEOPLE, "Sign out; with everywhere=1 in every browser", query=("everywhere",)),
-    "GET /api/session": About(PEOPLE, "Say who is signed in, or null"),
+    "GET /api/session": About(PEOPLE, "Say who is signed in, or null, and how large a recording and an image may be"),
     "GET /api/user/me": About(PEOPLE, "Read one's own account and key"),
     "GET /api/user/usage": About(PEOPLE, "Read one's own usage"),
     "POST /api/user/key/rotate": About(PEOPLE, "Replace one's own key; the answer has the new one, once"),

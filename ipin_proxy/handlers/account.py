@@ -54,11 +54,21 @@ def logout(app: App, visit: Visit) -> Response:
 
 
 def session(app: App, visit: Visit) -> Response:
-    """`GET /api/session`: `{"user": {id, username, role}}`, or null: a page learns who is there without an error."""
+    """`GET /api/session`: `{"user": {id, username, role}}`, or null: a page learns who is there without an error. And
+    `limits`, so that a page can say what is too large before it is sent."""
     caller = signin.caller_by_session(app, visit.request)
     user = caller.user if caller is not None else None
     shown = {"id": user.id, "username": user.username, "role": user.role} if user is not None else None
-    return private_json({"user": shown})
+    return private_json({"user": shown, "limits": limits(app)})
+
+
+def limits(app: App) -> dict[str, int]:
+    """How large one recording and one image may be, in MB."""
+    settings = app.config.settings
+    return {
+        "audioMb": min(settings.max_audio_mb, settings.max_body_mb),
+        "imageMb": min(settings.max_image_mb, settings.max_body_mb),
+    }
 
 
 def me(app: App, visit: Visit) -> Response:

@@ -60,12 +60,21 @@ def person(proxy: Proxy, name: str, **fields: object) -> str:
 def test_a_page_learns_who_is_there_without_an_error(proxy: Proxy, id_: str) -> None:
     for key in (None, "unknown", MASTER_KEY):
         reply = proxy.get("/api/session", key)
-        assert (reply.status, reply.json) == (200, {"user": None})
+        assert (reply.status, reply.json["user"]) == (200, None)
     token = person(proxy, id_)
     found = proxy.get("/api/session", headers=[("cookie", f"ipin_session={token}")])
     assert found.json["user"].items() >= {"username": id_, "role": "user"}.items()
     assert set(found.json["user"]) == {"id", "username", "role"}
     assert found.header("cache-control") == "no-store"
+
+
+def test_a_page_learns_how_much_may_be_sent_before_it_is(proxy: Proxy) -> None:
+    assert proxy.get("/api/session").json["limits"] == {"audioMb": 25, "imageMb": 20}
+    for name, value, told in (("MAX_AUDIO_MB", 30, {"audioMb": 30, "imageMb": 20}), ("MAX_BODY_MB", 8, None)):
+        assert proxy.admin("PUT", "/settings", {name: value}).status == 200
+        assert proxy.get("/api/session").json["limits"] == (told or {"audioMb": 8, "imageMb": 8})
+    assert proxy.admin("PUT", "/settings", {"MAX_AUDIO_MB": "", "MAX_BODY_MB": ""}).status == 200
+    assert proxy.get("/api/session").json["limits"] == {"audioMb": 25, "imageMb": 20}
 
 
 def test_no_other_site_may_read_who_is_there(proxy: Proxy) -> None:
