@@ -8,6 +8,7 @@ const OPERATIONS = {
   chat: { path: "/v1/chat/completions", method: "chat.completions.create", shown: "choices[0].message.content" },
   embeddings: { path: "/v1/embeddings", method: "embeddings.create", shown: "data[0].embedding" },
   transcription: { path: "/v1/audio/transcriptions", method: "audio.transcriptions.create", shown: "text" },
+  translation: { path: "/v1/audio/translations", method: "audio.translations.create", shown: "text" },
   speech: { path: "/v1/audio/speech", method: "audio.speech.create" },
   ocr: { path: "/v1/ocr" },
   rerank: { path: "/v1/rerank" },
@@ -51,11 +52,17 @@ function withoutData(value) {
 
 function curl(operation, base, body, file, key) {
   const lines = [`curl ${body.stream ? "-N " : ""}${base}${OPERATIONS[operation].path}`, `-H "Authorization: Bearer ${key}"`];
-  if (file) lines.push(...Object.entries(body).map(([name, value]) => `-F ${quoted(`${name}=${value}`)}`), `-F ${quoted(`file=@${file}`)}`);
+  if (file) lines.push(...inForm(body).map(curlField), `-F ${quoted(`file=@${/[;,"]/.test(file) ? text(file) : file}`)}`);
   else lines.push('-H "Content-Type: application/json"', `-d '${literal(body, JSON_TEXT).replaceAll("'", "'\\''")}'`);
   if (operation === "speech") lines.push(`--output speech.${body.response_format ?? "mp3"}`);
   return lines.join(" \\\n  ");
 }
+
+/** The members as a form has them: a list is a field for each. */
+const inForm = (body) => Object.entries(body).flatMap(([name, value]) => (Array.isArray(value) ? value.map((each) => [`${name}[]`, each]) : [[name, value]]));
+
+/** Where -F would take a value for the name of a file, or what follows a semicolon for its type, it is said to be text. */
+const curlField = ([name, value]) => `${/^[@<]|;/.test(value) ? "--form-string" : "-F"} ${quoted(`${name}=${value}`)}`;
 
 // Python.
 
@@ -76,6 +83,7 @@ function python(operation, base, body, file, key) {
     const decode = 'with open("image.png", "wb") as file:\n    file.write(base64.b64decode(answer.data[0].b64_json))';
     return `# pip install openai\nimport base64\n${head.split("\n").slice(1).join("\n")}answer = ${call}\n${decode}`;
   }
+  if (body.stream && file) return `${head}stream = ${call}\nfor event in stream:\n    if event.type == "transcript.text.delta":\n        print(event.delta, end="", flush=True)`;
   if (body.stream) return `${head}stream = ${call}\nfor chunk in stream:\n    if chunk.choices:\n        print(chunk.choices[0].delta.content or "", end="", flush=True)`;
   return `${head}answer = ${call}\nprint(${isText(operation, body) ? "answer" : `answer.${shown}`})`;
 }
@@ -111,6 +119,7 @@ function javascript(operation, base, body, file, key) {
   const call = `await client.${method}({\n${members.join("")}})`;
   if (operation === "speech") return `${head}const answer = ${call};\nawait writeFile("speech.${body.response_format ?? "mp3"}", Buffer.from(await answer.arrayBuffer()));`;
   if (operation === "images") return `${head}const answer = ${call};\nawait writeFile("image.png", Buffer.from(answer.data[0].b64_json, "base64"));`;
+  if (body.stream && file) return `${head}const stream = ${call};\nfor await (const event of stream) {\n  if (event.type === "transcript.text.delta") process.stdout.write(event.delta);\n}`;
   if (body.stream) return `${head}const stream = ${call};\nfor await (const chunk of stream) {\n  process.stdout.write(chunk.choices[0]?.delta?.content ?? "");\n}`;
   return `${head}const answer = ${call};\nconsole.log(${isText(operation, body) ? "answer" : `answer.${shown}`});`;
 }
@@ -127,8 +136,8 @@ const answer = await fetch(${text(url)}, {
 });
 console.log((await answer.json()).text);`;
 
-/** Whether a transcription comes as plain text. */
-const isText = (operation, body) => operation === "transcription" && ["text", "srt", "vtt"].includes(body.response_format);
+/** Whether a transcript comes as plain text. */
+const isText = (operation, body) => ["transcription", "translation"].includes(operation) && ["text", "srt", "vtt"].includes(body.response_format);
 
 // Values as the languages write them.
 
