@@ -30,6 +30,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
 ]
 MODELS = [
     build.model(build.PUBLIC_MODEL, name="Public chat"),
@@ -144,6 +145,29 @@ def page(shared_window: Watch, visit: Any) -> Iterator[Page]:
     visit.watches.remove(shared_window)
     page.unroute_all()
     assert shared_window.settle() == []
+
+
+@pytest.fixture
+def panel(page: Page) -> Callable[..., Page]:
+    """`panel("hears")`: the playground's panel of that model, in this window or in another one."""
+    from playwright.sync_api import expect
+
+    def panel(model: str, page: Page = page) -> Page:
+        page.goto(f"/admin.html#/playground?model={model}")
+        expect(page.get_by_label("Model", exact=True).filter(visible=True)).to_have_value(model)
+        return page
+
+    return panel
+
+
+@pytest.fixture
+def of_files(proxy: Proxy) -> Iterator[None]:
+    """Models that take a file, for as long as a test."""
+    proxy.add_model("hears", type="transcription")
+    proxy.add_model("reads", type="ocr")
+    yield
+    for each in ("hears", "reads"):
+        proxy.admin("DELETE", f"/models/{each}")
 
 
 @pytest.fixture

@@ -114,8 +114,8 @@ def test_images_go_with_a_message_and_with_the_export(stranger: Page, upstream: 
     box = page.get_by_role("textbox", name="Message")
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Add images").click()
-    chooser.value.set_files([{"name": "huge.png", "mimeType": "image/png", "buffer": bytes(10 * 1024 * 1024 + 1)}])
-    expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("10 MB")
+    chooser.value.set_files([{"name": "huge.png", "mimeType": "image/png", "buffer": bytes(20 * 1024 * 1024 + 1)}])
+    expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("20 MB")
     data = base64.b64encode(PNG).decode()
     box.evaluate(HAND_OVER, ["paste", data, "pasted.png"])
     box.evaluate(HAND_OVER, ["drop", data, "dropped.png"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 PICTURE = {"name": "dot.png", "mimeType": "image/png", "buffer": PNG}
-TOO_LARGE = {"name": "huge.png", "mimeType": "image/png", "buffer": PNG + bytes(10 * 1024 * 1024)}
+TOO_LARGE = {"name": "huge.png", "mimeType": "image/png", "buffer": PNG + bytes(20 * 1024 * 1024)}
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_an_image_that_is_too_large_is_told_before_it_travels(chat: Page, upstre
     chooser.value.set_files([TOO_LARGE])
     complaint = chat.get_by_role("alert").filter(visible=True)
     expect(complaint).to_contain_text("huge.png")
-    expect(complaint).to_contain_text("10 MB")
+    expect(complaint).to_contain_text("20 MB")
     expect(chat.get_by_role("list", name="Images to be sent")).to_be_hidden()
     assert upstream.history == []
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Browser,
         ConsoleMessage,
         Dialog,
+        Locator,
         Page,
         Request,
         Response,
@@ -48,12 +49,12 @@ async (rules) => {
 }
 """
 
-# Pastes or drops a file on an element: what is done ("paste" or "drop"), the bytes in base64, the name.
+# Pastes or drops a file on an element: what is done ("paste" or "drop"), the bytes in base64, the name, the type.
 HAND_OVER = """
-(target, [type, data, name]) => {
+(target, [type, data, name, media]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const given = new DataTransfer();
-  given.items.add(new File([bytes], name, { type: "image/png" }));
+  given.items.add(new File([bytes], name, { type: media ?? "image/png" }));
   const options = { bubbles: true, cancelable: true };
   if (type === "paste") target.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: given }));
   else for (const each of ["dragover", "drop"]) target.dispatchEvent(new DragEvent(each, { ...options, dataTransfer: given }));
@@ -140,6 +141,11 @@ def sign_in(page: Page, username: str = "admin", password: str = PASSWORD) -> No
     page.get_by_label("User name").fill(username)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()
+
+
+def result(page: Page) -> Locator:
+    """Where a panel of the playground shows what came."""
+    return page.get_by_role("region", name="Result").filter(visible=True)
 
 
 def axe(page: Page, *rules: str) -> list[str]:

@@ -1,7 +1,7 @@
 /** Where a message is written: text, and images by button, paste and drop, shown before they are sent. */
 
 import { announce, fill, h, icon, uid } from "../dom.js";
-import { asDataUrl, fault, IMAGE_TYPES, RULE } from "./images.js";
+import { asDataUrl, fault, IMAGE_TYPES, rule } from "./images.js";
 
 /**
  * `onsend(text, images)` answers whether it was taken; `onstop()`; `refusal()` answers why images cannot be added now,
@@ -16,10 +16,10 @@ export function composer({ onsend, onstop, refusal, ondraft = () => {} }) {
   const previews = h("ul.previews", { hidden: true, "aria-label": "Images to be sent" });
   const complaint = h("p.complaint", { role: "alert", hidden: true });
   const picker = h("input", { type: "file", accept: IMAGE_TYPES.join(","), multiple: true, hidden: true });
-  const attach = h("button.quiet.square", { type: "button", "aria-label": "Add images", title: `Add images (${RULE})`, onclick: () => pick() }, icon("image"));
+  const attach = h("button.quiet.square", { type: "button", "aria-label": "Add images", title: `Add images (${rule()})`, onclick: () => pick() }, icon("image"));
   const act = h("button.primary.square.send", { type: "submit" });
   const editing = h("div.editing", { hidden: true }, icon("edit"), h("span", "You are editing your last message."), h("span.spring"), h("button.quiet", { type: "button", onclick: () => leaveEditing() }, "Cancel"));
-  const hint = h("p.hint", { id: `${id}-hint` }, h("span.of-keys", "Enter sends, Shift + Enter begins a new line. "), `Images: ${RULE}.`);
+  const hint = h("p.hint", { id: `${id}-hint` }, h("span.of-keys", "Enter sends, Shift + Enter begins a new line. "), `Images: ${rule()} each.`);
   const element = h("form.composer", { "aria-label": "Your message" }, editing, previews, h("div.writing", attach, text, act), picker, complaint, hint);
 
   const changed = () => {

@@ -1,21 +1,25 @@
 /** Images before they are sent: which are taken, how they are read, and dropping files on a place. */
 
 import { bytes } from "../format.js";
+import { limits } from "../parts/session.js";
 
 export const IMAGE_TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"];
-// The server refuses larger ones, so it is said before they travel.
-const IMAGE_BYTES = 10 * 1024 * 1024;
 const TYPES_IN_WORDS = "PNG, JPEG, WebP or GIF";
 
 /** The rule in words. */
-export const RULE = `${TYPES_IN_WORDS}, up to ${bytes(IMAGE_BYTES)} each`;
+export const rule = () => `${TYPES_IN_WORDS}, up to ${bytes(limits.image)}`;
 
 /** Why a file cannot be sent as an image, or "". */
 export function fault(file) {
   const name = file.name || "The image";
   if (!IMAGE_TYPES.includes(file.type)) return `${name} is not an image that models take; ${TYPES_IN_WORDS} are.`;
-  if (file.size > IMAGE_BYTES) return `${name} has ${bytes(file.size)}; an image may have up to ${bytes(IMAGE_BYTES)}. Make it smaller first.`;
-  return "";
+  return sizeFault(file, limits.image, "an image");
+}
+
+/** Why a file is too small or too large, or "". */
+export function sizeFault({ name, size }, most, what) {
+  if (size === 0) return `${name || "The file"} is empty.`;
+  return size > most ? `${name || "The file"} has ${bytes(size)}; ${what} may have up to ${bytes(most)}. Make it smaller first.` : "";
 }
 
 /** A promise of a file as a data URL. */

@@ -3,8 +3,17 @@
 import { fetchPart, get, onSignedOut, post } from "../api.js";
 import { part } from "./dialog.js";
 
+const MB = 1024 * 1024;
+
+/** How many bytes of one file this server takes, as it said when it was last asked for the user. */
+export const limits = { audio: 25 * MB, image: 20 * MB };
+
 /** The user `{ id, username, role }`, or null. */
-export const currentUser = async () => (await get("/api/session")).user;
+export async function currentUser() {
+  const { user, limits: told } = await get("/api/session");
+  if (told) Object.assign(limits, { audio: told.audioMb * MB, image: told.imageMb * MB });
+  return user;
+}
 
 /** Where a user begins. */
 export const homeOf = (user) => (user.role === "admin" ? "/admin.html" : "/user.html");

@@ -7,6 +7,7 @@ import { fetchPart } from "../api.js";
 import { h } from "../dom.js";
 import { load } from "../parts/faces.js";
 import { pageHead } from "../parts/marks.js";
+import { currentUser, limits } from "../parts/session.js";
 import { tabs } from "../parts/tabs.js";
 import { sessionModels } from "./models.js";
 
@@ -21,8 +22,8 @@ const KINDS = [
 ];
 const MORE = "more";
 
-// What the screen looked like when it was left: the models, the panels that were made, and what was chosen.
-const kept = { models: "", made: new Map(), chosen: {}, panel: "", tell: () => {} };
+// What the screen looked like when it was left: the models, the panels that were made of them, and what was chosen.
+const kept = { state: "", models: null, made: new Map(), chosen: {}, panel: "", tell: () => {} };
 
 /** Fills `root`. `params`: `panel` and `model`. `app`: { user, base, go, setParams } as screens are given it. */
 export function playground(root, params, app) {
@@ -37,13 +38,14 @@ export function playground(root, params, app) {
   kept.tell = () => app.setParams({ panel: kept.panel, model: kept.chosen[kept.panel] });
 
   function choose(id) {
+    kept.made.get(kept.panel)?.then((made) => made.rest?.());
     kept.panel = id;
     kept.tell();
   }
 
   function render({ data: models, refusal }) {
-    const state = JSON.stringify(models);
-    if (state !== kept.models) Object.assign(kept, { models: state, made: new Map() });
+    const state = JSON.stringify([models, limits]);
+    if (state !== kept.state) Object.assign(kept, { state, models, made: new Map() });
     const there = KINDS.filter((kind) => models.some((each) => each.type === kind.type));
     const absent = KINDS.filter((kind) => !there.includes(kind));
     if (!there.length) return missing((module) => module.nothing(app, refusal));
@@ -85,12 +87,14 @@ export function playground(root, params, app) {
     return slot;
   }
 
-  load(body, () => sessionModels(app.user), render, { label: "Models" });
+  // The limits too may have been changed meanwhile, here or elsewhere.
+  const fetched = async () => (await Promise.all([sessionModels(app.user), currentUser()]))[0];
+  load(body, fetched, render, { label: "Models" });
   return {
     change(given) {
       params = given;
       if (!kept.models) return;
-      const models = JSON.parse(kept.models);
+      const { models } = kept;
       const wanted = kindOf(models);
       takeModel(models);
       if (wanted) shown.choose(models.some((each) => KINDS.find((kind) => kind.id === wanted)?.type === each.type) ? wanted : MORE);

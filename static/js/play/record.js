@@ -1,4 +1,7 @@
-/** What went out and what came back in one call, kept for being shown. No page, no network. */
+/** What went out and what came back in one call, kept for being shown. No page; it asks nobody. */
+
+import { ApiError } from "../api.js";
+import { events } from "../stream.js";
 
 const KEPT_CHARS = 200_000;
 const LONG_CHARS = 300;
@@ -50,6 +53,30 @@ export class Exchange {
     const head = [`HTTP ${this.status}`, ...this.headers.map((each) => each.join(": "))];
     return [...head, "", this.json === undefined ? this.text : pretty(this.json), this.note].join("\n").trimEnd();
   }
+}
+
+/** The events of an answer as objects, while they come; the exchange hears all of them. Throws ApiError for one that tells of a failure. */
+export async function* objects(response, exchange) {
+  for await (const { event, data } of events(response)) {
+    exchange.heard(`${event === "message" ? "" : `event: ${event}\n`}data: ${data}\n\n`);
+    const object = parsed(data); // "[DONE]" is none; leaving there would look like hanging up
+    if (object?.error) throw refusal(object.error, exchange);
+    if (object) yield object;
+  }
+}
+
+export function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function refusal(error, exchange) {
+  const told = typeof error === "string" ? { message: error } : error;
+  const message = told.message || "The provider ended the answer with an error.";
+  return new ApiError(message, { code: told.code ?? told.type ?? "", requestId: exchange.header("x-request-id") });
 }
 
 const pretty = (value) => JSON.stringify(shortened(value), null, 2);
