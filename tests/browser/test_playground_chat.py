@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import build
@@ -20,8 +20,10 @@ expect = sync_api.expect
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+MB = 1024 * 1024
 PICTURE = {"name": "dot.png", "mimeType": "image/png", "buffer": PNG}
-TOO_LARGE = {"name": "huge.png", "mimeType": "image/png", "buffer": PNG + bytes(20 * 1024 * 1024)}
+LARGE = {"name": "huge.png", "mimeType": "image/png", "buffer": PNG + bytes(4 * MB)}
+NO_PICTURE = {"name": "none.png", "mimeType": "image/png", "buffer": b"hello"}
 
 
 @pytest.fixture
@@ -34,6 +36,12 @@ def chat(page: Page) -> Page:
 def say(page: Page, text: str) -> None:
     page.get_by_role("textbox", name="Message").fill(text)
     page.keyboard.press("Enter")
+
+
+def attach(page: Page, *files: dict[str, Any]) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Add images").click()
+    chooser.value.set_files(list(files))  # type: ignore[arg-type]
 
 
 def answer(page: Page, model: str = "gpt-public") -> Locator:
@@ -112,9 +120,7 @@ def test_parameters_go_with_the_call_and_are_in_the_code(chat: Page, upstream: U
 
 
 def test_images_come_by_button_paste_and_drop(chat: Page, upstream: Upstream) -> None:
-    with chat.expect_file_chooser() as chooser:
-        chat.get_by_role("button", name="Add images").click()
-    chooser.value.set_files([PICTURE])
+    attach(chat, PICTURE)
     data = base64.b64encode(PNG).decode()
     box = chat.get_by_role("textbox", name="Message")
     box.evaluate(HAND_OVER, ["paste", data, "pasted.png"])
@@ -132,19 +138,66 @@ def test_images_come_by_button_paste_and_drop(chat: Page, upstream: Upstream) ->
     assert parts[1]["image_url"]["url"] == f"data:image/png;base64,{data}"
 
 
-def test_an_image_that_is_too_large_is_told_before_it_travels(chat: Page, upstream: Upstream) -> None:
-    with chat.expect_file_chooser() as chooser:
-        chat.get_by_role("button", name="Add images").click()
-    chooser.value.set_files([TOO_LARGE])
-    complaint = chat.get_by_role("alert").filter(visible=True)
-    expect(complaint).to_contain_text("huge.png")
-    expect(complaint).to_contain_text("20 MB")
-    expect(chat.get_by_role("list", name="Images to be sent")).to_be_hidden()
+def test_an_image_that_is_too_large_is_told_before_it_travels(page: Page, proxy: Proxy, upstream: Upstream) -> None:
+    proxy.admin("PUT", "/settings", {"MAX_IMAGE_MB": 3})
+    page.goto("/admin.html#/playground?model=gpt-public")
+    attach(page, LARGE)
+    proxy.admin("PUT", "/settings", {"MAX_IMAGE_MB": ""})
+    complaint = page.get_by_role("alert").filter(visible=True)
+    expect(complaint).to_contain_text("huge.png has 4 MB; an image may have up to 3 MB")
+    expect(page.get_by_role("list", name="Images to be sent")).to_be_hidden()
     assert upstream.history == []
 
 
+def test_what_the_server_finds_wrong_with_an_image_is_told_beside_it(
+    chat: Page, upstream: Upstream, expecting: Callable[[str], None]
+) -> None:
+    expecting("status of 400")
+    chat.get_by_label("System prompt").fill("Be brief.")
+    upstream.will_stream(*spoken("Hello."))
+    say(chat, "Hello?")
+    expect(answer(chat)).to_contain_text("Hello.")
+    attach(chat, PICTURE, NO_PICTURE)
+    say(chat, "What is this?")
+    asked = chat.get_by_role("article", name="You").last
+    wrong = asked.get_by_role("figure").filter(has=chat.get_by_role("img", name="none.png"))
+    expect(wrong).to_contain_text(re.compile("PNG|image"))
+    expect(asked.get_by_role("figure").filter(has=chat.get_by_role("img", name="dot.png"))).to_have_text("")
+    expect(answer(chat).last.get_by_role("alert")).to_contain_text("image_validation_failed")
+    assert len(upstream.history) == 1
+    chat.get_by_role("button", name=re.compile("^Edit")).click()
+    chat.get_by_role("button", name="Remove none.png").click()
+    upstream.will_stream(*spoken("A dot."))
+    say(chat, "And this?")
+    expect(answer(chat).last).to_contain_text("A dot.")
+
+
+def test_an_image_is_seen_on_its_way_and_can_be_stopped(chat: Page, upstream: Upstream) -> None:
+    attach(chat, LARGE)
+    network = chat.context.new_cdp_session(chat)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    say(chat, "What is this?")
+    expect(answer(chat)).to_contain_text(re.compile(r"[\d.]+ [kM]B of 5\.3 MB sent"))
+    assert 0 < answer(chat).get_by_role("progressbar", name="Upload").evaluate("(bar) => bar.position") < 1
+    chat.get_by_role("button", name="Stop").click()
+    expect(answer(chat)).to_contain_text("stopped")
+    assert upstream.history == []
+    network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    network.detach()
+    upstream.will_stream(opening(), chunk("Gre"), pause, chunk("at."), finish(), usage(3, 2))
+    chat.get_by_role("button", name="Answer again").click()
+    expect(answer(chat)).to_contain_text("Gre")
+    upstream.resume()
+    expect(answer(chat)).to_contain_text("Great.")
+    expect(answer(chat)).to_contain_text("3 tokens in · 2 out")
+    expect(answer(chat).get_by_role("progressbar")).to_have_count(0)
+
+
 def test_a_model_that_does_not_take_images_is_not_sent_any(chat: Page, upstream: Upstream) -> None:
+    expect(chat.get_by_role("button", name="Add images")).to_be_visible()
     chat.get_by_label("Model", exact=True).select_option("org/blind")
+    expect(chat.get_by_role("button", name="Add images")).to_be_hidden()
     data = base64.b64encode(PNG).decode()
     chat.get_by_role("textbox", name="Message").evaluate(HAND_OVER, ["paste", data, "pasted.png"])
     complaint = chat.get_by_role("alert").filter(visible=True)

@@ -1,21 +1,22 @@
 /** One chat completion: asks for it, fills the answer while it comes, and takes the time. No page. */
 
-import { ApiError, errorOf, send } from "../api.js";
-import { Exchange } from "../play/record.js";
-import { events } from "../stream.js";
+import { ApiError, errorOf, fetchPart, send } from "../api.js";
+import { Exchange, objects, parsed } from "../play/record.js";
 
 const PATH = "/v1/chat/completions";
 
 /**
  * Asks, and fills `answer` (a message of a conversation): text, reasoning, tools, state, error, stats. `changed()` is
- * called whenever something came. Never throws: a failure is in the answer, and a stop keeps what there is. Answers the
- * Exchange.
+ * called whenever something came. Images take a while to go out: `answer.sent` is `[sent, total]` bytes meanwhile. Never
+ * throws: a failure is in the answer, and a stop keeps what there is. Answers the Exchange.
  */
 export async function ask(body, answer, { key, signal, changed = () => {} } = {}) {
   const exchange = new Exchange(PATH, body, { hasKey: Boolean(key) });
   const taken = { firstAt: 0, usage: null, finish: "" };
   try {
-    const response = await send(PATH, { method: "POST", body, key, signal, patienceMs: 0, quiet: true, asIs: true });
+    const hasImages = body.messages.some(({ content }) => Array.isArray(content));
+    // With a key no cookie may go out, which only fetch can promise.
+    const response = await (hasImages && !key ? uploaded(body, answer, { signal, changed }) : send(PATH, { method: "POST", body, key, signal, patienceMs: 0, quiet: true, asIs: true }));
     exchange.answered(response.status, response.headers);
     if (!response.ok) throw await errorOf(response);
     const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
@@ -31,13 +32,29 @@ export async function ask(body, answer, { key, signal, changed = () => {} } = {}
   return exchange;
 }
 
+/** Notes on an image of a conversation what the server found wrong with it, if that is what an error says: it tells its place. */
+export function blame({ told, settings }, error) {
+  const [, message, part] = /^messages\[(\d+)\]\.content\[(\d+)\]/.exec(error?.param ?? "") ?? [];
+  const { text, images } = told[message - (settings.system.trim() ? 1 : 0)] ?? {};
+  const image = images?.filter(({ url }) => url)[part - (text ? 1 : 0)];
+  if (image) image.fault = error.message;
+}
+
+async function uploaded(body, answer, { signal, changed }) {
+  const { upload } = await fetchPart(() => import("../upload.js"));
+  const onprogress = (sent, total) => {
+    answer.sent = sent < total ? [sent, total] : null;
+    changed();
+  };
+  try {
+    return await upload(PATH, JSON.stringify(body), { signal, onprogress, headers: { "content-type": "application/json", accept: "application/json" } });
+  } finally {
+    delete answer.sent;
+  }
+}
+
 async function stream(response, exchange, answer, taken, changed) {
-  for await (const { event, data } of events(response)) {
-    exchange.heard(`${event === "message" ? "" : `event: ${event}\n`}data: ${data}\n\n`);
-    if (data === "[DONE]") continue; // leaving here would look like hanging up
-    const chunk = parsed(data);
-    if (!chunk) continue;
-    if (chunk.error) throw refusal(chunk.error, exchange);
+  for await (const chunk of objects(response, exchange)) {
     const choice = chunk.choices?.[0];
     if (grow(answer, choice?.delta)) {
       taken.firstAt ||= performance.now();
@@ -85,7 +102,7 @@ function failure(error, exchange, answer, signal) {
   }
   const told = error instanceof ApiError ? error : cut(error, exchange);
   answer.state = "failed";
-  answer.error = { message: told.message, code: told.code, status: told.status, requestId: told.requestId };
+  answer.error = { message: told.message, code: told.code, param: told.param, status: told.status, requestId: told.requestId };
   if (told.body && exchange.json === undefined && !exchange.text) {
     if (typeof told.body === "object") exchange.json = told.body;
     else exchange.note = told.body;
@@ -97,20 +114,6 @@ function cut(error, exchange) {
   if (!exchange.status) throw error;
   const requestId = exchange.header("x-request-id");
   return new ApiError("The connection broke before the answer was complete. Try again.", { code: "cut_off", requestId });
-}
-
-function refusal(error, exchange) {
-  const told = typeof error === "string" ? { message: error } : error;
-  const message = told.message || "The provider ended the answer with an error.";
-  return new ApiError(message, { code: told.code ?? told.type ?? "", requestId: exchange.header("x-request-id") });
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** `{ firstMs, tookMs, inputTokens, outputTokens, perSecond, finish }`; null is "not told". */

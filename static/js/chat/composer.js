@@ -5,7 +5,8 @@ import { asDataUrl, fault, IMAGE_TYPES, rule } from "./images.js";
 
 /**
  * `onsend(text, images)` answers whether it was taken; `onstop()`; `refusal()` answers why images cannot be added now,
- * or ""; `ondraft()` hears of every change. Answers `{ element, draft, setBusy(is), edit(draft), complain(text), … }`.
+ * or ""; `ondraft()` hears of every change. Answers `{ element, draft, setBusy(is), edit(draft), complain(text), … }`;
+ * `offer()` when the answer of `refusal` may be another one.
  */
 export function composer({ onsend, onstop, refusal, ondraft = () => {} }) {
   const id = uid("message");
@@ -16,10 +17,10 @@ export function composer({ onsend, onstop, refusal, ondraft = () => {} }) {
   const previews = h("ul.previews", { hidden: true, "aria-label": "Images to be sent" });
   const complaint = h("p.complaint", { role: "alert", hidden: true });
   const picker = h("input", { type: "file", accept: IMAGE_TYPES.join(","), multiple: true, hidden: true });
-  const attach = h("button.quiet.square", { type: "button", "aria-label": "Add images", title: `Add images (${rule()})`, onclick: () => pick() }, icon("image"));
+  const attach = h("button.quiet.square", { type: "button", "aria-label": "Add images", title: `Add images (${rule()})`, onclick: () => picker.click() }, icon("image"));
   const act = h("button.primary.square.send", { type: "submit" });
   const editing = h("div.editing", { hidden: true }, icon("edit"), h("span", "You are editing your last message."), h("span.spring"), h("button.quiet", { type: "button", onclick: () => leaveEditing() }, "Cancel"));
-  const hint = h("p.hint", { id: `${id}-hint` }, h("span.of-keys", "Enter sends, Shift + Enter begins a new line. "), `Images: ${rule()} each.`);
+  const hint = h("p.hint", { id: `${id}-hint` }, h("span.of-keys", "Enter sends, Shift + Enter begins a new line. "), h("span", `Images: ${rule()} each.`));
   const element = h("form.composer", { "aria-label": "Your message" }, editing, previews, h("div.writing", attach, text, act), picker, complaint, hint);
 
   const changed = () => {
@@ -39,10 +40,10 @@ export function composer({ onsend, onstop, refusal, ondraft = () => {} }) {
     changed();
   };
 
-  const pick = () => {
-    const why = refusal();
-    if (why) complain(why);
-    else picker.click();
+  /** Images are offered to models that take them; who pastes one anyway is told which do. */
+  const offer = () => {
+    attach.hidden = hint.lastChild.hidden = Boolean(refusal());
+    complain("");
   };
   const add = async (files) => {
     complain("");
@@ -124,8 +125,10 @@ export function composer({ onsend, onstop, refusal, ondraft = () => {} }) {
     picker.value = "";
   });
   setBusy(false);
+  offer();
   return {
     element,
+    offer,
     setBusy,
     setDraft,
     edit,

@@ -2,7 +2,7 @@
  * A conversation as data: what was said, how the model is to be asked, and what can be made of it. It knows nothing of a
  * page and asks nobody.
  *
- * A message is `{ role: "user", text, images: [{ name, url }] }` or `{ role: "assistant", text, reasoning, tools, model,
+ * A message is `{ role: "user", text, images: [{ name, url, fault }] }` or `{ role: "assistant", text, reasoning, tools, model,
  * state, error, stats }`, where `state` is "waiting", "growing", "done", "stopped" or "failed", and `url` a data URL.
  */
 
@@ -51,11 +51,21 @@ export class Conversation {
     this.messages = [];
   }
 
+  /** The messages that are sent. */
+  get told() {
+    return this.messages.filter((each) => each.role === "user" || each.text);
+  }
+
+  /** Forgets what was found wrong with images: they are sent anew. */
+  forgive() {
+    for (const { images = [] } of this.messages) for (const image of images) delete image.fault;
+  }
+
   /** The body of a request. A model without eyes is told that there was an image, since it cannot be shown one. */
   body(model, { withImages = true } = {}) {
     const { values } = parameters(this.settings);
     const { system, stream } = this.settings;
-    const said = this.messages.filter((each) => each.role === "user" || each.text).map((each) => asMessage(each, withImages));
+    const said = this.told.map((each) => asMessage(each, withImages));
     return {
       model,
       messages: [...(system.trim() ? [{ role: "system", content: system }] : []), ...said],

@@ -59,17 +59,19 @@ export function talk({ conversation, model, models, key = () => "", onchange = (
     const mine = (running = new AbortController());
     const chosen = model();
     const hadFocus = view.element.contains(document.activeElement);
+    conversation.forgive();
     const message = conversation.beginAnswer(chosen.id);
     const body = conversation.body(chosen.id, { withImages: Boolean(chosen.supports_image_upload) });
     let frame = 0;
     let hasBegun = false;
     const changed = () => {
       if (!hasBegun && message.state === "growing") announce("The answer begins.");
+      if (message.sent === null) announce("Sent. Waiting for the answer.");
       hasBegun ||= message.state === "growing";
       // As often as the screen is drawn; a model may be quicker.
       frame ||= requestAnimationFrame(() => {
         frame = 0;
-        if (message.state === "growing") view.grow(message);
+        if (message.state === "growing" || "sent" in message) view.grow(message);
       });
     };
     writing.setBusy(true);
@@ -94,8 +96,10 @@ export function talk({ conversation, model, models, key = () => "", onchange = (
   /** The Exchange; null when this page cannot even ask. */
   async function asked(body, message, options) {
     try {
-      const { ask } = await fetchPart(() => import("./answer.js"));
-      return await ask(body, message, options);
+      const { ask, blame } = await fetchPart(() => import("./answer.js"));
+      const exchange = await ask(body, message, options);
+      blame(conversation, message.error);
+      return exchange;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       Object.assign(message, { state: "failed", error });
@@ -124,7 +128,10 @@ export function talk({ conversation, model, models, key = () => "", onchange = (
     element,
     writing,
     stop,
-    redraw: () => view.draw(conversation),
+    redraw() {
+      view.draw(conversation);
+      writing.offer();
+    },
     /** The body as it would be sent now, with what is written as the next message. */
     nextBody() {
       const { text, images } = writing.draft;

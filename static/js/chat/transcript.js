@@ -50,7 +50,7 @@ export function transcript({ onregenerate, onedit, empty, extra = () => [] }) {
       const isLast = !isBusy && (each.role === "user" ? at === lastSaid : at === messages.length - 1);
       if (!drawn.has(each)) drawn.set(each, each.role === "user" ? drawing.said(each, onedit) : drawing.answered(each, onregenerate, extra));
       const turn = drawn.get(each);
-      const key = `${each.state} ${isLast}`;
+      const key = [each.state, isLast, ...(each.images ?? []).map(({ fault }) => fault)].join();
       if (turn.key !== key) turn.settle(isLast);
       turn.key = key;
       return turn.node;

@@ -1,7 +1,7 @@
 /** One turn of a conversation on the page: what was said, or an answer while it grows and when it is there. */
 
 import { fill, h, icon } from "../dom.js";
-import { count, duration, number } from "../format.js";
+import { bytes, count, duration, number } from "../format.js";
 import { copyButton } from "../parts/copy.js";
 import { status } from "../parts/marks.js";
 import { trouble } from "../play/trouble.js";
@@ -12,7 +12,7 @@ const ENDS = { length: "cut off at the limit of tokens", content_filter: "ended 
 
 /** `{ node, settle(isLast) }`. `edit()` is offered for the last one. */
 export function said(message, edit) {
-  const pictures = message.images.map(({ name, url }) => (url ? h("img", { src: url, alt: name }) : h("span.tag", `Image not kept: ${name}`)));
+  const pictures = message.images.map(picture);
   const foot = h("div.turn-foot");
   const node = h(
     "article.turn",
@@ -20,8 +20,21 @@ export function said(message, edit) {
     h("div.said", pictures.length > 0 && h("div.pictures", pictures), message.text && h("p", message.text)),
     foot,
   );
-  const settle = (isLast) => fill(foot, copyButton(message.text, { label: "what you said", words: false }), isLast && small("Edit this message", "edit", edit));
+  const settle = (isLast) => {
+    for (const each of pictures) each.settle();
+    fill(foot, copyButton(message.text, { label: "what you said", words: false }), isLast && small("Edit this message", "edit", edit));
+  };
   return { node, settle };
+}
+
+/** An image, with what the server found wrong with it beside it. */
+function picture(image) {
+  const complaint = h("figcaption.complaint");
+  const settle = () => {
+    fill(complaint, image.fault && [icon("bad"), h("span", image.fault)]);
+    complaint.hidden = !image.fault;
+  };
+  return Object.assign(h("figure", image.url ? h("img", { src: image.url, alt: image.name }) : h("span.tag", `Image not kept: ${image.name}`), complaint), { settle });
 }
 
 /** `{ node, grow(), settle(isLast) }`. `regenerate()` is offered for the last one; `extra(error)`: more buttons. */
@@ -30,7 +43,10 @@ export function answered(message, regenerate, extra) {
   const thought = h("div.thought");
   const thinking = h("details.thinking", { hidden: true }, h("summary", "Thinking"), thought);
   const tools = h("div.stack-small");
-  const waiting = h("p.waiting", h("span.dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span.visually-hidden", "Waiting for the first word"));
+  const dots = h("span", h("span.dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span.visually-hidden", "Waiting for the first word"));
+  const waiting = h("div");
+  const bar = h("progress", { "aria-label": "Upload" });
+  const stage = h("p.hint.number");
   const end = h("div");
   const foot = h("div.turn-foot");
   const node = h("article.turn", { data: { role: "assistant" }, "aria-label": message.model }, h("h2.turn-head", message.model), thinking, prose, tools, waiting, end, foot);
@@ -40,6 +56,12 @@ export function answered(message, regenerate, extra) {
     thought.textContent = message.reasoning;
     thinking.hidden = !message.reasoning;
     waiting.hidden = message.state !== "waiting";
+    if (message.sent) {
+      const [sent, total] = message.sent;
+      Object.assign(bar, { max: total, value: sent });
+      stage.textContent = `${bytes(sent)} of ${bytes(total)} sent`;
+    }
+    fill(waiting, message.sent ? [bar, stage] : dots);
     if (message.tools.length) fill(tools, message.tools.map(toolCall));
   };
   const settle = (isLast) => {
