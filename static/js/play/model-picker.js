@@ -3,6 +3,9 @@
 import { fill, h, icon, uid } from "../dom.js";
 import { compare } from "../format.js";
 
+/** Elsewhere than in a chat it says nothing. */
+const takesImages = (model) => model?.type === "chat" && model.supports_image_upload;
+
 /** What `GET /v1/models` lists, in the order people look for it. */
 export const inOrder = (models) => [...models].sort((a, b) => compare(a.owned_by, b.owned_by) || compare(a.name || a.id, b.name || b.id));
 
@@ -13,7 +16,7 @@ export function modelPicker({ models, value, onchange, bare = false }) {
   const select = h("select", { id, onchange: () => changed() }, options(inOrder(models)));
   const chosen = () => models.find((each) => each.id === select.value) ?? null;
   const show = () => {
-    const sees = chosen()?.supports_image_upload;
+    const sees = takesImages(chosen());
     fill(mark, sees && icon("camera", "This model takes images"));
     mark.title = sees ? "This model takes images" : "";
   };
@@ -43,7 +46,8 @@ function options(models) {
   return all.length > 1 ? all.map(([label, list]) => h("optgroup", { label }, list)) : all.flatMap(([, list]) => list);
 }
 
-function words({ id, name, supports_image_upload: sees }) {
+function words(model) {
+  const { id, name } = model;
   const called = name && name !== id ? `${name} (${id})` : id;
-  return sees ? `${called} · images` : called;
+  return takesImages(model) ? `${called} · images` : called;
 }
