@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import billing
 from .call import Bill, Call, Caller, Operation
 from .config import Config
 from .deployments import Catalog, Cooldowns
 from .dialects import demo
+from .entries import Entry
 from .errors import ConfigError, Conflict
 from .jwks import Jwks
+from .ledger import Ledger, place
+from .limits import Limits
 from .logs import Log
 from .manners import Manners
 from .offers import offered
@@ -24,14 +28,17 @@ from .signin import Attempts, Sessions
 from .store import Snapshot, Store
 from .upstream import Upstreams
 from .web.request import Request
-from .web.response import CallerGone
 from .web.router import Route
+from .webhook import Webhook
 
 if TYPE_CHECKING:
     from .web.server import Server
 
 # Who may take a route.
 PUBLIC, KEY, USER, ADMIN = "public", "key", "user", "admin"
+
+
+NOBODY = Caller("nobody")
 
 
 @dataclass(slots=True)
@@ -46,11 +53,14 @@ class Visit:
     pin: str | None = None
     route: Route | None = None
     allowed: tuple[str, ...] = ()  # the methods of a path that has no route for this one
-    caller: Caller = Caller("nobody")
+    caller: Caller = NOBODY
     arrived_at: float = field(default_factory=time.monotonic)
+    has_bill: bool = False
 
     def call(self, operation: Operation, model: str, wants_stream: bool, **body: Any) -> Call:
-        """This request as an AI call; `body` are those members of a Call that say what was sent."""
+        """This request as an AI call; `body` are those members of a Call that say what was sent. What becomes of it is
+        in its bill."""
+        self.has_bill = True
         return Call(
             self.id,
             self.caller,
@@ -61,6 +71,8 @@ class Visit:
             self.arrived_at,
             self.dialect,
             pin=self.pin,
+            address=self.address,
+            endpoint=self.route.pattern if self.route is not None else "",
             **body,
         )
 
@@ -74,6 +86,10 @@ class App:
         self.log = log
         self.upstreams = Upstreams({"demo": demo.serve}, clock)
         self.cooldowns = Cooldowns()
+        self.ledger = Ledger(place(store.path), retention_days=config.settings.retention_days, warn=log.warning)
+        self.webhook = Webhook(log, lambda: (self.config.settings.webhook_url, self.config.settings.webhook_secret))
+        self.limits = Limits(time.time, clock)
+        self.limits.alert = self.webhook.tell
         self.sessions = Sessions()
         self.passes = Passes()
         self.jwks = Jwks(self.upstreams, log.warning)
@@ -132,49 +148,20 @@ class App:
         return self.server is not None and self.server.draining
 
     def settle(self, bill: Bill) -> None:
-        """Close a call's account: once, whoever ends the call."""
-        if bill.settled:
-            return
-        bill.settled = True
-        if self.log.hears("info"):
-            self.log.info("call", **entry_of(bill))
+        """What becomes of a bill that is closed: limits are put right, and it is in the ledger before its last byte is out."""
+        usage, cost = billing.closed(bill)
+        if bill.reservation is not None:
+            if bill.attempts:
+                self.limits.settle(bill.reservation, usage.total_tokens, cost.nano)
+            else:
+                self.limits.release(bill.reservation)
+        bill.cost = cost.nano
+        self.keep(billing.entry_of(bill, usage, cost))
         bill.error = None  # its traceback holds the call and its body, and the bill is held by both
 
-
-def entry_of(bill: Bill) -> dict[str, Any]:
-    """What is remembered of a call: numbers and names, never what was said."""
-    call, usage, deployment = bill.call, bill.usage, bill.deployment
-    entry: dict[str, Any] = {
-        "request_id": call.id,
-        "caller": call.caller.name,
-        "operation": call.operation.name,
-        "model": call.model,
-        "stream": call.wants_stream,
-        "status": 499 if isinstance(bill.error, CallerGone) else bill.status,
-        "ms": round((time.monotonic() - call.started_at) * 1000, 1),
-        "upstream_ms": round(bill.upstream_ms, 1),
-    }
-    if deployment is not None:
-        entry["provider"] = deployment.provider.id
-        entry["upstream_model"] = deployment.upstream_model
-    if bill.first_chunk_ms is not None:
-        entry["first_chunk_ms"] = bill.first_chunk_ms
-    if usage is not None:
-        entry["input_tokens"] = usage.input_tokens
-        entry["output_tokens"] = usage.output_tokens
-        if usage.cached_tokens:
-            entry["cached_tokens"] = usage.cached_tokens
-        if usage.reasoning_tokens:
-            entry["reasoning_tokens"] = usage.reasoning_tokens
-        if usage.seconds:
-            entry["seconds"] = round(usage.seconds, 3)
-        if usage.cost is not None:
-            entry["cost_nano_usd"] = usage.cost
-    if bill.finish_reason:
-        entry["finish_reason"] = bill.finish_reason
-    if bill.error is not None:
-        entry["error"] = str(getattr(bill.error, "code", "") or type(bill.error).__name__)
-        entry["message"] = str(bill.error)
-    if len(bill.attempts) > 1:
-        entry["attempts"] = [f"{each.provider} {each.status or each.error} {each.ms} ms" for each in bill.attempts]
-    return entry
+    def keep(self, entry: Entry) -> None:
+        """Remember a call, or a request that never became one."""
+        if self.config.settings.ledger:
+            self.ledger.record(entry)
+        if self.log.hears("info"):
+            self.log.info("call", **billing.log_line(entry))

@@ -5,15 +5,18 @@ All are frozen but the Bill, the one account that is written to while the call r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .records import Model, Provider, User, VirtualKey
 from .web.members import Members, Stretch
 from .web.multipart import FilePart, Form
 from .web.request import Request
+
+if TYPE_CHECKING:
+    from .limits import Reservation
 
 Json = dict[str, Any]
 
@@ -129,7 +132,8 @@ class Document(NamedTuple):
 class Call(NamedTuple):
     """One AI request in flight, since `started_at` (monotonic seconds), in the caller's `dialect`. Its body is a JSON object
     (`members`) or an upload (`form`). A recording in it lasts for so many `seconds`, where it tells; `pictures` are the images
-    and videos in it, once they have been looked at. A call for the text of a `document` has that instead of a body."""
+    and videos in it, once they have been looked at. A call for the text of a `document` has that instead of a body. It came
+    from an `address`, to the `endpoint` of a route."""
 
     id: str
     caller: Caller
@@ -145,6 +149,8 @@ class Call(NamedTuple):
     seconds: float | None = None
     pictures: tuple[Picture, ...] = ()
     document: Document | None = None
+    address: str = ""
+    endpoint: str = ""
 
     @property
     def shown_model(self) -> str:
@@ -234,9 +240,12 @@ class Attempt(NamedTuple):
 
 @dataclass(slots=True)
 class Bill:
-    """A call's running account. Settled once, whoever ends the call; then it is a line in the log."""
+    """A call's running account. It is settled once, whoever ends the call, by who opened it; then it is an entry in the
+    ledger. `has_answered` is whether somebody spoke; `frames` and `heard_bytes` are what was heard of a stream since."""
 
     call: Call
+    at_end: Callable[[Bill], None] | None = None
+    reservation: Reservation | None = None
     usage: Usage | None = None
     deployment: Deployment | None = None
     attempts: list[Attempt] = field(default_factory=list)
@@ -245,12 +254,47 @@ class Bill:
     status: int = 200
     error: Exception | None = None
     finish_reason: str = ""
+    has_answered: bool = False
+    is_complete: bool = False
+    overhead_ms: float | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    frames: int = 0
+    heard_bytes: int = 0
+    first_frame_bytes: int = 0
+    cost: int | None = None  # nano-dollars; once it is settled
     settled: bool = False
+
+    def settle(self) -> None:
+        """Close it. All times but the first are none."""
+        if not self.settled:
+            self.settled = True
+            if self.at_end is not None:
+                self.at_end(self)
+
+    def completed(self) -> None:
+        """The last word of a stream is about to be said: whoever hears it may hang up, so it is settled by then. While nobody
+        knows yet whether this is the answer, it waits."""
+        self.is_complete = True
+        if self.has_answered:
+            self.settle()
 
     def used(self, usage: Usage | None) -> None:
         """The provider's latest word on usage; it may come with every chunk of a stream, or in parts."""
         if usage is not None:
             self.usage = usage if self.usage is None else usage.after(self.usage)
+
+    def measured(self, ours: Usage) -> None:
+        """What was counted here, of a recording, a text to be spoken, a picture: it counts where the provider tells nothing."""
+        told = self.usage
+        if told is None:
+            self.usage = ours
+        else:
+            self.usage = told._replace(
+                seconds=told.seconds or ours.seconds,
+                pages=told.pages or ours.pages,
+                characters=told.characters or ours.characters,
+            )
 
     def lasted(self, seconds: float) -> None:
         """How long the recording is that was sent in: that counts where the provider tells no seconds itself."""

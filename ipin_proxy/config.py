@@ -8,167 +8,21 @@ changes the environment, and never puts the value of a secret into a message.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from . import columns, descriptors, envfile, guestlist
+from . import converters, descriptors, envfile, guestlist
+from .converters import Kind
 from .errors import BadRequest, ConfigError
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
-DAY_S = 24 * 60 * 60
 MAX_SECRET_FILE_BYTES = 64 * 1024  # NAME_FILE=/dev/zero must not eat the memory
 MASK = "********"
-
-# ---- how a text becomes a value ------------------------------------------------------------------------------------
-
-
-class Kind(NamedTuple):
-    """`convert` turns a non-empty text into a value or raises ValueError; `allowed` ends the sentence "it must be …"."""
-
-    convert: Callable[[str], Any]
-    allowed: str
-
-
-def _whole(low: int, high: int) -> Kind:
-    def convert(text: str) -> int:
-        # int() would take "1_0", "+1" and the digits of other scripts.
-        if not re.fullmatch(r"[0-9]{1,12}", text.strip(), re.ASCII):
-            raise ValueError
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return Kind(convert, f"a whole number from {low} to {high}")
-
-
-def _seconds(low: float, high: float = DAY_S) -> Kind:
-    def convert(text: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text.strip(), re.ASCII):
-            raise ValueError
-        value = float(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    return Kind(convert, f"a number of seconds from {low:g} to {high:g}")
-
-
-def _one_of(*words: str) -> Kind:
-    def convert(text: str) -> str:
-        word = text.strip().lower()
-        if word not in words:
-            raise ValueError
-        return word
-
-    return Kind(convert, "one of " + ", ".join(words))
-
-
-def _switch(text: str) -> bool:
-    word = text.strip().lower()
-    if word in ("1", "on", "true", "yes"):
-        return True
-    if word in ("0", "off", "false", "no"):
-        return False
-    raise ValueError
-
-
-def _host(text: str) -> str:
-    host = text.strip()
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if not re.fullmatch(r"[0-9A-Za-z._:%-]{1,255}", host):
-        raise ValueError
-    return host
-
-
-def _key(text: str) -> str:
-    # It travels in a header, where blanks around it vanish and anything outside visible ASCII is ambiguous.
-    key = text.strip()
-    if not re.fullmatch(r"[!-~]{1,512}", key):
-        raise ValueError
-    return key
-
-
-def _name(text: str) -> str:
-    name = text.strip()
-    if not name or len(name) > 128 or not name.isprintable():
-        raise ValueError
-    return name
-
-
-def _url(text: str) -> str:
-    if not (url := columns.url(text)):
-        raise ValueError
-    return url
-
-
-def _password(text: str) -> str:
-    if len(text) > 1024:  # hashing is slow on purpose; a longer text only serves to make it slower
-        raise ValueError
-    return text
-
-
-def _split(text: str) -> list[str]:
-    return [part for part in (piece.strip() for piece in text.split(",")) if part]
-
-
-def _path(text: str) -> Path:
-    if "\0" in text or not text.strip():
-        raise ValueError
-    try:
-        return Path(text.strip()).expanduser()  # no shell has done it for a value from .env
-    except RuntimeError as error:  # ~somebody who does not exist
-        raise ValueError from error
-
-
-def _paths(text: str) -> tuple[Path, ...]:
-    return tuple(_path(part) for part in _split(text))
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    if text.strip().lower() == "none":
-        return ()
-    origins = [part.lower().rstrip("/") for part in _split(text)]
-    if "*" in origins:
-        return ("*",)
-    if not origins or not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/?#@\"',;]+", origin) for origin in origins):
-        raise ValueError
-    return tuple(dict.fromkeys(origins))
-
-
-def _https_url(text: str) -> str:
-    found = columns.url(text)
-    if not found.lower().startswith("https://"):
-        raise ValueError
-    return found
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    from ipaddress import ip_network
-
-    return tuple(ip_network(part) for part in _split(text))
-
-
-def _cores(text: str) -> tuple[int, ...]:
-    cores: set[int] = set()
-    for part in _split(text):
-        found = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part, re.ASCII)
-        if not found:
-            raise ValueError
-        first = int(found[1])
-        last = int(found[2] or first)
-        if first > last or last >= (os.cpu_count() or 1):
-            raise ValueError
-        cores.update(range(first, last + 1))
-    return tuple(sorted(cores))
-
 
 # ---- the table -----------------------------------------------------------------------------------------------------
 
@@ -185,69 +39,78 @@ def _setting(default: Any, kind: Kind, text: str, *, secret: bool = False, store
 class Settings:
     """Every setting, converted. The environment name of a field is its name in capitals: `port` is PORT."""
 
-    port: int = _setting(3000, _whole(0, 65_535), "Port to listen on; 0 takes a free one.")
-    host: str = _setting("0.0.0.0", Kind(_host, "a host name or an address"), "Address to listen on.")
+    port: int = _setting(3000, converters.whole(0, 65_535), "Port to listen on; 0 takes a free one.")
+    host: str = _setting("0.0.0.0", Kind(converters.host, "a host name or an address"), "Address to listen on.")
     master_api_key: str | None = _setting(
         None,
-        Kind(_key, "1 to 512 visible ASCII characters without blanks"),
+        Kind(converters.key, "1 to 512 visible ASCII characters without blanks"),
         "The key with access to everything; generated and shown once when it is not given.",
         secret=True,
     )
     ui_username: str = _setting(
-        "admin", Kind(_name, "1 to 128 printable characters"), "Name of the first administrator."
+        "admin", Kind(converters.name, "1 to 128 printable characters"), "Name of the first administrator."
     )
     ui_password: str | None = _setting(
         None,
-        Kind(_password, "at most 1024 characters"),
+        Kind(converters.password, "at most 1024 characters"),
         "Password of the first administrator; generated and shown once when it is not given.",
         secret=True,
     )
     db_storage_paths: tuple[Path, ...] = _setting(
         (),
-        Kind(_paths, "folders, separated by commas"),
+        Kind(converters.paths, "folders, separated by commas"),
         "Folders to try for the database when the one beside server.py cannot be written.",
     )
     secrets_dir: Path = _setting(
         Path("/run/secrets"),
-        Kind(_path, "a folder"),
+        Kind(converters.path, "a folder"),
         "The only folder from which file: references of providers are read.",
     )
     cors_origins: tuple[str, ...] = _setting(
         ("*",),
-        Kind(_origins, "*, none, or origins such as https://app.example.com, separated by commas"),
+        Kind(converters.origins, "*, none, or origins such as https://app.example.com, separated by commas"),
         "Web origins that may call the key-authenticated API from a browser; none turns it off.",
         stored=True,
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = _setting(
         (),
-        Kind(_networks, "addresses or networks such as 10.0.0.0/8, separated by commas, without host bits"),
+        Kind(converters.networks, "addresses or networks such as 10.0.0.0/8, separated by commas, without host bits"),
         "Reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
         stored=True,
     )
     max_body_mb: int = _setting(
-        50, _whole(1, 4096), "Largest request body in MB; a larger one is refused before it is read.", stored=True
+        50,
+        converters.whole(1, 4096),
+        "Largest request body in MB; a larger one is refused before it is read.",
+        stored=True,
     )
     max_audio_mb: int = _setting(
-        25, _whole(1, 4096), "Largest recording in MB; MAX_BODY_MB must leave room for it.", stored=True
+        25, converters.whole(1, 4096), "Largest recording in MB; MAX_BODY_MB must leave room for it.", stored=True
     )
     max_image_mb: int = _setting(
-        20, _whole(1, 4096), "Largest image in MB that a chat may hold as data; a larger one is refused.", stored=True
+        20,
+        converters.whole(1, 4096),
+        "Largest image in MB that a chat may hold as data; a larger one is refused.",
+        stored=True,
     )
     unpriced: str = _setting(
         "refuse",
-        _one_of("refuse", "allow"),
+        converters.one_of("refuse", "allow"),
         "What becomes of a call under a budget to a model without a price: refuse it, or allow what no budget can pay for.",
         stored=True,
     )
     request_timeout_s: float = _setting(
-        120.0, _seconds(0.1), "How long a provider may stay silent; a provider's own limit goes before.", stored=True
+        120.0,
+        converters.seconds(0.1),
+        "How long a provider may stay silent; a provider's own limit goes before.",
+        stored=True,
     )
     audio_timeout_s: float = _setting(
-        300.0, _seconds(0.1), "The same for audio, where an answer takes longer to begin.", stored=True
+        300.0, converters.seconds(0.1), "The same for audio, where an answer takes longer to begin.", stored=True
     )
     keepalive_s: float = _setting(
         15.0,
-        _seconds(0.1),
+        converters.seconds(0.1),
         "How often a caller hears something while the provider of its stream is silent.",
         stored=True,
     )
@@ -259,30 +122,47 @@ class Settings:
         ),
         "Open connections at a time; one more is answered 503. Default: 4096, or what the descriptor limit allows.",
     )
-    header_timeout_s: float = _setting(15.0, _seconds(0.1), "How long the head of a request may take.", stored=True)
-    body_timeout_s: float = _setting(
-        60.0, _seconds(0.1), "How long a caller may be silent while its body is read.", stored=True
+    header_timeout_s: float = _setting(
+        15.0, converters.seconds(0.1), "How long the head of a request may take.", stored=True
     )
-    idle_timeout_s: float = _setting(75.0, _seconds(0.1), "How long an unused connection is kept open.", stored=True)
-    drain_seconds: float = _setting(30.0, _seconds(0), "How long running calls may finish after SIGTERM.", stored=True)
+    body_timeout_s: float = _setting(
+        60.0, converters.seconds(0.1), "How long a caller may be silent while its body is read.", stored=True
+    )
+    idle_timeout_s: float = _setting(
+        75.0, converters.seconds(0.1), "How long an unused connection is kept open.", stored=True
+    )
+    drain_seconds: float = _setting(
+        30.0, converters.seconds(0), "How long running calls may finish after SIGTERM.", stored=True
+    )
+    ledger: bool = _setting(
+        True,
+        Kind(converters.switch, "on or off"),
+        "Keep a row for every call; without them nobody can say what was spent, and budgets begin anew at every start.",
+    )
+    retention_days: int = _setting(
+        90,
+        converters.whole(0, 36_500),
+        "How long the rows of calls are kept, in days; 0 keeps them for ever. Sums are kept in any case.",
+        stored=True,
+    )
     log_level: str = _setting(
-        "info", _one_of("debug", "info", "warning", "error"), "The least that is logged.", stored=True
+        "info", converters.one_of("debug", "info", "warning", "error"), "The least that is logged.", stored=True
     )
     log_file: Path | None = _setting(
-        None, Kind(_path, "a file"), "Log to this file, rotated at 10 MB, five kept; default: standard error."
+        None, Kind(converters.path, "a file"), "Log to this file, rotated at 10 MB, five kept; default: standard error."
     )
     log_bodies: bool = _setting(
-        False, Kind(_switch, "on or off"), "Log bodies too, shortened and without secrets.", stored=True
+        False, Kind(converters.switch, "on or off"), "Log bodies too, shortened and without secrets.", stored=True
     )
     webhook_url: str | None = _setting(
         None,
-        Kind(_url, "an address such as https://hooks.example.com/budgets, without a user name"),
+        Kind(converters.url, "an address such as https://hooks.example.com/budgets, without a user name"),
         "Told with a POST when 80 and 100 % of a budget are used; some such addresses are secrets themselves.",
         secret=True,
     )
     webhook_secret: str | None = _setting(
         None,
-        Kind(_key, "1 to 512 visible ASCII characters without blanks"),
+        Kind(converters.key, "1 to 512 visible ASCII characters without blanks"),
         "Signs what is sent to WEBHOOK_URL (HMAC-SHA256, x-ipin-signature).",
         secret=True,
     )
@@ -294,7 +174,7 @@ class Settings:
     )
     google_jwks_url: str = _setting(
         "https://www.googleapis.com/oauth2/v3/certs",
-        Kind(_https_url, "an https address"),
+        Kind(converters.https_url, "an https address"),
         "Where the keys are by which identity tokens are checked.",
     )
     allowed_domains: tuple[str, ...] = _setting(
@@ -315,10 +195,10 @@ class Settings:
         "US dollars a month of who signs in with Google for the first time; the closest row counts.",
         stored=True,
     )
-    token_days: int = _setting(30, _whole(1, 366), "How long a token from /token is good.", stored=True)
+    token_days: int = _setting(30, converters.whole(1, 366), "How long a token from /token is good.", stored=True)
     cpu_affinity: tuple[int, ...] = _setting(
         (),
-        Kind(_cores, "cores of this machine such as 0 or 0,2 or 0-3"),
+        Kind(converters.cores, "cores of this machine such as 0 or 0,2 or 0-3"),
         "Keep the process on these cores; one core can be quicker than two on a small machine.",
     )
 

@@ -12,9 +12,9 @@ import secrets
 from inspect import isgeneratorfunction
 from typing import NamedTuple
 
-from . import keys, signin
+from . import billing, keys, signin
 from .addresses import caller_address
-from .app import ADMIN, KEY, PUBLIC, App, Visit
+from .app import ADMIN, KEY, NOBODY, PUBLIC, App, Visit
 from .call import Caller
 from .deployments import Catalog
 from .dialects import CLIENTS, OPENAI
@@ -192,6 +192,8 @@ class Dispatcher:
             error = ProxyError("Something went wrong on our side; the log has the details under this request's id.")
         id_ = visit.id if visit is not None else request_id(request)
         body = CLIENTS[visit.dialect if visit is not None else OPENAI].encode_error(error, id_)
+        if visit is not None and is_a_call(visit):
+            self._app.keep(billing.entry_of_refusal(visit, error))
         if error.status >= 500 or error.status in (401, 403, 429):
             self._app.log.info(
                 "refused",
@@ -256,6 +258,13 @@ def identify(app: App, request: Request, access: str) -> Caller:
     if access == ADMIN and not caller.is_admin:
         raise Forbidden("This is for administrators.")
     return caller
+
+
+def is_a_call(visit: Visit) -> bool:
+    """Whether somebody with a good key wanted to make a call, of which there is no bill: it was refused before."""
+    route = visit.route
+    wanted = route is not None and route.access == KEY and route.method == "POST"
+    return wanted and not visit.has_bill and visit.caller is not NOBODY
 
 
 def visit_of(request: Request | None) -> Visit | None:

@@ -28,9 +28,15 @@ def refused_by(model: Model, shown: Sequence[parts.Part | Picture]) -> parts.Par
     return next((each for each in shown if each.kind in refused), None)
 
 
-def check_kinds(call: Call, model: Model, shown: Sequence[parts.Part]) -> None:
+def check_kinds(call: Call, model: Model, shown: Sequence[parts.Part | Picture]) -> None:
     """Raises BadRequest for what the model does not take."""
     part = refused_by(model, shown)
+    if part is not None and call.document is not None:
+        raise BadRequest(
+            f"The model '{call.shown_model}' does not look at images, so it cannot read them.",
+            code=CODES[part.kind],
+            param="model",
+        )
     if part is not None:
         raise BadRequest(
             f"The model '{call.shown_model}' does not take {WORDS[part.kind]}. Choose one that does (GET /v1/models says "

@@ -9,20 +9,38 @@ is settled once.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import pictures
-from .call import CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION, Attempt, Bill, Call, Deployment
+from .billing import told_of
+from .call import (
+    CHAT,
+    COMPLETION,
+    OCR,
+    RESPONSE,
+    SPEECH,
+    TRANSCRIPTION,
+    TRANSLATION,
+    Attempt,
+    Bill,
+    Call,
+    Deployment,
+    Picture,
+    Usage,
+)
 from .deployments import check_model, no_deployment
 from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
 from .dialects.parts import Part
 from .dialects.passage import Passage
 from .errors import BadRequest, ProxyError, UpstreamError, UpstreamRefused, draining
+from .limits import NOTHING, Estimate, check_priced, is_weighed
 from .logs import Log
-from .records import Provider
+from .meter import cost_in, measured
+from .prices import estimate, price_of
+from .records import Model, Provider
+from .standings import decimal
 from .upstream import Content, Heard, Reply
 from .web.response import STREAM_TYPE, CallerGone, Early, Pipe, Response, ShuttingDown, Stream
 from .web.task import THREAD, Next, Steps
@@ -38,6 +56,7 @@ PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
 # Whose streams are events, whatever the provider makes of them.
 SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION)
+MEASURED = (TRANSCRIPTION, TRANSLATION, SPEECH, OCR)  # of which we count something ourselves
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -82,53 +101,87 @@ class Overheard:
 
 def relay(app: App, call: Call) -> Steps:
     """Carry one call to an upstream and back. Read it top to bottom."""
-    bill = Bill(call)
+    bill = Bill(call, app.settle, bytes_in=call.request.body_bytes)
     client, keepalive_s = CLIENTS[call.dialect], app.config.settings.keepalive_s
     early: Early | None = None
     if call.wants_stream and call.operation in SPOKEN_OPERATIONS:
         early = Early(Response(200, STREAM_HEADERS), client.keep_alive, keepalive_s)
         yield early
     try:
+        model = check_model(app.catalog(), call)
         shown = client.pictures_in(call)
-        if (first := next(shown, None)) is not None:
-            call = bill.call = yield from with_pictures(app, call, chain((first,), shown))
-        answer = yield from first_answer(app, call, bill)
+        parts = [] if (first := next(shown, None)) is None else (yield from listed(call, first, shown))
+        admit(app, bill, model, parts)
+        if parts or call.document is not None:
+            call = bill.call = with_pictures(app, call, model, parts)
+        answer = yield from first_answer(app, call, bill, model)
     except Exception as error:
         bill.error, bill.status = error, getattr(error, "status", 503 if isinstance(error, ShuttingDown) else 500)
-        app.settle(bill)
+        bill.settle()
+        if isinstance(error, ProxyError) and bill.reservation is not None:
+            error.headers = {**app.limits.headers(call.caller), **error.headers}
         if early is not None and early.sent and isinstance(error, (ProxyError, ShuttingDown)):
             told = error if isinstance(error, ProxyError) else draining()
             return Response(200, STREAM_HEADERS, client.encode_stream_error(told, call))
         raise
-    bill.status = answer.reply.status
-    if call.seconds:
-        bill.lasted(call.seconds)
+    bill.status, bill.has_answered = answer.reply.status, True
+    bill.used(charged(answer.reply))
+    if call.operation in MEASURED:
+        bill.measured(measured(call))
     headers = headers_of(answer, bill)
     if answer.pipe is None:
         app.log.body(call.id, "reply", answer.body, answer.media_type)
-        app.settle(bill)
+        bill.bytes_out = len(answer.body)
+        bill.settle()
+        if bill.cost is not None:
+            headers["cost"] = decimal(bill.cost)
+        headers.update(app.limits.headers(call.caller))
         return Response(bill.status, headers, answer.body)
+    headers.update(app.limits.headers(call.caller))
+    if bill.is_complete:
+        bill.settle()
     at_end = partial(end, app, bill)
     pipe: Pipe = Overheard(answer.pipe, app.log, call.id, answer) if app.log.bodies else answer.pipe
     stream = Stream(answer.reply, pipe, at_end, answer.body, answer.deployment.timeout_s, keepalive_s)
     return Response(bill.status, headers, stream=stream)
 
 
-def with_pictures(app: App, call: Call, shown: Iterator[Part]) -> Generator[Next, None, Call]:
-    """The call with its images looked at. Raises what `check_model` does, and BadRequest for what its model does not take
-    or what is no image: before anybody asks who would serve it."""
-    model = check_model(app.catalog(), call)
+def listed(call: Call, first: Part, shown: Iterator[Part]) -> Generator[Next, None, list[Part]]:
+    """The images and videos that are shown in a call, of which there is a first."""
     if len(call.request.body) > PICTURE_BYTES:
         yield THREAD
-    parts = list(shown)
-    pictures.check_kinds(call, model, parts)
-    return pictures.looked_at(call, parts, app.config.settings.max_image_mb)
+    return [first, *shown]
 
 
-def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answer]:
+def admit(app: App, bill: Bill, model: Model, shown: Sequence[Part]) -> None:
+    """Let the call begin, and hold what it may use. Raises BadRequest (nobody knows its price), RateLimited, QuotaExceeded."""
+    caller = bill.call.caller
+    check_priced(caller, model, app.config.settings.unpriced)
+    guess = NOTHING
+    if is_weighed(caller):
+        pictures_shown = tuple(Picture(each.kind, each.place) for each in shown) or bill.call.pictures
+        used = estimate(bill.call._replace(pictures=pictures_shown))
+        guess = Estimate(used.total_tokens, price_of(used, model.price).nano)
+    bill.reservation = app.limits.admit(caller, guess)
+
+
+def with_pictures(app: App, call: Call, model: Model, shown: Sequence[Part]) -> Call:
+    """The call with its images looked at. Raises BadRequest for what its model does not take or what is no image: before
+    anybody asks who would serve it."""
+    pictures.check_kinds(call, model, shown or call.pictures)
+    return pictures.looked_at(call, shown, app.config.settings.max_image_mb) if shown else call
+
+
+def charged(reply: Reply) -> Usage | None:
+    """What the head of a reply says of its cost."""
+    cost = cost_in(reply.headers)
+    return Usage(cost=cost) if cost is not None else None
+
+
+def first_answer(app: App, call: Call, bill: Bill, model: Model) -> Generator[Next, None, Answer]:
     """Try the deployments in their order until one speaks. Raises the last one's error when none does."""
     failure: ProxyError | None = None
-    for deployment in app.cooldowns.last(deployments_of(app, call)):
+    for deployment in app.cooldowns.last(deployments_of(app, call, model)):
         bill.deployment = deployment
         started_at = time.monotonic()
         try:
@@ -142,6 +195,9 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
                 raise
             failure = error
             app.cooldowns.failed(deployment)
+        except (CallerGone, ShuttingDown) as error:
+            note_attempt(bill, started_at, error)
+            raise
         else:
             note_attempt(bill, started_at, None)
             app.cooldowns.answered(deployment)
@@ -153,17 +209,16 @@ def first_answer(app: App, call: Call, bill: Bill) -> Generator[Next, None, Answ
         failure = None  # it would hold itself through its traceback, and with it the body of the call
 
 
-def deployments_of(app: App, call: Call) -> list[Deployment]:
-    """Where this call may go. Raises Forbidden, ModelNotFound, BadRequest (wrong type of model), NotConfigured."""
+def deployments_of(app: App, call: Call, model: Model) -> list[Deployment]:
+    """Where this call may go. Raises NotConfigured."""
     catalog, settings = app.catalog(), app.config.settings
-    model = check_model(catalog, call)
     which = (model.id, call.pin, call.operation.scope)
     if which in catalog.only:
         return catalog.only[which]
     default_s = settings.audio_timeout_s if call.operation.scope == "audio" else settings.request_timeout_s
     found = []
     for each, row in catalog.rows(model, call.pin, call.caller):
-        if each is not model and pictures.refused_by(each, call.pictures):
+        if each is not model and not may_stand_in(each, call, settings.unpriced):
             continue
         provider = catalog.providers.get(row.provider_id)
         if provider is None or not provider.enabled:
@@ -180,6 +235,15 @@ def deployments_of(app: App, call: Call) -> list[Deployment]:
     if len(found) == 1 and not model.fallbacks and catalog.is_curated(model) and not reads_a_file(found[0].provider):
         catalog.only[which] = found  # the same every time, as long as nobody changes anything
     return found
+
+
+def may_stand_in(model: Model, call: Call, unpriced: str) -> bool:
+    """Whether a fallback can take this call: what is shown in it, and on whoever's budget it is."""
+    try:
+        check_priced(call.caller, model, unpriced)
+    except BadRequest:
+        return False
+    return pictures.refused_by(model, call.pictures) is None
 
 
 def reads_a_file(provider: Provider) -> bool:
@@ -295,11 +359,13 @@ def is_the_deployments_fault(error: ProxyError, call: Call) -> bool:
     return isinstance(error, UpstreamError)
 
 
-def note_attempt(bill: Bill, started_at: float, error: ProxyError | None) -> None:
+def note_attempt(bill: Bill, started_at: float, error: Exception | None) -> None:
     assert bill.deployment is not None
     ms = (time.monotonic() - started_at) * 1000
     bill.upstream_ms += ms
-    status, code = (error.status, error.code) if error is not None else (200, "")
+    status, code = 200, ""
+    if error is not None:
+        status, code = getattr(error, "status", 0), told_of(error)[1]
     bill.attempts.append(Attempt(bill.deployment.provider.id, status, int(ms), code))
 
 
@@ -315,11 +381,11 @@ def headers_of(answer: Answer, bill: Bill) -> dict[str, str]:
 
 def identity_of(deployment: Deployment, bill: Bill) -> dict[str, str]:
     """Who said it, and what we added to that."""
-    overhead_ms = (time.monotonic() - bill.call.started_at) * 1000 - bill.upstream_ms
+    overhead_ms = bill.overhead_ms = max(0.0, (time.monotonic() - bill.call.started_at) * 1000 - bill.upstream_ms)
     return {
         "x-ipin-provider": deployment.provider.id,
         "x-ipin-model": deployment.model.id,
-        "x-ipin-overhead-ms": f"{max(0.0, overhead_ms):.1f}",
+        "x-ipin-overhead-ms": f"{overhead_ms:.1f}",
     }
 
 
@@ -328,4 +394,4 @@ def end(app: App, bill: Bill, error: Exception | None) -> None:
     bill.error = bill.error or error
     if error is not None and not isinstance(error, EXPECTED_ENDS):
         app.log.error("internal_error", request_id=bill.call.id, exc_info=error)
-    app.settle(bill)
+    bill.settle()

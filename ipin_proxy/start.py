@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from .app import App
 from .config import Config, Settings
 from .errors import ConfigError, ProxyError
 from .flags import Flags, help_text, read_flags
+from .limits import longest_rolling
 from .logs import Log
 from .store import Store, find, inspect, plan
 
@@ -30,6 +32,8 @@ DATABASE = "ipin-proxy.db"
 # Where hosts such as Render put secret files: a database that is missing begins as a copy of it.
 SEED = Path("/etc/secrets") / DATABASE
 HOUSEKEEPING_S = 1.0
+WEBHOOK_S = 2.0  # for what still has to be told
+MINUTE_MS = 60_000
 THREAD_STACK_BYTES = (
     8 * 1024 * 1024
 )  # deeply nested JSON needs more than 2 MB in CPython 3.13; what is not touched costs nothing
@@ -106,6 +110,7 @@ def serve(flags: Flags, folder: Path) -> int:
     first = read_config(flags, folder, {})
     log = Log(first.settings.log_level, first.settings.log_file, bodies=first.settings.log_bodies)
     store = open_store(flags, folder, first, log)
+    app: App | None = None
     try:
         found = read_config(flags, folder, dict(store.snapshot().settings))
         set_log(log, found)
@@ -123,17 +128,34 @@ def serve(flags: Flags, folder: Path) -> int:
         stopped = threading.Event()
         is_first = secrets.username is not None
         threading.Thread(target=keep_house, args=(app, stopped, is_first), name="housekeeping", daemon=True).start()
+        recall_spending(app)
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at in every collection
         server.serve_forever()
         stopped.set()
         app.upstreams.connections.close()
         keep_last_used(app)
+        app.webhook.close(WEBHOOK_S)
         log.info("stopped")
     finally:
+        if app is not None:
+            app.ledger.close()
         store.close()
         log.close()
     return 0
+
+
+def recall_spending(app: App) -> None:
+    """Give the limits what the ledger knows. Raises ConfigError where that cannot be read: budgets would begin anew."""
+    snapshot, ledger = app.store.snapshot(), app.ledger
+    days = longest_rolling([*snapshot.keys.values(), *snapshot.users.values()])
+    try:
+        app.limits.restore(ledger.spent, ledger.recent(int(time.time() * 1000) - MINUTE_MS), days=days)
+    except ProxyError as error:
+        raise ConfigError(
+            f"what was spent cannot be read from {ledger.path} ({error.message}) Correct it, or move that file away to begin "
+            "a new ledger, and with it all budgets."
+        ) from error
 
 
 def stay_on_cores(cores: tuple[int, ...]) -> None:
@@ -212,6 +234,7 @@ def read_settings(app: App, flags: Flags, folder: Path) -> None:
         app.config = read_config(flags, folder, dict(app.store.snapshot().settings))
         set_log(app.log, app.config)
         app.set_master()
+        app.ledger.retention_days = app.config.settings.retention_days
         if app.server is not None:
             app.server.limits = limits_of(app.config.settings)
 
@@ -235,8 +258,18 @@ def keep_house(app: App, stopped: threading.Event, is_first_start: bool) -> None
         apply_password(app)
     while not stopped.wait(HOUSEKEEPING_S):
         app.upstreams.connections.drop_stale()
+        if app.limits.lacks_days:
+            recall_days(app)
         if app.store.check_for_edits() and try_settings(app):
             app.log.info("reloaded")
+
+
+def recall_days(app: App) -> None:
+    """A budget of more days than were known has been set up."""
+    try:
+        app.limits.recall(app.ledger.spent)
+    except ProxyError as error:  # it is tried again
+        app.log.error("ledger", message=error.message)
 
 
 def keep_last_used(app: App) -> None:

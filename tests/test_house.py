@@ -24,7 +24,7 @@ FLOORS = (
     ("relay", "openapi"),
     ("app",),
     ("dialects", "media", ""),  # and the parts: whatever is not named here
-    ("call", "records", "errors", "config", "columns", "descriptors", "envfile", "guestlist"),
+    ("call", "records", "errors", "config", "columns", "converters", "descriptors", "envfile", "guestlist"),
     ("web",),
 )
 PARTS = next(number for number, rooms in enumerate(FLOORS) if "dialects" in rooms)

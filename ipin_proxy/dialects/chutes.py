@@ -49,7 +49,7 @@ class Upstream(openai.Upstream):
             return None
         if operation is not SPEECH or reply.media_type in (openai.JSON_TYPE, STREAM_TYPE):
             return super().pipe_of(reply, bill, deployment)
-        return sound(reply, bill.call, deployment)
+        return sound(reply, bill, deployment)
 
     def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:
         operation = bill.call.operation

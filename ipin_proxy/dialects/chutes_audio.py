@@ -212,9 +212,9 @@ def voice_of(asked: Any) -> str:
     return VOICES.get(name.lower(), name)
 
 
-def sound(reply: Reply, call: Call, deployment: Deployment) -> tuple[str, Pipe]:
+def sound(reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe]:
     """The media type and the pipe of an answer of `/speak`."""
-    if call.member("response_format") == "pcm":
-        return "audio/pcm", Samples(deployment.provider.id)
+    if bill.call.member("response_format") == "pcm":
+        return "audio/pcm", Samples(deployment.provider.id, bill)
     media_type = reply.headers.get("content-type") or ""
-    return "audio/wav" if reply.media_type in UNTOLD_TYPES else media_type, Passage()
+    return "audio/wav" if reply.media_type in UNTOLD_TYPES else media_type, Passage(bill)

@@ -169,7 +169,7 @@ class Upstream:
         if bill.call.wants_stream and is_stream:
             return STREAM_TYPE, self.decode_stream(bill, deployment)
         if operation in BINARY_OPERATIONS and reply.media_type not in (JSON_TYPE, STREAM_TYPE):
-            return reply.headers.get("content-type") or "application/octet-stream", Passage()
+            return reply.headers.get("content-type") or "application/octet-stream", Passage(bill)
         return None
 
     def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:

@@ -55,6 +55,9 @@ class StreamTap:
         self._has_begun = False  # something was sent: from now on an error is an event and no status
         self._is_complete = False  # the answer is whole, whatever the connection does now
         self._is_done = False
+        self._is_over = (
+            False  # the last word has been said: whoever hears it hangs up, and so it is in the ledger by then
+        )
 
     def feed(self, data: bytes) -> bytes:
         try:
@@ -68,8 +71,14 @@ class StreamTap:
             out = frames[0] if worth(frames[0]) is None else self._look(frames[0])
         else:
             out = b"".join([each if worth(each) is None else self._look(each) for each in frames])
+        bill = self._bill
+        bill.frames += len(frames)
+        bill.heard_bytes += len(data)
+        bill.bytes_out += len(out)
         if out and not self._has_begun:
-            self._begin()
+            self._begin(frames[0])
+        if self._is_over:
+            bill.completed()
         return out
 
     def finish(self) -> bytes:
@@ -78,7 +87,9 @@ class StreamTap:
         out = self._look(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
         if not self._is_complete:
             raise self._cut()
-        return out if self._is_typed or self._is_done else out + DONE
+        out = out if self._is_typed or self._is_done else out + DONE
+        self._bill.bytes_out += len(out)
+        return out
 
     def fail(self, error: Exception) -> bytes | None:
         if self._is_complete:  # the connection broke after the last word
@@ -88,8 +99,9 @@ class StreamTap:
     def idle(self) -> bytes:
         return KEEP_ALIVE
 
-    def _begin(self) -> None:
+    def _begin(self, first: bytes) -> None:
         self._has_begun = True
+        self._bill.first_frame_bytes = len(first)
         self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
 
     def _cut(self) -> ProxyError:
@@ -101,7 +113,7 @@ class StreamTap:
         if event.data is None:
             return self._bare_error(raw)
         if event.data.strip() == b"[DONE]":
-            self._is_done = self._is_complete = True
+            self._is_done = self._is_complete = self._is_over = True
             return raw
         try:
             body = json.loads(event.data)
@@ -111,7 +123,7 @@ class StreamTap:
             return raw
         kind = body.get("type") or event.event
         if self._is_typed and isinstance(kind, str) and kind in TERMINAL_EVENTS:
-            self._is_complete = True
+            self._is_complete = self._is_over = True
             self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
         elif body.get("error") or (self._is_typed and kind == "error"):
             return self._error(body if body.get("error") else {"error": body})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 
+from ..call import Bill
 from ..errors import UpstreamError
 
 MOST_HEAD = 256 * 1024  # bytes before the samples; real ones have 44, or a list of titles
@@ -17,8 +18,9 @@ UNKNOWN_SIZES = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # what encoders write that do not k
 class Samples:
     """The pipe of an answer whose caller wants samples, 16 bit each, and whose provider sends WAV."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, bill: Bill | None = None) -> None:
         self._provider = provider
+        self._bill = bill
         self._head = bytearray()
         self._left: int | None = None  # bytes of samples still to come, once their begin is found
         self._is_pcm = False
@@ -35,6 +37,8 @@ class Samples:
         assert self._left is not None
         out = data[: self._left]  # behind the samples there may be titles
         self._left -= len(out)
+        if self._bill is not None:
+            self._bill.bytes_out += len(out)
         return out
 
     def finish(self) -> bytes:

@@ -15,10 +15,10 @@ def alive(app: App, visit: Visit) -> Response:
 
 
 def ready(app: App, visit: Visit) -> Response:
-    """`GET /ready`: the store is loaded and new calls are welcome."""
+    """`GET /ready`: the store is loaded and new calls are welcome. A ledger in trouble is said, and keeps nobody out."""
     if app.is_draining:
         raise Unavailable("The server is shutting down.")
-    return Response.json({"status": "ready"})
+    return Response.json({"status": "ready", "ledger": "ok" if app.ledger.trouble is None else "in trouble"})
 
 
 def hello(app: App, visit: Visit) -> Response:

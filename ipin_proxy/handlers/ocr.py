@@ -13,8 +13,6 @@ from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
 from ..call import IMAGE_PART, OCR, Document, Picture
-from ..deployments import check_model
-from ..dialects import vision
 from ..errors import BadImage, BadRequest
 from ..forms import form_of, model_field, one_file
 from ..media import dataurls, images
@@ -42,14 +40,7 @@ def read(app: App, visit: Visit) -> Steps:
         body = json_members(visit.request)
         model, document = model_name(body.values.get("model")), of_json(body, most_bytes)
     pictures = (Picture(IMAGE_PART, document.place, document.size),)
-    call = visit.call(OCR, model, False, pictures=pictures, document=document)
-    if vision.takes(check_model(app.catalog(), call), IMAGE_PART) is False:
-        raise BadRequest(
-            f"The model '{call.shown_model}' does not look at images, so it cannot read them.",
-            code="image_upload_not_supported",
-            param="model",
-        )
-    return (yield from relay(app, call))
+    return (yield from relay(app, visit.call(OCR, model, False, pictures=pictures, document=document)))
 
 
 def of_form(form: Form, most_bytes: int) -> Document:

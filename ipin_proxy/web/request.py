@@ -6,6 +6,7 @@ The path is decoded here, once; routing, authentication and handlers all look at
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import IO, TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -93,6 +94,11 @@ class Request:
             return dict(parse_qsl(self.query_string, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
         except ValueError as error:
             raise BadPath(f"its query has more than {MOST_PARAMETERS} parameters") from error
+
+    @property
+    def body_bytes(self) -> int:
+        """How long the body is, wherever it lies."""
+        return len(self.body) if self.file is None else os.fstat(self.file.fileno()).st_size
 
     def keep(self, payload: bytes) -> None:
         """Keep a piece of the body: JSON in memory, uploads above SPOOL_BYTES in a temporary file. Raises OSError."""

@@ -177,11 +177,11 @@ def test_an_answer_keeps_its_type_and_its_bytes(
 def test_usage_is_read_in_both_shapes(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, {"text": "x", "usage": TOKENS})
     line = line_of(proxy, hear(proxy))
-    assert (line["operation"], line["input_tokens"], line["output_tokens"]) == ("transcription", 14, 5)
+    assert (line["endpoint"], line["input_tokens"], line["output_tokens"]) == (PATHS[0], 14, 5)
     assert line["seconds"] == 1.5
     upstream.will_answer(200, {"text": "x", "usage": {"type": "duration", "seconds": 9}})
     line = line_of(proxy, hear(proxy, path=PATHS[1]))
-    assert (line["operation"], line["seconds"], line["input_tokens"]) == ("translation", 9.0, 0)
+    assert (line["endpoint"], line["seconds"]) == (PATHS[1], 9.0)
 
 
 def test_seconds_are_measured_where_the_provider_does_not_tell_them(proxy: Proxy, upstream: Upstream) -> None:

@@ -53,7 +53,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream,
     proxy = Proxy.start(
         tmp_path_factory.mktemp("identity"),
         providers=[build.provider(shared_upstream.base_url)],
-        models=[build.model(), build.model("gpt-other")],
+        models=[build.model(price={"input": 1, "output": 2}), build.model("gpt-other")],
         settings=LISTS,
         env=environment(google),
     )
