@@ -41,7 +41,7 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
     if not bill.attempts or deployment is None:
         return NOTHING, FREE
     price = deployment.model.price
-    if not bill.has_answered:
+    if not bill.has_answered and usage is None:
         if not isinstance(bill.error, LEFT):
             return NOTHING, FREE  # who refuses charges nothing
         usage = estimate(bill.call, 0)

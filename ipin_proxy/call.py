@@ -272,6 +272,13 @@ class Bill:
             if self.at_end is not None:
                 self.at_end(self)
 
+    def asks(self, deployment: Deployment) -> None:
+        """Another deployment is asked: what was heard of the one before is no part of the answer."""
+        self.deployment = deployment
+        self.usage = None
+        self.frames = self.heard_bytes = self.bytes_out = 0
+        self.is_complete = False
+
     def completed(self) -> None:
         """The last word of a stream is about to be said: whoever hears it may hang up, so it is settled by then. While nobody
         knows yet whether this is the answer, it waits."""

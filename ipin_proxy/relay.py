@@ -182,7 +182,7 @@ def first_answer(app: App, call: Call, bill: Bill, model: Model) -> Generator[Ne
     """Try the deployments in their order until one speaks. Raises the last one's error when none does."""
     failure: ProxyError | None = None
     for deployment in app.cooldowns.last(deployments_of(app, call, model)):
-        bill.deployment = deployment
+        bill.asks(deployment)
         started_at = time.monotonic()
         try:
             answer = yield from ask(app, call, bill, deployment)
