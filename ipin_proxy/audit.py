@@ -1,21 +1,90 @@
-"""Who changed what: one line in the log for everything an administrator, or a person for themselves, has changed."""
+"""Who changed what: everything an administrator, or a person for themselves, has changed is a line in the log and a row in the
+trail, with what was before and after.
+
+Records are in it as the API shows them, so without secrets: masks stand for keys, of a password it says that it was changed.
+A change that is made stands, even where it cannot be written down: then the log says so, and the ledger is in trouble,
+which `/ready` tells.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import queries
+from .errors import ProxyError
+from .interchange import FREE_NAMES, without_hidden
+from .kinds import KEYS, MODELS, PROVIDERS, USERS, Collection, Json
+from .records import Provider, User
+from .trail import Change
 
 if TYPE_CHECKING:
     from .app import App, Visit
+    from .snapshot import Snapshot
+    from .store import Draft
+
+KINDS = (PROVIDERS, MODELS, KEYS, USERS)
+NOISE = frozenset({"lastUsedAt"})  # changes with every call
 
 
-def note(app: App, visit: Visit, action: str, resource: str, id_: str = "") -> None:
-    """`action` is a verb (create, update, delete, rotate …), `resource` the plural of what it was done to."""
-    app.log.info(
-        "admin",
-        request_id=visit.id,
-        actor=visit.caller.name,
-        address=visit.address,
-        action=action,
-        resource=resource,
-        id=id_,
-    )
+class Touched(NamedTuple):
+    """What was done: `action` is a verb (create, update, delete, rotate …), `resource` the plural of what it was done to."""
+
+    action: str
+    resource: str
+    id: str = ""
+    before: Any = None
+    after: Any = None
+
+
+def note(
+    app: App, visit: Visit, action: str, resource: str, id_: str = "", before: Any = None, after: Any = None
+) -> None:
+    note_all(app, visit, [Touched(action, resource, id_, before, after)])
+
+
+def note_all(app: App, visit: Visit, touched: Sequence[Touched]) -> None:
+    """Several changes of one request: all of them are in the trail, or none. Waits for the disk; never raises."""
+    who: dict[str, Any] = {"request_id": visit.id, "actor": visit.caller.name, "address": visit.address}
+    for each in touched:
+        app.log.info("admin", **who, action=each.action, resource=each.resource, id=each.id)
+    now_ms = int(time.time() * 1000)
+    try:
+        app.ledger.audit(*(Change(now_ms, visit.caller.name, visit.address, *each) for each in touched))
+    except ProxyError as error:
+        app.log.error("change_not_in_trail", **who, message=error.message)
+
+
+# -- what is shown of a record ----------------------------------------------------------------------------------------
+
+
+def state(app: App, kind: Collection, record: Any, before: Any = None) -> Json:
+    """A record as it may be kept for good; `before` is what it was, to say whether its password is another one."""
+    found = {name: value for name, value in kind.shown(app, record).items() if name not in NOISE}
+    if isinstance(record, Provider):
+        found["baseUrl"] = queries.masked(record.base_url)
+    found = {name: value if name in FREE_NAMES else without_hidden(value) for name, value in found.items()}
+    if isinstance(record, User) and record.password_hash != (before.password_hash if before is not None else None):
+        found["password"] = "changed" if before is not None else "set"
+    return found
+
+
+def carried(app: App, before: Snapshot, after: Draft, of: Collection, ids: Sequence[str]) -> Iterator[Touched]:
+    """What went or changed along with these records: a provider's models, the link of a user to their key."""
+    for kind in KINDS:
+        rows = kind.rows(after)
+        for id_, record in kind.rows(before).items():
+            left = rows.get(id_)
+            if left is record or (kind is of and id_ in ids):
+                continue
+            was = state(app, kind, record, record)
+            if left is None:
+                yield Touched("delete", kind.plural, id_, was)
+            else:
+                yield Touched("update", kind.plural, id_, was, state(app, kind, left, record))
+
+
+def counts(snapshot: Snapshot) -> Json:
+    """How many records there are of which kind: what is said of a whole database."""
+    return {kind.plural: len(kind.rows(snapshot)) for kind in KINDS}

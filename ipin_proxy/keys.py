@@ -6,6 +6,7 @@ A virtual key is known by its SHA-256 alone, found in one look-up, compared in c
 
 from __future__ import annotations
 
+import binascii
 import hmac
 import secrets
 import time
@@ -51,19 +52,37 @@ def caller_by_key(app: App, request: Request) -> Caller | None:
     """Who holds the presented key: the master, a virtual key that is enabled and not expired, a person with a pass, or
     nobody."""
     for credential in presented(request):
-        digest = key_digest(credential)
-        if is_master(app, digest):
-            return MASTER
-        snapshot = app.store.snapshot()
-        key = snapshot.keys_by_hash.get(digest)
-        caller: Caller | None = None
-        if key is not None and hmac.compare_digest(digest, key.key_hash):
-            caller = Caller(key.name or key.id, key=key, user=snapshot.owners.get(key.id))
-        elif credential.count(".") == 2:
-            caller = passes.caller(app, credential, digest)
-        if caller is not None and is_still(app, caller):
+        caller = holder_of(app, credential)
+        if caller is not None:
             return caller
     return None
+
+
+def holder_of(app: App, credential: str) -> Caller | None:
+    digest = key_digest(credential)
+    if is_master(app, digest):
+        return MASTER
+    snapshot = app.store.snapshot()
+    key = snapshot.keys_by_hash.get(digest)
+    caller: Caller | None = None
+    if key is not None and hmac.compare_digest(digest, key.key_hash):
+        caller = Caller(key.name or key.id, key=key, user=snapshot.owners.get(key.id))
+    elif credential.count(".") == 2:
+        caller = passes.caller(app, credential, digest)
+    return caller if caller is not None and is_still(app, caller) else None
+
+
+def caller_by_password(app: App, request: Request) -> Caller | None:
+    """Who holds the key that is sent as the password of Basic authentication, as some collectors of metrics do. It is
+    looked for nowhere else: what a proxy in front asks people for comes in the same header."""
+    scheme, _, given = (request.headers.get("authorization") or "").partition(" ")
+    if scheme.lower() != "basic" or len(given) > 2 * MOST_KEY_CHARS:
+        return None
+    try:
+        password = binascii.a2b_base64(given.strip()).decode().partition(":")[2]
+    except ValueError:
+        return None
+    return holder_of(app, password) if password else None
 
 
 def is_still(app: App, caller: Caller) -> bool:

@@ -182,6 +182,15 @@ class Ledger:
         with self._reading() as db:
             return spending.spent(db, since_ms, by)
 
+    def sums(self, since_ms: Sequence[int], by: str = "", id_: str = "") -> list[Spent]:
+        """What one key or user, or everybody, has spent since each of these times, which count as for `spent`."""
+        from . import spending
+
+        if self._is_new:
+            return [spending.Spent() for _ in since_ms]
+        with self._reading() as db:
+            return [spending.sum_of(db, each, by, id_) for each in since_ms]
+
     def recent(self, since_ms: int) -> list[tuple[int, str, int]]:
         """The calls since a time for which a provider was asked: when, whose key, how many tokens."""
         if self._is_new:
@@ -243,12 +252,12 @@ class Ledger:
         with self._reading() as db:
             return trail.page(db, filters or trail.TrailFilter(), page, page_size)
 
-    def audit(self, change: Change) -> None:
-        """Keep a change for good; it is on the disk when this returns. Raises ProxyError when it cannot be."""
+    def audit(self, *changes: Change) -> None:
+        """Keep changes for good; they are on the disk when this returns. Raises ProxyError when they cannot be."""
         from . import trail
 
         try:
-            self._do(lambda db: trail.write(db, change), WRITE_PATIENCE_S)
+            self._do(lambda db: trail.write(db, *changes), WRITE_PATIENCE_S)
         except Exception as error:
             raise ProxyError(
                 f"The change could not be written to the trail ({error}). An administrator can make room on the disk, or "

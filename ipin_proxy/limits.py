@@ -191,6 +191,12 @@ class Limits:
                 found += [self._budget(account, each, today) for each in account.rules.allowances]
             return found
 
+    @property
+    def in_flight(self) -> int:
+        """How many calls are running, of everybody."""
+        with self._lock:
+            return sum(account.open for account in self._accounts[KEY].values())
+
     def totals(self, of: str, id_: str) -> Totals:
         """What the "key" or "user" with this id has spent; "" is whoever has no key."""
         with self._lock:

@@ -17,11 +17,13 @@ from .web.router import Route
 Json = dict[str, Any]
 
 CHAT, INPUTS, MEDIA, MODELS = "Chat and text", "Embeddings and ranking", "Images and audio", "Models"
-SERVER, PEOPLE, PROVIDERS, RECORDS, UPKEEP, PAGES = (
+SERVER, USAGE, PEOPLE, PROVIDERS, RECORDS, REPORTS, UPKEEP, PAGES = (
     "Server",
+    "Usage",
     "People",
     "Administration: providers",
     "Administration: models, keys, users",
+    "Administration: usage and changes",
     "Administration: settings and data",
     "Pages",
 )
@@ -116,6 +118,23 @@ ABOUT: dict[str, About] = {
     "GET /health": About(SERVER, "Say that the server is alive"),
     "GET /ready": About(SERVER, "Say whether it takes calls: loaded, and not shutting down"),
     "GET /api/hello": About(SERVER, "Answer a client's warm-up with an empty 200", answers=""),
+    "GET /v1/usage": About(USAGE, "Read what the presented key has spent, its limits, and when they begin anew"),
+    "GET /usage": About(
+        USAGE,
+        "Read one's own usage by month; administrators read everybody's",
+        asks=("skip", "limit", "month", "email", "sort"),
+    ),
+    "GET /metrics": About(
+        SERVER,
+        "Read counters as Prometheus text: for administrators, and keys whose scopes name metrics",
+        answers="text/plain",
+    ),
+    "GET /ui/tracking": About(PAGES, "Go to the request log, where the older tracking page was", answers=""),
+    "GET /ui/tracking_data": About(
+        REPORTS,
+        "Read the request log in the words of the older tracking page",
+        asks=("page", "page_size", "sort_by", "sort_order"),
+    ),
     "GET /token": About(PEOPLE, "Get a token for Google's identity token", asks=("credential", "nonce")),
     "POST /token": About(
         PEOPLE, "Get a token for Google's identity token, sent as JSON or a form", {"credential": "…"}
@@ -126,7 +145,7 @@ ABOUT: dict[str, About] = {
     "POST /api/logout": About(PEOPLE, "Sign out; with everywhere=1 in every browser", query=("everywhere",)),
     "GET /api/session": About(PEOPLE, "Say who is signed in, or null, and how large a recording and an image may be"),
     "GET /api/user/me": About(PEOPLE, "Read one's own account and key"),
-    "GET /api/user/usage": About(PEOPLE, "Read one's own usage"),
+    "GET /api/user/usage": About(PEOPLE, "Read one's own usage, limits and months", asks=("from", "to", "by")),
     "POST /api/user/key/rotate": About(PEOPLE, "Replace one's own key; the answer has the new one, once"),
     "PUT /api/user/password": About(PEOPLE, "Change one's own password", {"currentPassword": "…", "newPassword": "…"}),
     "GET /api/admin/presets": About(PROVIDERS, "List well-known providers to start from"),
@@ -152,6 +171,25 @@ ABOUT: dict[str, About] = {
     "POST /api/admin/apikeys/{id}/rotate": About(RECORDS, "Replace a key; the answer has the new one, once"),
     **record("user", "users", "/api/admin/users", {"username": "somebody", "password": "…", "role": "user"}),
     "POST /api/admin/users/{id}/revoke": About(RECORDS, "End every token and session of a user"),
+    "GET /api/admin/usage": About(
+        REPORTS,
+        "Read sums, by day, hour, key, user, model, provider or alias",
+        asks=("from", "to", "by", "key", "user", "model", "provider", "alias"),
+    ),
+    "GET /api/admin/requests": About(
+        REPORTS,
+        "Read the request log, or with format=csv or jsonl export it",
+        asks=(
+            *("page", "pageSize", "sort", "order", "q", "model", "provider", "key", "user", "alias", "status"),
+            *("origin", "from", "to", "format"),
+        ),
+    ),
+    "GET /api/admin/requests/{requestId}": About(REPORTS, "Read one call"),
+    "GET /api/admin/audit": About(
+        REPORTS,
+        "Read who changed what",
+        asks=("actor", "address", "action", "resource", "id", "from", "to", "page", "pageSize"),
+    ),
     "GET /api/admin/settings": About(UPKEEP, "List the settings, their values and where each comes from"),
     "PUT /api/admin/settings": About(
         UPKEEP, "Change settings in the database; null removes one", {"LOG_LEVEL": "debug"}

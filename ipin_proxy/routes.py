@@ -20,7 +20,25 @@ from .call import (
     TRANSLATION,
 )
 from .dialects import OPENAI
-from .handlers import account, admin, audio, calls, data, health, models, ocr, pages, prices, providers, settings, token
+from .handlers import (
+    account,
+    admin,
+    audio,
+    calls,
+    data,
+    health,
+    metrics,
+    models,
+    ocr,
+    pages,
+    prices,
+    providers,
+    reports,
+    settings,
+    token,
+    tracking,
+    usage,
+)
 from .kinds import KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
@@ -40,6 +58,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/ocr", KEY, OPENAI, ocr.read),
     Route("GET", "/v1/models", KEY, OPENAI, models.list_all),
     Route("GET", "/v1/models/{id...}", KEY, OPENAI, models.retrieve),
+    Route("GET", "/v1/usage", KEY, OPENAI, usage.own),
+    Route("GET", "/usage", KEY, OPENAI, usage.months),
+    Route("GET", "/metrics", PUBLIC, OPENAI, metrics.scrape),
+    Route("GET", "/ui/tracking", PUBLIC, OPENAI, tracking.page),
+    Route("GET", "/ui/tracking_data", ADMIN, OPENAI, tracking.data),
     Route("GET", "/token", PUBLIC, OPENAI, token.issue),
     Route("POST", "/token", PUBLIC, OPENAI, token.issue),
     Route("GET", "/health", PUBLIC, OPENAI, health.alive),
@@ -94,6 +117,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.retrieve(USERS)),
     Route("PUT", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.update(USERS)),
     Route("DELETE", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.delete(USERS)),
+    Route("GET", "/api/admin/usage", ADMIN, OPENAI, reports.usage),
+    Route("GET", "/api/admin/requests", ADMIN, OPENAI, reports.requests),
+    Route("GET", "/api/admin/requests/{requestId}", ADMIN, OPENAI, reports.request),
+    Route("GET", "/api/admin/audit", ADMIN, OPENAI, reports.audit),
     Route("GET", "/api/admin/settings", ADMIN, OPENAI, settings.show),
     Route("PUT", "/api/admin/settings", ADMIN, OPENAI, settings.change),
     Route("GET", "/api/admin/export", ADMIN, OPENAI, data.export_document),

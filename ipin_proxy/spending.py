@@ -114,6 +114,19 @@ def spent(db: sqlite3.Connection, since_ms: int, by: str) -> dict[str, Spent]:
     return found
 
 
+def sum_of(db: sqlite3.Connection, since_ms: int, by: str, id_: str) -> Spent:
+    """The same of one "key" or "user"; of everybody where `by` is empty."""
+    found = Spent()
+    for piece in pieces(db, max(0, since_ms) // HOUR_MS, BEYOND):
+        whose = f" AND {piece.bucket(by, False)} = ?" if by else ""
+        calls, tokens, *money = db.execute(
+            f"SELECT total(asked), total(input + output), {MONEY} FROM {piece.source(by or 'hour', False)}{whose}",
+            [text(id_)] if by else [],
+        ).fetchone()
+        found = Spent(found.calls + int(calls), found.tokens + int(tokens), found.cost + nano(*money))
+    return found
+
+
 def recent(db: sqlite3.Connection, since_ms: int) -> list[tuple[int, str, int]]:
     return db.execute(
         "SELECT time, key_id, total FROM calls INDEXED BY calls_time CROSS JOIN facets ON facets.id = facet"

@@ -46,18 +46,28 @@ class TrailFilter(NamedTuple):
     to_ms: int | None = None
 
 
-def write(db: sqlite3.Connection, change: Change) -> None:
-    """Durable when it returns. Raises sqlite3.Error."""
-    db.execute(
-        "INSERT INTO audit (time, actor, address, action, resource, resource_id, before, after)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            whole(change.time_ms, MOST_TIME),
-            *(text(each, MOST_NAME) for each in change[1:6]),
-            _state(change.before),
-            _state(change.after),
-        ),
-    )
+def write(db: sqlite3.Connection, *changes: Change) -> None:
+    """All of them or none; durable when it returns. Raises sqlite3.Error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.executemany(
+            "INSERT INTO audit (time, actor, address, action, resource, resource_id, before, after)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    whole(change.time_ms, MOST_TIME),
+                    *(text(each, MOST_NAME) for each in change[1:6]),
+                    _state(change.before),
+                    _state(change.after),
+                )
+                for change in changes
+            ],
+        )
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def page(db: sqlite3.Connection, filters: TrailFilter, number: int, size: int) -> tuple[list[dict[str, Any]], int]:

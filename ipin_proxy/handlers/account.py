@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from .. import audit, keys, kinds, passes, signin
+from .. import audit, keys, kinds, paging, passes, signin, statements
 from ..app import App, Visit
 from ..bodies import asks_for, json_object, private_json
-from ..errors import BadRequest, Forbidden, NotFound, Unauthorized
+from ..call import Caller
+from ..errors import BadRequest, Forbidden, NotFound, ProxyError, Unauthorized
 from ..records import User, VirtualKey
+from ..spending import usd
 from ..web.response import Response
 
-UNKNOWN_USAGE: dict[str, Any] = {"totals": None, "series": []}  # not zero: nothing is counted yet
+DAYS = 30  # of one's own usage, unless the query names others
+OWN_SPLITS = ("day", "hour", "model", "key", "alias")
 
 
 def admin_login(app: App, visit: Visit) -> Response:
@@ -32,6 +36,9 @@ def sign_in(app: App, visit: Visit, *, only_admin: bool) -> Response:
     username, password = text_of(given, "username"), text_of(given, "password")
     user = signin.authenticate(app, username, password, visit.address, only_admin=only_admin)
     app.log.info("signed_in", actor=user.username, address=visit.address, request_id=visit.id)
+    if user.role == "admin":
+        visit.caller = Caller(user.username, user=user)
+        audit.note(app, visit, "sign_in", "users", user.id)
     return with_session(app, visit, user, {"user": described(user)})
 
 
@@ -72,17 +79,36 @@ def limits(app: App) -> dict[str, int]:
 
 
 def me(app: App, visit: Visit) -> Response:
-    """`GET /api/user/me`: `{user, apiKey (masked) or null, usage}`."""
+    """`GET /api/user/me`: `{user, apiKey (masked) or null, usage}`. A ledger that cannot be read keeps nobody from seeing the
+    rest: `usage` is null then."""
     user = signed_in(visit)
-    key = app.store.snapshot().keys.get(user.api_key_id or "")
-    shown = shown_key(key) if key is not None else None
-    return private_json({"user": described(user), "apiKey": shown, "usage": UNKNOWN_USAGE})
+    caller = with_linked_key(app, user)
+    shown = shown_key(caller.key) if caller.key is not None else None
+    try:
+        used = statements.statement(app, caller, statements.Account("user", user.id))
+    except ProxyError:
+        used = None
+    return private_json({"user": described(user), "apiKey": shown, "usage": used})
 
 
 def usage(app: App, visit: Visit) -> Response:
-    """`GET /api/user/usage`."""
-    signed_in(visit)
-    return private_json(UNKNOWN_USAGE)
+    """`GET /api/user/usage?from&to&by`: `{from, to, totals, series, months, spent, limits, resets}`, all of it one's own:
+    also of what was called with the page, and with a key that was one's own then."""
+    user, query = signed_in(visit), visit.request.query
+    from_ms, to_ms = paging.days(query, DAYS, time.time())
+    by = paging.word_in(query, "by", "day", OWN_SPLITS)
+    found = app.ledger.usage(from_ms, to_ms, by, user=user.id)
+    months = [
+        {"month": each.month, "calls": each.calls, "costUsd": usd(each.cost)}
+        for each in app.ledger.own_usage("user", user.id)
+    ]
+    standing = statements.statement(app, with_linked_key(app, user), statements.Account("user", user.id))
+    return private_json({**found, "months": months, **standing})
+
+
+def with_linked_key(app: App, user: User) -> Caller:
+    """The person with the key linked to them, since both have limits."""
+    return Caller(user.username, key=app.store.snapshot().keys.get(user.api_key_id or ""), user=user)
 
 
 def rotate_key(app: App, visit: Visit) -> Response:
@@ -94,7 +120,8 @@ def rotate_key(app: App, visit: Visit) -> Response:
             raise NotFound("No API key is linked to you. An administrator can link one.", code="no_linked_key")
         after, secret = kinds.rotated(draft, key)
         keys.note_use(app, draft)
-    audit.note(app, visit, "rotate", "apiKeys", after.id)
+    before_after = audit.state(app, kinds.KEYS, key), audit.state(app, kinds.KEYS, after)
+    audit.note(app, visit, "rotate", "apiKeys", after.id, *before_after)
     return private_json({"apiKey": {**shown_key(after), "key": secret}})
 
 
@@ -117,6 +144,7 @@ def change_password(app: App, visit: Visit) -> Response:
         draft.users[user.id] = changed = passes.revoked(replace(stored, password_hash=password_hash))
     app.sessions.close_all_of(user.id)
     app.log.info("password_changed", actor=user.username, address=visit.address, request_id=visit.id)
+    audit.note(app, visit, "update", "users", user.id, None, {"password": "changed"})
     return with_session(app, visit, changed, {"success": True})
 
 

@@ -55,8 +55,14 @@ def create(c: Collection) -> Handler:
                 with at(c.plural, place, rows is several):
                     add(app, c, draft, record)
             keys.note_use(app, draft)
-        for _, record in made:
-            audit.note(app, visit, "create", c.plural, record_id(record))
+        audit.note_all(
+            app,
+            visit,
+            [
+                audit.Touched("create", c.plural, record_id(record), None, audit.state(app, c, record))
+                for _, record in made
+            ],
+        )
         answers = [{**c.shown(app, record), **{name: given[name] for name in c.told_once}} for given, record in made]
         return private_json({c.plural: answers} if rows is several else answers[0], 201)
 
@@ -115,6 +121,7 @@ def update(c: Collection) -> Handler:
             if before is None:
                 raise c.nothing_called(id_)
             check_same_id(c, rows, id_, given)
+            was = audit.state(app, c, before, before)
             after = c.changed(before, given)
             c.check(app, draft, after, before)
             if id_ not in rows:
@@ -123,7 +130,7 @@ def update(c: Collection) -> Handler:
             keys.note_use(app, draft)
         if isinstance(after, User) and (not after.enabled or after.password_hash != before.password_hash):
             app.sessions.close_all_of(id_)
-        audit.note(app, visit, "update", c.plural, id_)
+        audit.note(app, visit, "update", c.plural, id_, was, audit.state(app, c, after, before))
         return private_json(c.shown(app, after))
 
     return handler
@@ -155,10 +162,12 @@ def delete(c: Collection) -> Handler:
             if record is None:
                 raise c.nothing_called(id_)
             also = c.removed(app, draft, record)
+            gone = audit.Touched("delete", c.plural, id_, audit.state(app, c, record, record))
+            changes = [gone, *audit.carried(app, app.store.snapshot(), draft, c, [id_])]
             keys.note_use(app, draft)
         if isinstance(record, User):
             app.sessions.close_all_of(id_)
-        audit.note(app, visit, "delete", c.plural, id_)
+        audit.note_all(app, visit, changes)
         return private_json({"success": True, **also})
 
     return handler
@@ -183,6 +192,7 @@ def bulk(c: Collection) -> Handler:
 
     def handler(app: App, visit: Visit) -> Response:
         ids, action = what_to_do(json_object(visit.request))
+        changes: list[audit.Touched] = []
         with app.store.edit() as draft:
             rows = c.rows(draft)
             for place, id_ in enumerate(ids):
@@ -190,14 +200,17 @@ def bulk(c: Collection) -> Handler:
                 if record is None:
                     with at("ids", place):
                         raise c.nothing_called(id_)
+                was, now = audit.state(app, c, record, record), None
                 if action == "delete":
                     c.removed(app, draft, rows.pop(id_))
                 else:
-                    rows[id_] = replace(record, enabled=action == "enable")
+                    rows[id_] = after = replace(record, enabled=action == "enable")
+                    now = audit.state(app, c, after, after)
+                changes.append(audit.Touched(action, c.plural, id_, was, now))
             changed = [rows[id_] for id_ in ids if id_ in rows]
+            changes += audit.carried(app, app.store.snapshot(), draft, c, ids)
             keys.note_use(app, draft)
-        for id_ in ids:
-            audit.note(app, visit, action, c.plural, id_)
+        audit.note_all(app, visit, changes)
         if action == "delete":
             return private_json({"deleted": ids})
         return private_json({c.plural: [c.shown(app, record) for record in changed]})
@@ -224,5 +237,5 @@ def rotate_key(app: App, visit: Visit) -> Response:
             raise KEYS.nothing_called(id_)
         after, secret = rotated(draft, before)
         keys.note_use(app, draft)
-    audit.note(app, visit, "rotate", KEYS.plural, id_)
+    audit.note(app, visit, "rotate", KEYS.plural, id_, audit.state(app, KEYS, before), audit.state(app, KEYS, after))
     return private_json({**KEYS.shown(app, after), "key": secret})

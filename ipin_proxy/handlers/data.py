@@ -20,8 +20,6 @@ from ..snapshot import Broken, Snapshot, read_json, written
 from ..store import Backup
 from ..web.response import JSON_HEADERS, Response
 
-COUNTED = (("providers", "providers"), ("models", "models"), ("apiKeys", "keys"), ("users", "users"))
-
 
 def export_document(app: App, visit: Visit) -> Response:
     """`GET /api/admin/export?secrets=1`: the document as a file to save; without secrets unless asked."""
@@ -46,7 +44,7 @@ def import_document(app: App, visit: Visit) -> Response:
         before = app.store.snapshot()  # with what was edited by hand a moment ago
         found = acceptable(taken(app, data, before))
         draft.become(found.snapshot)
-    audit.note(app, visit, "import", "database")
+    note(app, visit, "import", "", before, found.snapshot)
     answer = told(app, visit, before, found, dry=False)
     put_in_force(app, visit)
     return answer
@@ -68,7 +66,7 @@ def described(app: App, backup: Backup) -> dict[str, Any]:
         snapshot: Snapshot | None = app.store.backup(backup.name)[1]
     except Conflict:
         snapshot = None
-    counts = {name: len(getattr(snapshot, rows)) if snapshot else None for name, rows in COUNTED}
+    counts = audit.counts(snapshot) if snapshot is not None else dict.fromkeys(kind.plural for kind in audit.KINDS)
     about = {"name": backup.name, "time": backup.saved_at, "sizeBytes": backup.size_bytes}
     return {**about, "readable": snapshot is not None, **counts}
 
@@ -91,13 +89,19 @@ def restore(app: App, visit: Visit) -> Response:
         check(*app.store.backup(name))
     else:
         app.store.restore(name, check)
-        audit.note(app, visit, "restore", "database", name)
+        note(app, visit, "restore", name, *seen)
         passes.end_revived(app, seen[0])
     before, after = seen
     answer = told(app, visit, before, Taken(after, []), dry=dry)
     if not dry:
         put_in_force(app, visit)
     return answer
+
+
+def note(app: App, visit: Visit, action: str, name: str, before: Snapshot, after: Snapshot) -> None:
+    """A whole database has taken the place of another: how many records there were and are, and how many are different."""
+    different = {what: len(rows) for what, rows in interchange.changes(before, after).items()}
+    audit.note(app, visit, action, "database", name, audit.counts(before), {**audit.counts(after), **different})
 
 
 def acceptable(found: Taken) -> Taken:

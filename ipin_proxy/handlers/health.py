@@ -15,10 +15,11 @@ def alive(app: App, visit: Visit) -> Response:
 
 
 def ready(app: App, visit: Visit) -> Response:
-    """`GET /ready`: the store is loaded and new calls are welcome. A ledger in trouble is said, and keeps nobody out."""
+    """`GET /ready`: the store is loaded and new calls are welcome. They are also while the ledger is in trouble, which is
+    told; what it is, only administrators learn."""
     if app.is_draining:
         raise Unavailable("The server is shutting down.")
-    return Response.json({"status": "ready", "ledger": "ok" if app.ledger.trouble is None else "in trouble"})
+    return Response.json({"status": "ready", "ledger": "ok" if app.ledger.trouble is None else "trouble"})
 
 
 def hello(app: App, visit: Visit) -> Response:

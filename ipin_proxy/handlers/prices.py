@@ -76,10 +76,17 @@ def import_file(app: App, visit: Visit) -> Response:
             if before != after:
                 draft.models[id_] = replace(draft.models[id_], price=after)
         keys.note_use(app, draft)
-    for id_, (before, after) in found.prices.items():
-        if before != after:
-            audit.note(app, visit, "update", "models", id_)
-    return private_json(found.to_json(dry=False))
+    told = found.to_json(dry=False)
+    changed = [row for row in told["matched"] if row["before"] != row["after"]]
+    audit.note_all(
+        app,
+        visit,
+        [
+            audit.Touched("update", "models", row["model"], {"price": row["before"]}, {"price": row["after"]})
+            for row in changed
+        ],
+    )
+    return private_json(told)
 
 
 def parsed(body: bytes | bytearray) -> Any:

@@ -24,19 +24,26 @@ def change(app: App, visit: Visit) -> Response:
     checked = {name: config.check_database_setting(name, value) for name, value in json_object(visit.request).items()}
     if not checked:
         raise BadRequest('The body names no setting; it must be an object such as {"LOG_LEVEL": "debug"}.')
+    changes = []
     with app.store.edit() as draft:
         for name, value in checked.items():
+            shown = [shown_value(name, each) for each in (draft.settings.get(name), value)]
+            changes.append(audit.Touched("update", "settings", name, *shown))
             if value is None:
                 draft.settings.pop(name, None)
             else:
                 draft.settings[name] = value
         keys.note_use(app, draft)
-    for name in checked:
-        audit.note(app, visit, "update", "settings", name)
+    audit.note_all(app, visit, changes)
     app.take_settings()
     sources = {line.name: app.config.sources[line.attribute] for line in config.SETTINGS}
     overridden = [name for name, value in checked.items() if value is not None and sources[name] in STRONGER]
     return private_json({"settings": described(app), "overridden": overridden})
+
+
+def shown_value(name: str, value: Any) -> Any:
+    is_secret = any(line.secret for line in config.SETTINGS if line.name == name)
+    return {"value": config.MASK if is_secret and value else value}
 
 
 def described(app: App) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from ..call import Caller
 from ..errors import BadRequest, Forbidden, NotFound, Unauthorized
 from ..guests import Admitted, NotWelcome
 from ..idtoken import NotAccepted
+from ..kinds import USERS
 from ..web.request import Request
 from ..web.response import Response
 from ..web.task import CONNECTOR, THREAD, Next, Steps
@@ -75,7 +76,9 @@ def answered(app: App, visit: Visit, found: Admitted) -> Response:
     made = passes.issue(user, found.secret, app.config.settings.token_days)
     visit.caller = Caller(user.username, user=user)
     if found.is_new:
-        audit.note(app, visit, "create", "users", user.id)
+        audit.note(app, visit, "create", "users", user.id, None, audit.state(app, USERS, user, user))
+    if user.role == "admin":
+        audit.note(app, visit, "sign_in", "users", user.id)
     app.log.info("signed_in", actor=user.username, by="google", pass_id=made.id, **about(visit))
     return private_json({"token": made.text, "email": user.email, "expiresAt": made.expires_at})
 
