@@ -45,7 +45,9 @@ def note(
 
 
 def note_all(app: App, visit: Visit, touched: Sequence[Touched]) -> None:
-    """Several changes of one request: all of them are in the trail, or none. Waits for the disk; never raises."""
+    """Several changes of one request: all of them are in the trail, or none. Waits for the disk, and raises nothing of its."""
+    if not touched:
+        return
     who: dict[str, Any] = {"request_id": visit.id, "actor": visit.caller.name, "address": visit.address}
     for each in touched:
         app.log.info("admin", **who, action=each.action, resource=each.resource, id=each.id)

@@ -27,8 +27,13 @@ def answer(pieces: Iterator[bytes], headers: Mapping[str, str]) -> Response:
     are too many at once. Not for the loop's thread."""
     if not _places.acquire(blocking=False):
         raise Unavailable("Several exports are running. Try again when one of them has ended.", code="overloaded")
-    download = Download(pieces)
-    download.begin()
+    try:
+        download = Download(pieces)
+        threading.Thread(target=download.run, name="download", daemon=True).start()
+    except (OSError, RuntimeError) as error:  # no descriptors, or no threads
+        _places.release()
+        raise Unavailable("The server has too much to do for an export. Try again.", code="overloaded") from error
+    download.wait()
     return Response(200, headers, stream=Stream(download, AsTheyAre(), at_end=nothing, silence_s=SILENCE_S))
 
 
@@ -47,15 +52,15 @@ class Download:
         self._has_begun = threading.Event()
         self._error: Exception | None = None
 
-    def begin(self) -> None:
-        """Have the pieces made. Raises what comes instead of the first one."""
-        threading.Thread(target=self._run, name="download", daemon=True).start()
+    def wait(self) -> None:
+        """Until there is a first piece. Raises what comes instead of it."""
         self._has_begun.wait(FIRST_PIECE_S)
         if self._error is not None:
             self.close()
             raise self._error
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Make the pieces, to their end or until nobody reads on."""
         try:
             for piece in self._pieces:
                 self._has_begun.set()
