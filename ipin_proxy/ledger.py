@@ -107,6 +107,7 @@ class Ledger:
         self._writer: Writer | None = None
         self._is_taken_in = False
         self._failure = ""
+        self._trail_failure = ""  # of the last change
         self._told = ""
         self._retry_s = RETRY_S
         self._next_sweep = 0.0
@@ -145,7 +146,7 @@ class Ledger:
     @property
     def trouble(self) -> str | None:
         """What is wrong, in a sentence; None when everything is kept."""
-        problems = [each for each in (self._failure, self._journal.trouble) if each]
+        problems = [each for each in (self._failure, self._journal.trouble, self._trail_failure) if each]
         if not problems:
             return None
         waiting = len(self._queue)
@@ -258,7 +259,9 @@ class Ledger:
 
         try:
             self._do(lambda db: trail.write(db, *changes), WRITE_PATIENCE_S)
+            self._trail_failure = ""
         except Exception as error:
+            self._trail_failure = f"the last change could not be written to the trail: {error}"
             raise ProxyError(
                 f"The change could not be written to the trail ({error}). An administrator can make room on the disk, or "
                 "correct the permissions of the ledger's file.",

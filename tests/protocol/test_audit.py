@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import build
+from support.book import opened
 from support.client import Reply
 from support.proxy import KEY, MASTER_KEY, PASSWORD, Proxy
 from support.upstream import Upstream
@@ -200,10 +200,19 @@ def test_a_change_stands_where_it_cannot_be_written_down(start_proxy: Callable[.
     proxy = start_proxy()
     proxy.admin("PUT", f"/models/{build.PUBLIC_MODEL}", {"name": "Before"})
     ledger = proxy.folder / "ipin-proxy-usage.db"
-    with sqlite3.connect(ledger) as db:
+    with opened(ledger) as db:
         db.execute("DROP TABLE audit")
     reply = proxy.admin("PUT", f"/models/{build.PUBLIC_MODEL}", {"name": "After"})
     assert (reply.status, reply.json["name"]) == (200, "After")
     (line,) = proxy.log_lines(lambda line: line["event"] == "change_not_in_trail")
     assert (line["level"], line["actor"]) == ("error", "admin")
-    assert proxy.get("/ready").json["ledger"] in ("ok", "trouble")
+    ready = proxy.get("/ready")
+    assert (ready.status, ready.json) == (200, {"status": "ready", "ledger": "trouble"})
+    assert "trail" in proxy.admin("GET", "/usage").json["trouble"]
+    with opened(ledger) as db:
+        db.execute(
+            "CREATE TABLE audit (id INTEGER PRIMARY KEY, time, actor, address, action, resource, resource_id, before, after)"
+        )
+    proxy.admin("PUT", f"/models/{build.PUBLIC_MODEL}", {"name": "Once more"})
+    assert proxy.get("/ready").json == {"status": "ready", "ledger": "ok"}
+    assert last(proxy.admin)["after"]["name"] == "Once more"

@@ -199,6 +199,14 @@ def test_spent_counts_calls_somebody_was_asked_for(log: Ledger, by: str, days: f
                 before.calls + bool(each.attempts), before.tokens + tokens, before.cost + (each.cost or 0)
             )
     assert log.spent(since, by) == expected
+    for id_ in (*expected, "nobody"):
+        assert log.sums([since, 0], by, id_) == [expected.get(id_, Spent()), log.spent(0, by).get(id_, Spent())]
+    assert log.sums([since]) == [Spent(*map(sum, zip(*expected.values(), strict=True)))]
+
+
+def test_an_empty_ledger_has_sums_and_makes_no_file_for_them(book: Book) -> None:
+    assert book.open().sums([0, NOW_MS], "key", "k1") == [Spent(), Spent()]
+    assert not book.path.exists()
 
 
 def test_recent_are_the_calls_of_the_last_moment_that_went_somewhere(book: Book) -> None:

@@ -39,6 +39,15 @@ def refused(house: House, who: Caller, kind: type[ProxyError], **more: Any) -> P
 # Nobody limited.
 
 
+def test_calls_in_flight_are_those_that_are_not_over(house: House) -> None:
+    held = [house.limits.admit(each) for each in (caller(), caller(key("other")), Caller("master key"), caller())]
+    assert house.limits.in_flight == 4
+    house.settle(held[0])
+    house.limits.release(held[1])
+    house.settle(held[2])
+    assert house.limits.in_flight == 1
+
+
 def test_a_key_without_limits_is_let_through_and_counted(house: House) -> None:
     who = caller()
     for _ in range(3):
