@@ -19,6 +19,7 @@ from .ledger import Ledger, place
 from .limits import Limits
 from .logs import Log
 from .manners import Manners
+from .metrics import Metrics
 from .offers import offered
 from .passes import Passes
 from .queries import SECRET_CHARS
@@ -89,6 +90,7 @@ class App:
         self.ledger = Ledger(place(store.path), retention_days=config.settings.retention_days, warn=log.warning)
         self.webhook = Webhook(log, lambda: (self.config.settings.webhook_url, self.config.settings.webhook_secret))
         self.limits = Limits(time.time, clock)
+        self.metrics = Metrics()
         self.limits.alert = self.webhook.tell
         self.sessions = Sessions()
         self.passes = Passes()
@@ -163,5 +165,6 @@ class App:
         """Remember a call, or a request that never became one."""
         if self.config.settings.ledger:
             self.ledger.record(entry)
+        self.metrics.count(entry)
         if self.log.hears("info"):
             self.log.info("call", **billing.log_line(entry))
