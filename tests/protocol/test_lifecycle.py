@@ -442,7 +442,7 @@ def test_asked_to_end_it_lets_what_runs_finish(served: Clone, upstream: Upstream
 
 def test_while_it_ends_it_is_not_ready(served: Clone, upstream: Upstream) -> None:
     proxy = served.start(**KEYED)
-    assert proxy.get("/ready").json["status"] == "ready"
+    assert proxy.get("/ready").json == {"status": "ready", "ledger": "ok"}
     upstream.will_stream(chunk("Hel"), pause, finish())
     wire = proxy.raw(request("POST", CHAT, hello(stream=True), KEY))
     stream = wire.reply()
