@@ -323,7 +323,7 @@ def test_what_was_spent_is_known_after_a_kill(start_proxy: Callable[..., Proxy],
         upstream.will_answer(200, completion())
         assert ask(proxy, KEY).status == 200
     proxy.signal(signal.SIGKILL)
-    proxy.wait_exit()
+    proxy.stop()
     again = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=MODELS, keys=keys)
     try:
         refused = ask(again, KEY)

@@ -1,0 +1,292 @@
+"""From a reply to a row: what is told of usage in every shape, what that costs to the nano-dollar, and what the ledger says
+of calls that went well, that failed, that were refused and that were left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support import build
+from support.build import Json, completion, finish, hello
+from support.client import Client, Cut, Reply, request
+from support.proxy import KEY, Proxy
+from support.upstream import Seen, Upstream, answer, pause, stream
+
+CHAT = "/v1/chat/completions"
+PRICE = {"input": 3, "output": 15, "cachedInput": 0.3, "cacheWrite": 3.75, "reasoning": 20}
+# Which usage a provider tells, and what it costs at this price in nano-dollars, worked out by hand.
+COSTS: dict[str, tuple[Json, int]] = {
+    "plain": (build.usage_of(1_000, 100), 3_000_000 + 1_500_000),
+    "cached, as OpenAI counts": (
+        {**build.usage_of(1_000, 100), "prompt_tokens_details": {"cached_tokens": 600}},
+        400 * 3_000 + 600 * 300 + 1_500_000,
+    ),
+    "cached, as Anthropic counts": (
+        {
+            "input_tokens": 400,
+            "cache_read_input_tokens": 600,
+            "cache_creation_input_tokens": 200,
+            "output_tokens": 100,
+        },
+        400 * 3_000 + 600 * 300 + 200 * 3_750 + 1_500_000,
+    ),
+    "cached, as DeepSeek counts": (
+        {**build.usage_of(1_000, 100), "prompt_cache_hit_tokens": 600, "prompt_cache_miss_tokens": 400},
+        400 * 3_000 + 600 * 300 + 1_500_000,
+    ),
+    "reasoning within the output": (
+        {**build.usage_of(10, 100), "completion_tokens_details": {"reasoning_tokens": 40}},
+        10 * 3_000 + 60 * 15_000 + 40 * 20_000,
+    ),
+    "more cached than there was": (
+        {**build.usage_of(100, 0), "prompt_tokens_details": {"cached_tokens": 5_000}},
+        100 * 300,
+    ),
+    "reported": ({**build.usage_of(1_000, 100), "cost": 0.000123456}, 123_456),
+    "reported by the customer's own key": (
+        {**build.usage_of(1, 1), "cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}},
+        21_000_000,
+    ),
+    "a single cheap token": (build.usage_of(1, 0), 3_000),
+    "negative counts": (build.usage_of(10, -5), 30_000),
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream) -> Iterator[Proxy]:
+    proxy = Proxy.start(
+        tmp_path_factory.mktemp("accounting"),
+        providers=[build.provider(shared_upstream.base_url), build.provider(shared_upstream.base_url, "spare")],
+        models=[
+            build.model(price=PRICE, fallbacks=["second"]),
+            build.model("second", "spare", price=PRICE),
+            build.model("unpriced"),
+        ],
+    )
+    yield proxy
+    proxy.stop()
+
+
+def ask(proxy: Proxy, **more: Any) -> Reply:
+    reply = proxy.post(CHAT, hello(**more), KEY)
+    reply.read()
+    return reply
+
+
+def row_of(proxy: Proxy, reply: Reply) -> Json:
+    found: Json = proxy.admin("GET", f"/requests/{reply.header('x-request-id')}").json
+    return found
+
+
+@pytest.mark.parametrize(("told", "nano"), COSTS.values(), ids=COSTS)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_every_usage_costs_what_it_costs(
+    proxy: Proxy, upstream: Upstream, told: Json, nano: int, streamed: bool
+) -> None:
+    if streamed:
+        upstream.will_stream(build.chunk("Hi"), finish(), {**build.chunk(""), "choices": [], "usage": told})
+    else:
+        upstream.will_answer(200, completion() | {"usage": told})
+    row = row_of(proxy, ask(proxy, stream=streamed))
+    assert round(row["costUsd"] * 1e9) == nano
+    assert row["costBasis"] == ("reported" if "cost" in told else "priced")
+
+
+def test_what_was_spent_is_the_sum_of_it(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    proxy = start_proxy(models=[build.model(price=PRICE)])
+    for told, _ in COSTS.values():
+        upstream.will_answer(200, completion() | {"usage": told})
+        last = ask(proxy)
+    total = sum(nano for _, nano in COSTS.values())
+    usage = proxy.admin("GET", "/usage?by=key").json
+    assert usage["totals"]["costUsd"] == usage["series"][0]["costUsd"] == total / 1e9
+    assert float(last.header("monthlyCost") or "") == total / 1e9
+    assert usage["totals"]["calls"] == len(COSTS)
+
+
+def test_usage_that_comes_late_or_makes_no_sense_takes_nothing_back(proxy: Proxy, upstream: Upstream) -> None:
+    empty = {**build.chunk(""), "choices": []}
+    told = [
+        build.usage_of(100, 1),
+        build.usage_of(100, 50),
+        build.usage_of(0, 0),
+        {"prompt_tokens": "9", "cost": "NaN"},
+    ]
+    upstream.will_stream(
+        build.chunk("Hi"), *({**empty, "usage": each} for each in told), finish(), {**empty, "usage": None}
+    )
+    row = row_of(proxy, ask(proxy, stream=True))
+    assert (row["inputTokens"], row["outputTokens"], row["costUsd"]) == (100, 50, 0.00105)
+
+
+def test_a_row_says_everything(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_stream(build.chunk("Hi"), finish(), build.usage(7, 2))
+    body = hello(stream=True)
+    reply = proxy.post(CHAT, body, KEY, headers=[("user-agent", "tests/1.0")])
+    reply.read()
+    row = row_of(proxy, reply)
+    expected = {
+        "keyId": "key-1",
+        "keyName": "key-1",
+        "address": "127.0.0.1",
+        "userAgent": "tests/1.0",
+        "dialect": "openai",
+        "endpoint": CHAT,
+        "model": build.PUBLIC_MODEL,
+        "servedModel": build.PUBLIC_MODEL,
+        "upstreamModel": build.UPSTREAM_MODEL,
+        "providerId": "acme",
+        "stream": True,
+        "status": 200,
+        "totalTokens": 9,
+        "finishReason": "stop",
+        "errorOrigin": "",
+        "errorCode": "",
+        "bytesOut": len(reply.body),
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert row["latencyMs"] >= row["upstreamMs"] >= 0 and row["firstChunkMs"] is not None and row["bytesIn"] > 0
+    assert abs(row["latencyMs"] - row["upstreamMs"] - row["overheadMs"]) < 0.01
+    assert [(each["provider"], each["status"]) for each in row["attempts"]] == [("acme", 200)]
+
+
+def test_every_attempt_is_in_it(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(500, build.error("Down."))
+    upstream.will_answer(200, completion())
+    row = row_of(proxy, ask(proxy))
+    assert [(each["provider"], each["status"]) for each in row["attempts"]] == [("acme", 500), ("spare", 200)]
+    assert (row["model"], row["servedModel"], row["providerId"]) == (build.PUBLIC_MODEL, "second", "spare")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "origin"),
+    [(400, "invalid_json", "client"), (400, "missing_model", "client"), (404, "model_not_found", "client")],
+)
+def test_what_is_refused_is_there_too(proxy: Proxy, status: int, code: str, origin: str) -> None:
+    bodies: dict[str, object] = {
+        "invalid_json": b"{",
+        "missing_model": {"messages": []},
+        "model_not_found": hello(model="x"),
+    }
+    reply = proxy.post(CHAT, bodies[code], KEY)
+    row = row_of(proxy, reply)
+    assert (row["status"], row["errorCode"], row["errorOrigin"]) == (status, code, origin)
+    assert (row["costUsd"], row["attempts"], row["keyId"], row["endpoint"]) == (0, [], "key-1", CHAT)
+
+
+def test_who_has_no_key_is_not_in_the_ledger(proxy: Proxy) -> None:
+    reply = proxy.post(CHAT, hello(), "sk-nobodys")
+    assert reply.status == 401
+    assert proxy.admin("GET", f"/requests/{reply.header('x-request-id')}").status == 404
+
+
+def test_an_error_of_the_provider_costs_nothing(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(400, build.error("Too long.", "invalid_request_error", "context_length_exceeded"))
+    row = row_of(proxy, ask(proxy))
+    assert (row["costUsd"], row["errorOrigin"], row["errorCode"]) == (0, "upstream", "context_length_exceeded")
+    assert row["errorMessage"] == "Too long."
+
+
+def test_an_answer_without_usage_is_guessed_and_says_so(proxy: Proxy, upstream: Upstream) -> None:
+    words = "word " * 200
+    upstream.will_answer(200, {**completion(words), "usage": None})
+    row = row_of(proxy, ask(proxy))
+    assert row["costBasis"] == "estimated" and 200 <= row["outputTokens"] <= 300
+    assert row["costUsd"] > 0
+    upstream.will_stream(*(build.chunk("word ") for _ in range(200)), finish())
+    row = row_of(proxy, ask(proxy, stream=True))
+    assert row["costBasis"] == "estimated" and 200 <= row["outputTokens"] <= 500
+
+
+def test_a_price_nobody_knows_is_unknown_and_not_nothing(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, completion())
+    row = row_of(proxy, ask(proxy, model="unpriced"))
+    assert (row["costUsd"], row["costBasis"]) == (None, "unknown")
+
+
+def test_the_row_is_there_when_the_last_word_is(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_stream(build.chunk("Hi"), finish(), build.usage(7, 2), b"data: [DONE]\n\n", pause, done=False)
+    wire = proxy.raw(request("POST", CHAT, hello(stream=True), KEY))
+    reply = wire.reply()
+    wire.until(b"[DONE]")
+    row = row_of(proxy, reply)  # the connection to the provider is still open
+    upstream.resume()
+    assert (row["status"], row["totalTokens"], row["finishReason"]) == (200, 9, "stop")
+
+
+def test_no_secret_is_kept(proxy: Proxy, upstream: Upstream) -> None:
+    secret, theirs = "acme-secret-key-0123456789", "sk-proj-AbCdEfGhIjKlMnOpQrStUvWxYz012345"
+    upstream.will_answer(400, build.error(f"Incorrect API key provided: {secret} or {theirs}."))
+    reply = proxy.post(CHAT, hello(text="My password is hunter2-and-a-half"), KEY, headers=[("user-agent", theirs)])
+    reply.read()
+    row_of(proxy, reply)
+    kept = [path.read_bytes() for path in proxy.folder.iterdir() if "usage" in path.name]
+    exports = [proxy.admin("GET", f"/requests?format={each}").body for each in ("csv", "jsonl")]
+    for text in (*kept, *exports, proxy.output.encode()):
+        assert secret.encode() not in text and theirs.encode() not in text
+        assert b"hunter2" not in text and KEY.encode() not in text
+
+
+# -- the power switch -------------------------------------------------------------------------------------------------
+
+KILLS = int(os.environ.get("IPIN_TESTS_KILLS", "5"))
+
+
+def test_what_was_answered_is_in_the_ledger_whenever_it_is_killed(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    """Complete answers and rows are the same, after every kill; but for calls whose answer was on its way."""
+    models = [build.model(price=PRICE)]
+    upstream.default(said)
+    proxy = start_proxy(models=models)
+    sent, complete = set[str](), set[str]()
+    for round_ in range(KILLS):
+        workers = [threading.Thread(target=work, args=(proxy, f"{round_}-{n}", sent, complete)) for n in range(4)]
+        for worker in workers:
+            worker.start()
+        enough = len(complete) + 20 + 7 * round_
+        proxy.log_lines(lambda line: line["event"] == "call")
+        while len(complete) < enough and any(worker.is_alive() for worker in workers):
+            workers[0].join(0.002)
+        proxy.signal(signal.SIGKILL)
+        proxy.stop()
+        for worker in workers:
+            worker.join()
+        proxy = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=models)
+    upstream.default(None)
+    total = proxy.admin("GET", "/requests").json["total"]  # which has the journal read first
+    assert proxy.stop() == 0
+    with contextlib.closing(sqlite3.connect(proxy.folder / "ipin-proxy-usage.db")) as database:
+        rows = [id_ for (id_,) in database.execute("SELECT request_id FROM calls")]
+    assert len(rows) == len(set(rows)) == total, "none is there twice"
+    assert complete <= set(rows) <= sent
+    assert len(rows) - len(complete) <= 4 * KILLS, "only answers that were on their way"
+
+
+def said(seen: Seen) -> Any:
+    if seen.json.get("stream"):
+        return stream(build.chunk("Hi"), finish(), build.usage(7, 2))
+    return answer(200, completion())
+
+
+def work(proxy: Proxy, name: str, sent: set[str], complete: set[str]) -> None:
+    """Ask until nobody answers any more."""
+    client = Client(proxy.port)
+    for number in range(10_000):
+        id_ = f"kill-{name}-{number}"
+        sent.add(id_)
+        try:
+            reply = client.post(CHAT, hello(stream=number % 2 == 0), KEY, headers=[("x-request-id", id_)])
+            reply.read()
+        except (Cut, OSError):
+            return
+        finally:
+            client.close()
+        if reply.status == 200:
+            complete.add(id_)
