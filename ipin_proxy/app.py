@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import billing
@@ -14,7 +15,6 @@ from .deployments import Catalog, Cooldowns
 from .dialects import demo
 from .entries import Entry
 from .errors import ConfigError, Conflict
-from .jwks import Jwks
 from .ledger import Ledger, place
 from .limits import Limits
 from .logs import Log
@@ -33,6 +33,7 @@ from .web.router import Route
 from .webhook import Webhook
 
 if TYPE_CHECKING:
+    from .jwks import Jwks
     from .web.server import Server
 
 # Who may take a route.
@@ -94,7 +95,6 @@ class App:
         self.limits.alert = self.webhook.tell
         self.sessions = Sessions()
         self.passes = Passes()
-        self.jwks = Jwks(self.upstreams, log.warning)
         self.strangers = Attempts()  # who come with identity tokens: those have nothing to do with passwords
         self.last_used: dict[str, int] = {}  # key id → ms; kept in memory, written with the next change and at the end
         self.manners = Manners()
@@ -106,6 +106,13 @@ class App:
         self._catalog: tuple[Snapshot, Config, Catalog] | None = None
         self.set_master()
         log.secrets = self.provider_secrets
+
+    @cached_property
+    def jwks(self) -> Jwks:
+        """The keys of who signs identity tokens; loaded where somebody brings one."""
+        from .jwks import Jwks
+
+        return Jwks(self.upstreams, self.log.warning)
 
     def set_master(self) -> None:
         """The master key's digest: of the key that was given, or of the one generated at the first start."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import queries
 from .errors import ProxyError
-from .interchange import FREE_NAMES, without_hidden
 from .kinds import KEYS, MODELS, PROVIDERS, USERS, Collection, Json
 from .records import Provider, User
 from .trail import Change
@@ -63,6 +62,8 @@ def note_all(app: App, visit: Visit, touched: Sequence[Touched]) -> None:
 
 def state(app: App, kind: Collection, record: Any, before: Any = None) -> Json:
     """A record as it may be kept for good; `before` is what it was, to say whether its password is another one."""
+    from .interchange import FREE_NAMES, without_hidden  # a large room, that calls have no use for
+
     found = {name: value for name, value in kind.shown(app, record).items() if name not in NOISE}
     if isinstance(record, Provider):
         found["baseUrl"] = queries.masked(record.base_url)

@@ -1,12 +1,11 @@
 """Connections to providers: made, kept for reuse, given up in time.
 
-`http.client` connects and speaks TLS; what is handed out never blocks. A kept connection is given away only when it is
+`http.client` connects, `ssl` is loaded when somebody speaks it; what is handed out never blocks. A kept connection is given away only when it is
 open and nothing lies in it. Messages name no host and no address.
 """
 
 from __future__ import annotations
 
-import http.client
 import select
 import socket
 import threading
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import UpstreamTimeout, UpstreamUnreachable
 from .web.head import Headers
+from .web.standard import client
 
 if TYPE_CHECKING:
     import ssl
@@ -104,20 +104,16 @@ class Connections:
             return ours
         timeout = max(0.001, min(CONNECT_S, deadline - self.clock()))
         try:
-            connection = (
-                http.client.HTTPSConnection(
-                    origin.host, origin.port, timeout=timeout, context=tls_context(origin.ca_file, origin.verify)
-                )
-                if origin.scheme == "https"
-                else http.client.HTTPConnection(origin.host, origin.port, timeout=timeout)
-            )
+            connection = client.HTTPConnection(origin.host, origin.port, timeout=timeout)
             connection.connect()
+            sock: socket.socket = connection.sock
+            if origin.scheme == "https":
+                sock = tls_context(origin.ca_file, origin.verify).wrap_socket(sock, server_hostname=origin.host)
         except TimeoutError as error:
             raise UpstreamTimeout("connecting took too long") from error
         # UnicodeError: a name that cannot be one, such as a..b. HTTPException: one that http.client will not have.
-        except (OSError, UnicodeError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, client.HTTPException) as error:
             raise UpstreamUnreachable(reason_of(error)) from error
-        sock: socket.socket = connection.sock
         sock.setblocking(False)
         return sock
 

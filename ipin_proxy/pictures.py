@@ -8,15 +8,18 @@ member it is in is written anew and nothing else; videos, and what is only an ad
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .call import IMAGE_PART, VIDEO_PART, Call, Picture
 from .dialects import parts, vision
 from .errors import BadImage, BadRequest
-from .media import dataurls
-from .media.images import MB
 from .records import Model
 from .web.members import BodyError, Members
 
+if TYPE_CHECKING:
+    from .media import dataurls
+
+MB = 1024 * 1024
 CODES = {IMAGE_PART: "image_upload_not_supported", VIDEO_PART: "video_upload_not_supported"}
 FLAGS = {IMAGE_PART: "supportsImageUpload", VIDEO_PART: "supportsVideoUpload"}
 WORDS = {IMAGE_PART: "images", VIDEO_PART: "videos"}
@@ -70,6 +73,8 @@ def looked_at(call: Call, shown: Sequence[parts.Part], most_mb: int) -> Call:
 
 def read(members: Members, sent: parts.Sent, most_bytes: int) -> dataurls.Image | None:
     """The image in a part; None when it is at an address. Raises BadImage, which names the part."""
+    from .media import dataurls  # only where somebody shows something
+
     text = members.stretches(sent.text)
     try:
         if sent.declared is None or sent.is_data_url:

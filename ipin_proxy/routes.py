@@ -20,27 +20,13 @@ from .call import (
     TRANSLATION,
 )
 from .dialects import OPENAI
-from .handlers import (
-    account,
-    admin,
-    audio,
-    calls,
-    data,
-    health,
-    metrics,
-    models,
-    ocr,
-    pages,
-    prices,
-    providers,
-    reports,
-    settings,
-    token,
-    tracking,
-    usage,
-)
+from .handlers import Later, admin, audio, calls, health, models, pages
 from .kinds import KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
+
+account, data, metrics, ocr, prices = map(Later, ("account", "data", "metrics", "ocr", "prices"))
+providers, reports, settings = map(Later, ("providers", "reports", "settings"))
+token, tracking, usage = map(Later, ("token", "tracking", "usage"))
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/chat/completions", KEY, OPENAI, calls.create(CHAT)),

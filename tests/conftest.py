@@ -6,6 +6,7 @@ test that needs its own settings or a fresh process asks for `start_proxy`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from support.client import Reply
 from support.clock import Clock
 from support.proxy import KEY, Proxy
 from support.upstream import Upstream
+
+with contextlib.suppress(ImportError):
+    from hypothesis import settings
+
+    settings.register_profile("house", deadline=None)  # the machine may be busy: that is no fault of what is tested
+    settings.load_profile("house")
 
 MODELS = [
     build.model(),

@@ -39,7 +39,7 @@ from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
 from ..web.multipart import FormError
 from ..web.response import STREAM_TYPE, Pipe
-from . import embeddings, parts, vision
+from . import parts, vision
 from .openai_stream import (
     KEEP_ALIVE,
     StreamTap,
@@ -241,6 +241,8 @@ def json_reply(body: bytes, deployment: Deployment) -> dict[str, Any]:
 
 
 def read_embeddings(body: bytes, deployment: Deployment, *, packs: bool) -> tuple[dict[str, Any], bytes]:
+    from . import embeddings  # not every house has such models
+
     try:
         return embeddings.read(body, packs=packs)
     except ValueError as error:

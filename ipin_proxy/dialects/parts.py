@@ -7,11 +7,13 @@ stands, the part says itself, so that reading one and writing one is the same fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..call import IMAGE_PART, VIDEO_PART
 from ..errors import BadImage
-from ..media.dataurls import Image, Text
+
+if TYPE_CHECKING:
+    from ..media.dataurls import Image, Text
 
 Json = dict[str, Any]
 

@@ -15,7 +15,6 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable
-from http.server import ThreadingHTTPServer
 from selectors import EVENT_READ
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +22,7 @@ from .connection import BODY, BUSY, HEAD, IDLE, STREAMING, Connection
 from .loop import Loop
 from .request import Request
 from .response import Response, ShuttingDown, head_bytes
+from .standard import ThreadingHTTPServer
 from .task import Steps
 
 ACCEPTS_PER_ROUND = 128
