@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .call import Deployment
 from .dialects import upstream_dialect
-from .dialects.listing import models_told
-from .dialects.openai import credentials, endpoint, raise_if_error
+from .dialects.listing import models_told, next_page
+from .dialects.openai import raise_if_error
 from .errors import NotConfigured, ProxyError, UpstreamError
 from .records import Model, Provider
-from .upstream import Outbound, Reply
+from .upstream import Reply
 from .web.task import THREAD, Next
 
 if TYPE_CHECKING:
     from .app import App
 
 LIMIT_S = 10.0  # somebody is looking at the page and waiting
+MOST_PAGES = 10
 BUILT_IN = "demo"
 
 
@@ -66,14 +67,21 @@ def list_models(app: App, provider: Provider) -> Generator[Next, None, list[dict
     if provider.type == BUILT_IN:
         return [{"id": BUILT_IN, "name": BUILT_IN}]
     deployment = deployment_of(app, provider)
-    told = yield from ask(app, deployment)
-    if not 200 <= told.reply.status < 300:
-        raise upstream_dialect(provider).decode_error(told.reply, told.body, deployment)
-    raise_if_error(told.value, deployment)
-    models = models_told(told.value)
-    if models is None:
-        raise UpstreamError(f"Provider '{provider.id}' answered with something that is not a list of models.")
-    return models
+    found: dict[str, dict[str, Any]] = {}
+    after: str | None = ""
+    for _ in range(MOST_PAGES):
+        told = yield from ask(app, deployment, after or "")
+        if not 200 <= told.reply.status < 300:
+            raise upstream_dialect(provider).decode_error(told.reply, told.body, deployment)
+        raise_if_error(told.value, deployment)
+        models = models_told(told.value)
+        if models is None:
+            raise UpstreamError(f"Provider '{provider.id}' answered with something that is not a list of models.")
+        found |= {row["id"]: row for row in models if row["id"] not in found}
+        after = next_page(told.value)
+        if after is None:
+            break
+    return list(found.values())
 
 
 def deployment_of(app: App, provider: Provider) -> Deployment:
@@ -89,12 +97,9 @@ def deployment_of(app: App, provider: Provider) -> Deployment:
     return Deployment(Model(id=provider.id, provider_id=provider.id), provider, provider.id, secret, LIMIT_S)
 
 
-def ask(app: App, deployment: Deployment) -> Generator[Next, None, Told]:
-    """GET the provider's list of models. Raises UpstreamError and its kind."""
-    provider = deployment.provider
-    origin, path = endpoint(provider, "/models")
-    headers = {**credentials(provider, deployment.secret), "accept": "application/json"}
-    reply = yield from app.upstreams.send(Outbound(provider.id, origin, "GET", path, headers, (), LIMIT_S))
+def ask(app: App, deployment: Deployment, after: str = "") -> Generator[Next, None, Told]:
+    """GET the provider's list of models, or its page behind the model `after`. Raises UpstreamError and its kind."""
+    reply = yield from app.upstreams.send(upstream_dialect(deployment.provider).list_request(deployment, after))
     try:
         body = yield from reply.read_all()
     finally:

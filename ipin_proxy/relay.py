@@ -284,6 +284,8 @@ def accepted(
     """Send the call, and after a refusal what its dialect knows to try then, until an answer begins. Raises ProxyError: the
     last refusal, when there is nothing more to try."""
     requests = back.requests(call, deployment, app.manners, number)
+    if call.members is not None and len(call.request.body) > LONG_BODY_BYTES:
+        yield THREAD  # it may have to be written anew
     outbound = next(requests)
     refusal: ProxyError | None = None
     try:

@@ -53,12 +53,15 @@ class UpstreamDialect(Protocol):
 
     def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content: ...
 
+    def list_request(self, deployment: Deployment, after: str = "") -> Outbound:
+        """What asks for the list of models; where that comes in pages, for the one behind the model `after`."""
+
 
 OPENAI = "openai"
 
 CLIENTS: dict[str, ClientDialect] = {OPENAI: openai.Client()}
 # Files of this folder, by the `type` of the providers that speak so; whoever is asked to read is spoken to by another.
-UPSTREAMS = frozenset({OPENAI, "chutes", "demo"})
+UPSTREAMS = frozenset({OPENAI, "anthropic", "chutes", "demo"})
 READING = "ocr"
 
 

@@ -47,6 +47,14 @@ def models_told(value: Any) -> list[Json] | None:
     return list({row["id"]: row for row in found}.values()) if found or not value else None
 
 
+def next_page(value: Any) -> str | None:
+    """The model behind which the next page of a list begins; None when this is the last. (Anthropic's `has_more`.)"""
+    if not isinstance(value, dict) or value.get("has_more") is not True:
+        return None
+    last = value.get("last_id")
+    return last if isinstance(last, str) and last else None
+
+
 def for_a_million(value: Any, places: int = 6) -> float | None:
     """A price for one as the price for a million, exactly: the decimal point is moved and nothing is multiplied. With
     `places` 0, as it is. None for what is no number, or below 0: "-1" says that it depends."""

@@ -69,7 +69,7 @@ USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
 ANSWER_MEMBERS = frozenset({"choices", "chunks", "data", "output", "results", "segments", "text", "transcription"})
 
 VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
-ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|models)/?$")
+ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|messages|models)/?$")
 # Hosts whose paths carry no version although they have a path; everywhere else a missing /v1 is added.
 UNVERSIONED = re.compile(r"/(?:inference|deployments/[^/]+)$")
 
@@ -199,6 +199,13 @@ class Upstream:
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
         return StreamTap(bill, deployment, raise_if_error)
 
+    def list_request(self, deployment: Deployment, after: str = "") -> Outbound:
+        """What asks for the list of models; where that comes in pages, for the one behind the model `after`."""
+        provider = deployment.provider
+        origin, path = endpoint(provider, "/models")
+        headers = {**credentials(provider, deployment.secret), "accept": JSON_TYPE}
+        return Outbound(provider.id, origin, "GET", path, headers, (), deployment.timeout_s)
+
 
 def wants_usage(call: Call, deployment: Deployment, manners: Manners) -> bool:
     """Whether to ask for a stream's usage on the caller's behalf."""
@@ -225,12 +232,13 @@ def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:
     return [each if isinstance(each, bytes) else FileRange(call.form.source, *each) for each in segments]
 
 
-def json_reply(body: bytes, deployment: Deployment) -> dict[str, Any]:
-    """A reply's members; in a long one without the insides of very long strings, which are pictures."""
+def json_reply(body: bytes, deployment: Deployment, *, whole: bool = False) -> dict[str, Any]:
+    """A reply's members; in a long one without the insides of very long strings, which are pictures, unless it is wanted
+    `whole`."""
     try:
         reply = (
             members.parse(body).values
-            if len(body) > members.HOLLOW_FROM
+            if len(body) > members.HOLLOW_FROM and not whole
             else json.loads(str(body, "utf-8").removeprefix("\ufeff"))
         )
     except (ValueError, RecursionError):

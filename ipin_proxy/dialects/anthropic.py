@@ -1,0 +1,212 @@
+"""Anthropic's Messages API as an upstream, under the chat hub.
+
+Where it is and how it wants its key; what to try when a model refuses what others take; and its answers, streams and errors, which
+rooms beside this one put into OpenAI's words. It only chats: what else is asked for is refused before anybody is bothered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ..call import CHAT, Bill, Call, Deployment
+from ..errors import DO_NOT_RETRY, BadRequest, ProxyError, Unsupported, UpstreamError, UpstreamRefused
+from ..manners import Manners
+from ..meter import usage_of
+from ..upstream import Content, Heard, Outbound, Piece, Reply
+from ..web.members import BodyError, Members
+from ..web.response import STREAM_TYPE, Pipe
+from . import openai
+from .anthropic_reply import ERRORS, NO_CREDIT, TOO_LONG, Asked, completion_of
+from .anthropic_request import Settings, encode_request
+from .anthropic_stream import Message, decode_stream
+from .openai_stream import KEEP_ALIVE, error_frame, events_of_completion
+from .translation import Translation, encode_stream
+
+Json = dict[str, Any]
+
+PATH = "/messages"
+VERSION = "2023-06-01"  # which all servers of this format know, and all models but for what they refuse
+FIRST_WITHOUT_SAMPLING = "2026-10-21"  # an administrator may have set a later version
+VERSION_HEADER, BETA_HEADER = "anthropic-version", "anthropic-beta"
+HOME = re.compile(r"(?:.+\.)?anthropic\.com")
+SIGN_IN_TOKEN = "sk-ant-oat"  # of a person, which goes nowhere but into Authorization
+PAGE_SIZE = 1000
+
+MOST_TRIES = 4
+MOST_TOKENS = re.compile(r"max_tokens: *\d+ *> *(\d{1,9})\b")
+SAMPLING = ("temperature", "top_p", "top_k")
+REFUSABLE = {  # what a refusal may be about, and how that is seen
+    **{name: re.compile(rf"\b{name}\b") for name in SAMPLING},
+    "thinking": re.compile(r"\bthinking\b|\badaptive\b"),
+    "output_config": re.compile(r"\boutput_config\b|\boutput_format\b|\beffort\b"),
+}
+
+
+class Upstream(openai.Upstream):
+    """What Anthropic, and whoever speaks as it does, is told and answers."""
+
+    def requests(
+        self, call: Call, deployment: Deployment, manners: Manners, number: int
+    ) -> Generator[Outbound, Heard, None]:
+        if call.operation is not CHAT or call.members is None:
+            raise Unsupported(
+                f"Provider '{deployment.provider.id}' only chats. Use /v1/chat/completions, or a model of another provider.",
+                param="model",
+            )
+        return attempts(call.members.values, call.members, call, deployment, manners)
+
+    def decode_error(self, reply: Reply, body: bytes, deployment: Deployment) -> ProxyError:
+        error = super().decode_error(reply, body, deployment)
+        return in_our_words(error) if isinstance(error, UpstreamRefused) else error
+
+    def pipe_of(self, reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe] | None:
+        if bill.call.wants_stream and reply.media_type in openai.VAGUE_TYPES:
+            return STREAM_TYPE, self.decode_stream(bill, deployment)
+        return None
+
+    def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:
+        reply = openai.json_reply(contents[0].body, deployment, whole=True)
+        openai.raise_if_error(reply, deployment)
+        bill.used(usage_of(reply))
+        completion = completion_of(reply, asked_by(bill, deployment), deployment.provider.id)
+        bill.finish_reason = openai.first_finish_reason(completion)
+        if bill.call.wants_stream:
+            return Content(STREAM_TYPE, events_of_completion(completion, with_usage=bill.call.asks_usage))
+        return Content(openai.JSON_TYPE, json.dumps(completion).encode())
+
+    def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
+        return translated(asked_by(bill, deployment), bill, deployment)
+
+    def list_request(self, deployment: Deployment, after: str = "") -> Outbound:
+        """Its list of models comes in pages."""
+        outbound = super().list_request(deployment)
+        query = f"limit={PAGE_SIZE}" + (f"&after_id={quote(after, safe='')}" if after else "")
+        path = f"{outbound.path}{'&' if '?' in outbound.path else '?'}{query}"
+        headers = {**headers_to(deployment), "accept": openai.JSON_TYPE}
+        return outbound._replace(path=path, headers=headers)
+
+
+def attempts(
+    hub: Mapping[str, Any], members: Members, call: Call, deployment: Deployment, manners: Manners
+) -> Generator[Outbound, Heard, None]:
+    """A chat in the hub's words: the request, and after a refusal the same without what was refused, which is remembered of
+    the model. `members` is the body it was made of, in which its long strings lie."""
+    provider = deployment.provider
+    origin, path = openai.endpoint(provider, PATH)
+    headers = {**headers_to(deployment, call.request.headers.get(BETA_HEADER)), "content-type": openai.JSON_TYPE}
+    headers["accept"] = STREAM_TYPE if call.wants_stream else openai.JSON_TYPE
+    takes_sampling = headers[VERSION_HEADER] < FIRST_WITHOUT_SAMPLING
+    settings = Settings(None, refused_at(deployment, manners), takes_sampling)
+    for _ in range(MOST_TRIES):
+        body = encode_request(hub, deployment.upstream_model, settings, lambda text: whole(members, text))
+        heard = yield Outbound(provider.id, origin, "POST", path, headers, written(body, members), deployment.timeout_s)
+        found = settings_after(heard, body, settings) if heard.status == 400 else settings
+        if found == settings:
+            return
+        manners.refuses(provider, {at_model(name, deployment) for name in found.refused - settings.refused})
+        settings = found
+
+
+def settings_after(heard: Heard, body: Json, settings: Settings) -> Settings:
+    """What a refusal says of the model; the same as before when it says nothing of what was sent."""
+    message = openai.error_told(heard.body, openai.JSON_TYPE).get("message")
+    if not isinstance(message, str):
+        return settings
+    most = MOST_TOKENS.search(message)
+    if most is not None and 0 < int(most[1]) < body["max_tokens"]:
+        return settings._replace(max_tokens=int(most[1]))
+    named = {name for name, words in REFUSABLE.items() if name in body and words.search(message)}
+    if {"temperature", "top_p"} <= named:
+        named.discard("temperature")  # the two of them are refused together
+    return settings._replace(refused=settings.refused | named)
+
+
+def refused_at(deployment: Deployment, manners: Manners) -> frozenset[str]:
+    known = manners.refused_by(deployment.provider)
+    return frozenset(name for name in REFUSABLE if at_model(name, deployment) in known) if known else known
+
+
+def at_model(member: str, deployment: Deployment) -> str:
+    """How it is remembered that a member is refused: by one model, while others of the provider may take it."""
+    return f"{member} of {deployment.upstream_model}"
+
+
+def written(body: Json, members: Members) -> Sequence[Piece]:
+    try:
+        return members.encode(body)
+    except BodyError as error:
+        raise BadRequest(error.message, code="invalid_json") from error
+
+
+def whole(members: Members, text: str) -> str:
+    return "".join(each if isinstance(each, str) else str(bytes(each), "ascii") for each in members.stretches(text))
+
+
+def headers_to(deployment: Deployment, beta: str | None = None) -> dict[str, str]:
+    """The key goes into `x-api-key`, and to others than Anthropic also where they may look for it. What the administrator
+    wrote goes before; betas of both are wanted."""
+    provider, secret = deployment.provider, deployment.secret
+    headers = openai.credentials(provider, secret)
+    own = {name.lower() for name in provider.headers}
+    if secret and provider.auth == "bearer" and not secret.startswith(SIGN_IN_TOKEN):
+        headers.setdefault("x-api-key", secret)
+        if "authorization" not in own and HOME.fullmatch(openai.endpoint(provider, "")[0].host):
+            del headers["authorization"]
+    headers.setdefault(VERSION_HEADER, VERSION)
+    words = [word.strip() for told in (headers.get(BETA_HEADER), beta) for word in (told or "").split(",")]
+    if betas := list(dict.fromkeys(filter(None, words))):
+        headers[BETA_HEADER] = ",".join(betas)
+    return headers
+
+
+def asked_by(bill: Bill, deployment: Deployment) -> Asked:
+    return Asked.by(bill.call, int(time.time()), deployment.upstream_model)
+
+
+def translated(asked: Asked, bill: Bill, deployment: Deployment) -> Pipe:
+    """The pipe of a stream: Anthropic's events in, OpenAI's frames out."""
+    provider = deployment.provider.id
+    message = Message(asked, provider, lambda event: error_in(event, deployment))
+
+    def note() -> bool:
+        bill.used(message.usage)
+        bill.finish_reason = message.finish or bill.finish_reason
+        return message.is_complete
+
+    def tell(error: ProxyError) -> bytes:
+        return error_frame(error, bill.call.operation)
+
+    return Translation(decode_stream(message, provider), encode_stream(), bill, note, tell, KEEP_ALIVE)
+
+
+def error_in(event: Json, deployment: Deployment) -> ProxyError:
+    """An error that came inside a stream, with the status it would have had."""
+    told = openai.error_of(event)
+    kind = told.get("type")
+    status, is_known = (ERRORS[kind][0], True) if isinstance(kind, str) and kind in ERRORS else (502, False)
+    message = openai.clean_message(told.get("message"), deployment)
+    provider = deployment.provider.id
+    if status in (401, 403):
+        return UpstreamError(
+            f"Provider '{provider}' did not accept its API key.", code="upstream_auth_failed", headers=DO_NOT_RETRY
+        )
+    message = message or f"Provider '{provider}' answered with an error and no message."
+    code = "" if is_known else None
+    return in_our_words(UpstreamRefused(message, status=status, type=openai.word(kind, deployment), code=code))
+
+
+def in_our_words(error: UpstreamRefused) -> UpstreamRefused:
+    """The same with OpenAI's type and code."""
+    if error.type in ERRORS:
+        _, error.type, code = ERRORS[error.type]
+        error.code = code or error.code
+    if error.status == 400 and TOO_LONG in error.message.lower():
+        error.code = "context_length_exceeded"
+    elif error.status == 400 and NO_CREDIT in error.message.lower():
+        error.status, error.type, error.code = 402, "insufficient_quota", "insufficient_quota"
+    return error

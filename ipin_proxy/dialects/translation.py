@@ -1,0 +1,108 @@
+"""The pipe of a stream that changes its dialect: bytes into chunks of the hub, and chunks into frames.
+
+Both are steps: generators that are sent their input, None at the end, and yield their output. A decoding step raises what went
+wrong; where chunks came before that, it yields these, and raises the next time it is sent something, be it b"". This is
+what is around them: what was said so far decides whether a failure is a status or an event, and after the last word
+nothing is one any more.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ..call import Bill
+from ..errors import ProxyError
+from ..web.sse import frame
+from .openai_stream import DONE, stream_error
+
+Json = dict[str, Any]
+Decode = Generator[list[Json], bytes | None, None]
+Encode = Generator[bytes, list[Json] | None, None]
+
+
+class Translation:
+    """`decode` and `encode`, one behind the other. `note` is called after each piece, to take over into the bill what
+    `decode` has found out, and tells whether the answer is complete."""
+
+    def __init__(
+        self,
+        decode: Decode,
+        encode: Encode,
+        bill: Bill,
+        note: Callable[[], bool],
+        tell_error: Callable[[ProxyError], bytes],
+        keep_alive: bytes,
+    ) -> None:
+        next(decode)
+        next(encode)
+        self._decode = decode
+        self._encode = encode
+        self._bill = bill
+        self._note = note
+        self._tell_error = tell_error
+        self._keep_alive = keep_alive
+        self._has_begun = False  # something was sent: from now on an error is an event and no status
+        self._is_over = False  # the last word was said
+
+    def feed(self, data: bytes) -> bytes:
+        if self._is_over:
+            return b""
+        out = b""
+        try:
+            chunks = self._decode.send(data)
+            if chunks:
+                out = self._encode.send(chunks)
+                self._decode.send(b"")
+        except ProxyError as error:
+            self._note()
+            if not out and not self._has_begun:
+                raise
+            out += self._failed(error)
+        if self._note() and not self._is_over:
+            out += self._last_word()
+        if out and not self._has_begun:
+            self._has_begun = True
+            self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
+        return out
+
+    def finish(self) -> bytes:
+        """The provider has hung up properly. Raises what `decode` does when its answer had no end."""
+        if self._is_over:
+            return b""
+        try:
+            chunks = self._decode.send(None)
+        finally:
+            self._note()
+        return (self._encode.send(chunks) if chunks else b"") + self._last_word()
+
+    def fail(self, error: Exception) -> bytes | None:
+        if self._is_over:  # the connection broke after the last word
+            return b""
+        try:
+            return self.finish()  # or just before it
+        except (ProxyError, StopIteration):
+            assert self._bill.deployment is not None
+            return self._failed(stream_error(error, self._bill.deployment.provider.id))
+
+    def idle(self) -> bytes:
+        return self._keep_alive
+
+    def _failed(self, error: ProxyError) -> bytes:
+        self._is_over = True
+        self._bill.error = error
+        return self._tell_error(error)
+
+    def _last_word(self) -> bytes:
+        self._is_over = True
+        return self._encode.send(None)
+
+
+def encode_stream() -> Encode:
+    """Chunks as OpenAI's frames, and the end of its streams."""
+    out = b""
+    while (chunks := (yield out)) is not None:
+        out = b"".join([frame(json.dumps(chunk)) for chunk in chunks])
+    yield DONE
