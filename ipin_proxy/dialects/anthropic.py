@@ -45,6 +45,12 @@ REFUSABLE = {  # what a refusal may be about, and how that is seen
     "thinking": re.compile(r"\bthinking\b|\badaptive\b"),
     "output_config": re.compile(r"\boutput_config\b|\boutput_format\b|\beffort\b"),
 }
+# How it is said that something is not wanted at all; a value that is wrong is the caller's.
+UNWANTED = re.compile(
+    r"not (?:be )?(?:supported|permitted|allowed|available|compatible)|unsupported|deprecated|n[o']t support|cannot both"
+    r"|no longer|unknown|unrecognized",
+    re.IGNORECASE,
+)
 
 
 class Upstream(openai.Upstream):
@@ -105,25 +111,33 @@ def attempts(
     for _ in range(MOST_TRIES):
         body = encode_request(hub, deployment.upstream_model, settings, lambda text: whole(members, text))
         heard = yield Outbound(provider.id, origin, "POST", path, headers, written(body, members), deployment.timeout_s)
-        found = settings_after(heard, body, settings) if heard.status == 400 else settings
+        message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
+        found = settings_after(message, body, hub, settings) if isinstance(message, str) else settings
         if found == settings:
             return
-        manners.refuses(provider, {at_model(name, deployment) for name in found.refused - settings.refused})
+        if is_about_the_model(message):
+            manners.refuses(provider, {at_model(name, deployment) for name in found.refused - settings.refused})
         settings = found
 
 
-def settings_after(heard: Heard, body: Json, settings: Settings) -> Settings:
-    """What a refusal says of the model; the same as before when it says nothing of what was sent."""
-    message = openai.error_told(heard.body, openai.JSON_TYPE).get("message")
-    if not isinstance(message, str):
-        return settings
+def settings_after(message: str, body: Json, hub: Mapping[str, Any], settings: Settings) -> Settings:
+    """What to do without after a refusal; the same as before where it is about nothing that could be left out. What a caller
+    asked for in Anthropic's own words is theirs to correct."""
     most = MOST_TOKENS.search(message)
     if most is not None and 0 < int(most[1]) < body["max_tokens"]:
         return settings._replace(max_tokens=int(most[1]))
     named = {name for name, words in REFUSABLE.items() if name in body and words.search(message)}
+    named -= {name for name in ("thinking", "output_config") if isinstance(hub.get(name), dict)}
+    if not UNWANTED.search(message):
+        named &= {"output_config"} if "format" in body.get("output_config", ()) else set()
     if {"temperature", "top_p"} <= named:
         named.discard("temperature")  # the two of them are refused together
     return settings._replace(refused=settings.refused | named)
+
+
+def is_about_the_model(message: Any) -> bool:
+    """Whether a refusal holds for every call of the model, and not for this one and what is in its schema."""
+    return bool(UNWANTED.search(message)) and "schema" not in message
 
 
 def refused_at(deployment: Deployment, manners: Manners) -> frozenset[str]:
