@@ -53,6 +53,7 @@ HEARD_BYTES = 16 * 1024  # of a stream, for the log
 ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
 PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
+REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
 # Whose streams are events, whatever the provider makes of them.
 SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION)
@@ -284,8 +285,8 @@ def accepted(
     """Send the call, and after a refusal what its dialect knows to try then, until an answer begins. Raises ProxyError: the
     last refusal, when there is nothing more to try."""
     requests = back.requests(call, deployment, app.manners, number)
-    if call.members is not None and len(call.request.body) > LONG_BODY_BYTES:
-        yield THREAD  # it may have to be written anew
+    if back.rewrites and len(call.request.body) > REWRITTEN_BYTES:
+        yield THREAD
     outbound = next(requests)
     refusal: ProxyError | None = None
     try:

@@ -37,6 +37,8 @@ class ClientDialect(Protocol):
 class UpstreamDialect(Protocol):
     """The face towards providers."""
 
+    rewrites: bool  # whether it writes a caller's body anew, which takes its time
+
     def requests(
         self, call: Call, deployment: Deployment, manners: Manners, number: int
     ) -> Generator[Outbound, Heard, None]:

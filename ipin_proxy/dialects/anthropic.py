@@ -56,6 +56,8 @@ UNWANTED = re.compile(
 class Upstream(openai.Upstream):
     """What Anthropic, and whoever speaks as it does, is told and answers."""
 
+    rewrites = True
+
     def requests(
         self, call: Call, deployment: Deployment, manners: Manners, number: int
     ) -> Generator[Outbound, Heard, None]:

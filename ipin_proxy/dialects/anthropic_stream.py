@@ -37,7 +37,7 @@ THOUGHTS = ("thinking", "redacted_thinking")
 class Block:
     """A content block while it comes."""
 
-    __slots__ = ("begin", "citations", "json", "kind", "number", "told")
+    __slots__ = ("begin", "citations", "json", "kind", "number", "thoughts", "told")
 
     def __init__(self, json: Json, begin: int) -> None:
         self.json = json
@@ -46,6 +46,7 @@ class Block:
         self.number = -1  # of a tool's call among the calls
         self.told = False  # something of a call's arguments was
         self.citations: list[Any] = []
+        self.thoughts: list[str] = [text_in(json, "thinking")]
 
 
 class Message:
@@ -128,7 +129,7 @@ class Message:
         if block is None:
             return []
         if kind == "thinking_delta" and block.kind == "thinking":
-            block.json["thinking"] = text_in(block.json, "thinking") + text_in(delta, "thinking")
+            block.thoughts.append(text_in(delta, "thinking"))
             return self._thought(text_in(delta, "thinking"))
         if kind == "signature_delta" and block.kind == "thinking":
             block.json["signature"] = text_in(block.json, "signature") + text_in(delta, "signature")
@@ -145,7 +146,7 @@ class Message:
         if block is None:
             return []
         if block.kind in THOUGHTS:
-            details = details_of(block.json, self._thoughts)
+            details = details_of({**block.json, "thinking": "".join(block.thoughts)}, self._thoughts)
             self._thoughts += len(details)
             return self._say({"reasoning_details": details}) if details else []
         if block.number >= 0 and not block.told:

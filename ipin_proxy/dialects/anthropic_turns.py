@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -38,15 +39,6 @@ class Turn:
     calls: dict[str, Json | None] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Pending:
-    """A call that waits for its result."""
-
-    turn: Turn
-    message: int
-    id: str
-
-
 class Conversation:
     """Built message by message; `turns` is what was said so far, `system` what leads it, `tools` the names that were called."""
 
@@ -55,8 +47,9 @@ class Conversation:
         self.turns: list[Turn] = []
         self.tools: dict[str, None] = {}
         self._whole = whole
-        self._taken: set[str] = set()
-        self._pending: dict[Key, list[Pending]] = {}
+        self._taken: dict[str, int] = {}  # ids that went out, and how often each was wanted
+        # Calls that wait for their results: by how they are found, and then by message, the latest last.
+        self._pending: dict[Key, list[deque[tuple[Turn, str]]]] = {}
 
     def add(self, message: Any, at: int) -> None:
         """Take in the next message. Raises BadRequest."""
@@ -118,10 +111,14 @@ class Conversation:
         turn = self._say(
             ASSISTANT, marked_last([*thoughts_of(message), *said, *(block for _, block in calls)], message)
         )
+        waiting: dict[Key, deque[tuple[Turn, str]]] = {}
         for key, block in calls:
             assert turn is not None  # there is a block in it
             turn.calls[block["id"]] = None
-            self._pending.setdefault(key, []).append(Pending(turn, at, block["id"]))
+            if key not in waiting:
+                waiting[key] = deque()
+                self._pending.setdefault(key, []).append(waiting[key])
+            waiting[key].append((turn, block["id"]))
 
     def _call(self, key: Key, name: str, arguments: Any) -> tuple[Key, Json]:
         self.tools[name] = None
@@ -130,12 +127,11 @@ class Conversation:
 
     def _new_id(self, given: str) -> str:
         """The caller's id where it can be, and one that is like it where it cannot."""
-        base = _ODD.sub("_", given[:MOST_ID_CHARS]) or "call"
-        found, number = base, 1
+        base = found = _ODD.sub("_", given[:MOST_ID_CHARS]) or "call"
         while found in self._taken:
-            number += 1
-            found = f"{base}_{number}"
-        self._taken.add(found)
+            self._taken[base] += 1
+            found = f"{base}_{self._taken[base]}"
+        self._taken[found] = 1
         return found
 
     def _result(self, message: Json, place: str) -> None:
@@ -144,23 +140,24 @@ class Conversation:
         else:
             key = ("id", text_member(message, "tool_call_id", place))
         blocks = blocks_of(message.get("content"), f"{place}.content", self._whole)
-        waiting = self._pending.get(key)
-        if not waiting:
+        rounds = self._pending.get(key)
+        if not rounds:
             named = f" {key[1]}" if key[1] else ""
             lead = text_block(f"Result of a tool call{named}:", "")
             self._say(USER, [*lead, *blocks] if blocks else [])
             return
         # Of several with this id it belongs to the latest message, and there to the first.
-        latest = waiting[-1].message
-        pending = waiting.pop(next(n for n, each in enumerate(waiting) if each.message == latest))
-        result: Json = {"type": "tool_result", "tool_use_id": pending.id}
+        turn, id_ = rounds[-1].popleft()
+        if not rounds[-1]:
+            rounds.pop()
+        result: Json = {"type": "tool_result", "tool_use_id": id_}
         if blocks:
             result["content"] = plain(blocks)
         if message.get("is_error") is True:
             result["is_error"] = True
-        pending.turn.calls[pending.id] = with_mark(result, message)
+        turn.calls[id_] = with_mark(result, message)
         # Its place is taken, so that what is said behind it by the assistant is a turn of its own.
-        if self.turns[-1] is pending.turn:
+        if self.turns[-1] is turn:
             self.turns.append(Turn(USER))
 
     def _with_results(self) -> list[Turn]:

@@ -98,6 +98,8 @@ class Client:
 class Upstream:
     """What OpenAI-compatible providers are told and answer."""
 
+    rewrites = False
+
     def requests(
         self, call: Call, deployment: Deployment, manners: Manners, number: int
     ) -> Generator[Outbound, Heard, None]:
