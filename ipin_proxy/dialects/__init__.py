@@ -65,10 +65,11 @@ CLIENTS: dict[str, ClientDialect] = {OPENAI: openai.Client()}
 # Files of this folder, by the `type` of the providers that speak so; whoever is asked to read is spoken to by another.
 UPSTREAMS = frozenset({OPENAI, "anthropic", "chutes", "demo"})
 READING = "ocr"
+SEEING = frozenset({"anthropic", "demo"})  # but for these, who read, or refuse to, in their own way
 
 
 def upstream_dialect(provider: Provider, operation: Operation | None = None) -> UpstreamDialect:
-    if operation is OCR and provider.type != "demo":
+    if operation is OCR and (provider.type not in SEEING or (provider.ocr_path and provider.type != "demo")):
         return _upstream(READING)
     if is_chutes(provider):
         return _upstream("chutes")

@@ -20,7 +20,8 @@ from ..meter import usage_of
 from ..upstream import Content, Heard, Outbound, Piece, Reply
 from ..web.members import BodyError, Members
 from ..web.response import STREAM_TYPE, Pipe
-from . import openai
+from . import openai, vision
+from .anthropic_ocr import question_about, text_read
 from .anthropic_reply import ERRORS, NO_CREDIT, TOO_LONG, Asked, completion_of
 from .anthropic_request import Settings, encode_request
 from .anthropic_stream import Message, decode_stream
@@ -61,6 +62,9 @@ class Upstream(openai.Upstream):
     def requests(
         self, call: Call, deployment: Deployment, manners: Manners, number: int
     ) -> Generator[Outbound, Heard, None]:
+        vision.check_sizes(call.pictures, deployment.upstream_model, call.shown_model)
+        if call.document is not None:
+            return once(outbound(question_about(call.document, deployment.upstream_model), call, deployment))
         if call.operation is not CHAT or call.members is None:
             raise Unsupported(
                 f"Provider '{deployment.provider.id}' only chats. Use /v1/chat/completions, or a model of another provider.",
@@ -81,6 +85,8 @@ class Upstream(openai.Upstream):
         reply = openai.json_reply(contents[0].body, deployment, whole=True)
         openai.raise_if_error(reply, deployment)
         bill.used(usage_of(reply))
+        if bill.call.document is not None:
+            return Content(openai.JSON_TYPE, json.dumps(text_read(reply, deployment)).encode())
         completion = completion_of(reply, asked_by(bill, deployment), deployment.provider.id)
         bill.finish_reason = openai.first_finish_reason(completion)
         if bill.call.wants_stream:
@@ -92,11 +98,11 @@ class Upstream(openai.Upstream):
 
     def list_request(self, deployment: Deployment, after: str = "") -> Outbound:
         """Its list of models comes in pages."""
-        outbound = super().list_request(deployment)
+        request = super().list_request(deployment)
         query = f"limit={PAGE_SIZE}" + (f"&after_id={quote(after, safe='')}" if after else "")
-        path = f"{outbound.path}{'&' if '?' in outbound.path else '?'}{query}"
+        path = f"{request.path}{'&' if '?' in request.path else '?'}{query}"
         headers = {**headers_to(deployment), "accept": openai.JSON_TYPE}
-        return outbound._replace(path=path, headers=headers)
+        return request._replace(path=path, headers=headers)
 
 
 def attempts(
@@ -105,14 +111,11 @@ def attempts(
     """A chat in the hub's words: the request, and after a refusal the same without what was refused, which is remembered of
     the model. `members` is the body it was made of, in which its long strings lie."""
     provider = deployment.provider
-    origin, path = openai.endpoint(provider, PATH)
-    headers = {**headers_to(deployment, call.request.headers.get(BETA_HEADER)), "content-type": openai.JSON_TYPE}
-    headers["accept"] = STREAM_TYPE if call.wants_stream else openai.JSON_TYPE
-    takes_sampling = headers[VERSION_HEADER] < FIRST_WITHOUT_SAMPLING
+    takes_sampling = headers_to(deployment)[VERSION_HEADER] < FIRST_WITHOUT_SAMPLING
     settings = Settings(None, refused_at(deployment, manners), takes_sampling)
     for _ in range(MOST_TRIES):
         body = encode_request(hub, deployment.upstream_model, settings, lambda text: whole(members, text))
-        heard = yield Outbound(provider.id, origin, "POST", path, headers, written(body, members), deployment.timeout_s)
+        heard = yield outbound(written(body, members), call, deployment)
         message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
         found = settings_after(message, body, hub, settings) if isinstance(message, str) else settings
         if found == settings:
@@ -120,6 +123,19 @@ def attempts(
         if is_about_the_model(message):
             manners.refuses(provider, {at_model(name, deployment) for name in found.refused - settings.refused})
         settings = found
+
+
+def outbound(body: Sequence[Piece], call: Call, deployment: Deployment) -> Outbound:
+    provider = deployment.provider
+    origin, path = openai.endpoint(provider, PATH)
+    headers = {**headers_to(deployment, call.request.headers.get(BETA_HEADER)), "content-type": openai.JSON_TYPE}
+    headers["accept"] = STREAM_TYPE if call.wants_stream else openai.JSON_TYPE
+    return Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
+
+
+def once(request: Outbound) -> Generator[Outbound, Heard, None]:
+    """A request for which nothing else is known to be tried."""
+    yield request
 
 
 def settings_after(message: str, body: Json, hub: Mapping[str, Any], settings: Settings) -> Settings:

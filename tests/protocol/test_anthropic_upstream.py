@@ -202,6 +202,30 @@ def test_json_where_a_stream_was_asked_for_is_made_one(proxy: Proxy, upstream: U
     assert (heard.content, heard.calls[0]["name"], heard.finish) == ("Hi", "get_weather", "tool_calls")
 
 
+@pytest.mark.parametrize("data", [pictures.png(), pictures.png(more=bytes(range(256)) * 8000), pictures.PDF])
+def test_text_is_read_in_pictures_and_pdfs(proxy: Proxy, upstream: Upstream, data: bytes) -> None:
+    upstream.will_answer(200, messages.message(messages.text("Total 12.50")))
+    reply = proxy.form("/v1/ocr", [("model", "both"), ("file", ("page", data, "image/png"))], KEY)
+    assert (reply.status, reply.json["text"], reply.json["usage"]["prompt_tokens"]) == (200, "Total 12.50", 130)
+    assert (reply.json["model"], reply.json["provider"]) == ("both", "acme")
+    shown, question = sent(upstream)["messages"][0]["content"]
+    is_pdf = data == pictures.PDF
+    media_type = "application/pdf" if is_pdf else "image/png"
+    assert shown["type"] == ("document" if is_pdf else "image")
+    assert shown["source"] == {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
+    assert "text" in question["text"]
+    assert line_of(proxy, reply)["input_tokens"] == 130
+
+
+def test_text_is_read_at_an_address(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, messages.message(messages.text("Total")))
+    body = {"model": build.PUBLIC_MODEL, "image": 'https://pictures.example/"a".png', "prompt": "Which total?"}
+    assert proxy.post("/v1/ocr", body, KEY).json["text"] == "Total"
+    shown, question = sent(upstream)["messages"][0]["content"]
+    assert shown["source"] == {"type": "url", "url": 'https://pictures.example/"a".png'}
+    assert question["text"] == "Which total?"
+
+
 # Refusals.
 
 
