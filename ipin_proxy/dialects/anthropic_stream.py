@@ -62,6 +62,7 @@ class Message:
         self._head: Json = {}
         self._blocks: dict[Any, Block] = {}
         self._calls = self._thoughts = self._chars = 0
+        self._notes: list[Json] = []  # pages that were cited
         self._has_begun = False
         self._stop: Json = {}  # members of the latest message_delta
         self._handlers: dict[str, Callable[[Json], Chunks]] = {
@@ -141,7 +142,7 @@ class Message:
         return []
 
     def _close(self, event: Json) -> Chunks:
-        """What is only told when a block is whole: a signed thought, pages that were cited, arguments that were there at once."""
+        """What is only told when a block is whole: a signed thought, arguments that were there at once."""
         block = self._blocks.pop(index_of(event), None)
         if block is None:
             return []
@@ -151,8 +152,8 @@ class Message:
             return self._say({"reasoning_details": details}) if details else []
         if block.number >= 0 and not block.told:
             return self._say(self._call_told(block, {"function": {"arguments": arguments_of(block.json.get("input"))}}))
-        notes = pages_cited(block.citations, block.begin, self._chars)
-        return self._say({"annotations": notes}) if notes else []
+        self._notes += pages_cited(block.citations, block.begin, self._chars)
+        return []
 
     def _note_end(self, event: Json) -> Chunks:
         self._used(event)
@@ -168,6 +169,8 @@ class Message:
             chunks += self._close({"index": index})
         self.is_complete = True
         self.finish = finish_of(self._stop.get("stop_reason"), self._calls > 0, older=self._asked.older_form)
+        if self._notes:  # all at once: OpenAI's helper cannot put lists of them together
+            chunks += self._say({"annotations": self._notes})
         refusal = refusal_of(self._stop)
         chunks += self._say({"refusal": refusal} if refusal else {}, self.finish)
         if self._asked.usage and self.usage is not None:

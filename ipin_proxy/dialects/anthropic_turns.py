@@ -107,7 +107,7 @@ class Conversation:
         said = blocks_of(parts, f"{place}.content", self._whole, shows=False)
         if not said:
             said = text_block(message.get("refusal"), f"{place}.refusal")
-        calls = [self._call(*each) for each in calls_in(message, place)]
+        calls = [self._call(*each) for each in calls_in(message, place, self._whole)]
         turn = self._say(
             ASSISTANT, marked_last([*thoughts_of(message), *said, *(block for _, block in calls)], message)
         )
@@ -138,11 +138,11 @@ class Conversation:
         if message.get("role") == "function":
             key = ("function", text_member(message, "name", place))
         else:
-            key = ("id", text_member(message, "tool_call_id", place))
+            key = ("id", self._whole(text_member(message, "tool_call_id", place)))
         blocks = blocks_of(message.get("content"), f"{place}.content", self._whole)
         rounds = self._pending.get(key)
         if not rounds:
-            named = f" {key[1]}" if key[1] else ""
+            named = f" {key[1][:MOST_ID_CHARS]}" if key[1] else ""
             lead = text_block(f"Result of a tool call{named}:", "")
             self._say(USER, [*lead, *blocks] if blocks else [])
             return
@@ -171,7 +171,7 @@ class Conversation:
         return found
 
 
-def calls_in(message: Json, place: str) -> list[tuple[Key, str, Any]]:
+def calls_in(message: Json, place: str, whole: Whole) -> list[tuple[Key, str, Any]]:
     """The calls in an assistant's message: how each will be found again, its name and its arguments."""
     calls, older = message.get("tool_calls"), message.get("function_call")
     found: list[tuple[Key, str, Any]] = []
@@ -184,7 +184,7 @@ def calls_in(message: Json, place: str) -> list[tuple[Key, str, Any]]:
         function = call.get("function")
         if type(function) is not dict:
             raise BadRequest(f"'{where}.function' must be an object; other calls are not known here.", param=where)
-        id_ = text_member(call, "id", where)
+        id_ = whole(text_member(call, "id", where))
         found.append((("id", id_), named(function, f"{where}.function"), function.get("arguments")))
     if older is not None and not found:
         where = f"{place}.function_call"
