@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.chunk_rules import check_stream
 from support.messages import event
@@ -24,6 +24,8 @@ from ipin_proxy.records import Model, Provider
 from ipin_proxy.web import members
 
 Json = dict[str, Any]
+
+at_leisure = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 PROVIDER = Provider.from_json({"id": "acme", "type": "anthropic", "baseUrl": "http://acme.test"})
 DEPLOYMENT = Deployment(Model(id="m", provider_id="acme"), PROVIDER, "claude", "acme-secret-key-0123456789", 1.0)
@@ -143,6 +145,7 @@ def texts_in(value: Any) -> list[str]:
     return found
 
 
+@at_leisure
 @given(st.lists(MESSAGES, min_size=1, max_size=8), MORE, MODELS, SETTINGS)
 def test_any_conversation_becomes_one_that_keeps_the_rules(
     talk: list[Json], more: Json, model: str, settings: Settings
@@ -161,6 +164,7 @@ def test_any_conversation_becomes_one_that_keeps_the_rules(
     assert sorted(call["name"] for call in calls) == sorted(names)
 
 
+@at_leisure
 @given(st.lists(st.sampled_from(["user", "assistant"]), min_size=1, max_size=10))
 def test_texts_keep_their_order_and_their_speaker(roles: list[str]) -> None:
     talk = [{"role": role, "content": f"text {at}"} for at, role in enumerate(roles)]
@@ -171,6 +175,7 @@ def test_texts_keep_their_order_and_their_speaker(roles: list[str]) -> None:
     ]
 
 
+@at_leisure
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=4), st.randoms(use_true_random=False), st.booleans())
 def test_every_result_finds_its_call(rounds: list[int], random: Any, again: bool) -> None:
     """Also where the ids of one round are used again in the next."""
@@ -333,6 +338,7 @@ MEMBERS = st.sampled_from(
 )
 
 
+@at_leisure
 @given(
     JSON | st.lists(st.dictionaries(KEYS, JSON, max_size=4), max_size=3),
     st.dictionaries(MEMBERS, JSON, max_size=4),
@@ -369,6 +375,7 @@ def play(pieces: list[bytes], asked: Asked) -> bytes:
         return out + (pipe.fail(error) or b"")
 
 
+@at_leisure
 @given(
     st.dictionaries(KEYS, JSON, max_size=6) | st.fixed_dictionaries({"content": st.lists(st.dictionaries(KEYS, JSON))})
 )
@@ -428,6 +435,7 @@ def events_of(blocks: list[tuple[str, list[str]]], stop: str, *, pings: bool) ->
     return [*events, {"type": "message_stop"}]
 
 
+@at_leisure
 @given(
     st.lists(BLOCKS, max_size=5),
     st.sampled_from(["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "pause_turn", "something"]),
@@ -478,6 +486,7 @@ ODD_EVENTS = st.lists(
 )
 
 
+@at_leisure
 @given(ODD_EVENTS, st.booleans(), st.booleans())
 def test_a_lying_stream_is_a_valid_one_or_ends_in_an_error(events: list[Json], usage: bool, older: bool) -> None:
     data = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in events]
