@@ -1,7 +1,8 @@
 """Anthropic's Messages API as an upstream, under the chat hub.
 
 Where it is and how it wants its key; what to try when a model refuses what others take; and its answers, streams and errors, which
-rooms beside this one put into OpenAI's words. It only chats: what else is asked for is refused before anybody is bothered.
+rooms beside this one put into OpenAI's words. It chats, and reads what is in pictures: what else is asked for is refused before
+anybody is bothered.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..web.response import STREAM_TYPE, Pipe
 from . import openai, vision
 from .anthropic_ocr import question_about, text_read
 from .anthropic_reply import ERRORS, NO_CREDIT, TOO_LONG, Asked, completion_of
-from .anthropic_request import Settings, encode_request
+from .anthropic_request import Traits, encode_request
 from .anthropic_stream import Message, decode_stream
 from .openai_stream import KEEP_ALIVE, error_frame, events_of_completion
 from .translation import Translation, encode_stream
@@ -39,6 +40,7 @@ SIGN_IN_TOKEN = "sk-ant-oat"  # of a person, which goes nowhere but into Authori
 PAGE_SIZE = 1000
 
 MOST_TRIES = 4
+REFUSAL_CHARS = 300  # longer ones repeat what a caller sent, and nothing is to be learned from that
 MOST_TOKENS = re.compile(r"max_tokens: *\d+ *> *(\d{1,9})\b")
 SAMPLING = ("temperature", "top_p", "top_k")
 REFUSABLE = {  # what a refusal may be about, and how that is seen
@@ -112,17 +114,17 @@ def attempts(
     the model. `members` is the body it was made of, in which its long strings lie."""
     provider = deployment.provider
     takes_sampling = headers_to(deployment)[VERSION_HEADER] < FIRST_WITHOUT_SAMPLING
-    settings = Settings(None, refused_at(deployment, manners), takes_sampling)
+    traits = Traits(None, refused_at(deployment, manners), takes_sampling)
     for _ in range(MOST_TRIES):
-        body = encode_request(hub, deployment.upstream_model, settings, lambda text: whole(members, text))
+        body = encode_request(hub, deployment.upstream_model, traits, lambda text: whole(members, text))
         heard = yield outbound(written(body, members), call, deployment)
         message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
-        found = settings_after(message, body, hub, settings) if isinstance(message, str) else settings
-        if found == settings:
+        found = traits_after(message, body, hub, traits) if isinstance(message, str) else traits
+        if found == traits:
             return
         if is_about_the_model(message):
-            manners.refuses(provider, {at_model(name, deployment) for name in found.refused - settings.refused})
-        settings = found
+            manners.refuses(provider, {at_model(name, deployment) for name in found.refused - traits.refused})
+        traits = found
 
 
 def outbound(body: Sequence[Piece], call: Call, deployment: Deployment) -> Outbound:
@@ -138,24 +140,24 @@ def once(request: Outbound) -> Generator[Outbound, Heard, None]:
     yield request
 
 
-def settings_after(message: str, body: Json, hub: Mapping[str, Any], settings: Settings) -> Settings:
+def traits_after(message: str, body: Json, hub: Mapping[str, Any], traits: Traits) -> Traits:
     """What to do without after a refusal; the same as before where it is about nothing that could be left out. What a caller
     asked for in Anthropic's own words is theirs to correct."""
     most = MOST_TOKENS.search(message)
     if most is not None and 0 < int(most[1]) < body["max_tokens"]:
-        return settings._replace(max_tokens=int(most[1]))
+        return traits._replace(max_tokens=int(most[1]))
     named = {name for name, words in REFUSABLE.items() if name in body and words.search(message)}
     named -= {name for name in ("thinking", "output_config") if isinstance(hub.get(name), dict)}
     if not UNWANTED.search(message):
         named &= {"output_config"} if "format" in body.get("output_config", ()) else set()
     if {"temperature", "top_p"} <= named:
         named.discard("temperature")  # the two of them are refused together
-    return settings._replace(refused=settings.refused | named)
+    return traits._replace(refused=traits.refused | named)
 
 
 def is_about_the_model(message: Any) -> bool:
     """Whether a refusal holds for every call of the model, and not for this one and what is in its schema."""
-    return bool(UNWANTED.search(message)) and "schema" not in message
+    return len(message) <= REFUSAL_CHARS and bool(UNWANTED.search(message)) and "schema" not in message
 
 
 def refused_at(deployment: Deployment, manners: Manners) -> frozenset[str]:

@@ -41,7 +41,7 @@ USER_CHARS = 256
 OLDER_MEMBER = "functions"  # whose answers are told in the older form
 
 
-class Settings(NamedTuple):
+class Traits(NamedTuple):
     """What was found out about a model by its refusals: how long its answers may be, and what it does not take."""
 
     max_tokens: int | None = None
@@ -49,10 +49,10 @@ class Settings(NamedTuple):
     takes_sampling: bool = True  # the version of the API that is spoken has temperature and its kind
 
 
-NOTHING_KNOWN = Settings()
+NOTHING_KNOWN = Traits()
 
 
-def encode_request(hub: Mapping[str, Any], model: str, settings: Settings = NOTHING_KNOWN, whole: Whole = str) -> Json:
+def encode_request(hub: Mapping[str, Any], model: str, traits: Traits = NOTHING_KNOWN, whole: Whole = str) -> Json:
     """The body for `model`, which is the upstream name. Raises BadRequest, Unsupported."""
     refuse_what_cannot_be(hub)
     messages = hub.get("messages")
@@ -64,11 +64,11 @@ def encode_request(hub: Mapping[str, Any], model: str, settings: Settings = NOTH
     may_prefill = not models.is_since(model, models.FIRST_WITHOUT_PREFILL, unknown=False)
     body: Json = {"model": model, "messages": talk.close(may_prefill=may_prefill)}
     add_tools(body, hub, talk.tools)
-    add_thinking(body, hub, settings)
-    add_format(body, hub, talk.system, settings)
+    add_thinking(body, hub, traits)
+    add_format(body, hub, talk.system, traits)
     if talk.system:
         body["system"] = system_of(talk.system)
-    add_sampling(body, hub, settings)
+    add_sampling(body, hub, traits)
     if stop := stop_sequences(hub.get("stop")):
         body["stop_sequences"] = stop
     if user := user_of(hub):
@@ -79,9 +79,9 @@ def encode_request(hub: Mapping[str, Any], model: str, settings: Settings = NOTH
     if hub.get("stream") is True:
         body["stream"] = True
     for name in OWN_MEMBERS:
-        if hub.get(name) is not None and name not in body and name not in settings.refused:
+        if hub.get(name) is not None and name not in body and name not in traits.refused:
             body[name] = hub[name]
-    if thinks(body) or not settings.takes_sampling:
+    if thinks(body) or not traits.takes_sampling:
         body.pop("top_k", None)
     return body
 
@@ -201,34 +201,34 @@ def choice_of(choice: Any) -> tuple[Json | None, frozenset[str] | None]:
 # -- how to answer --------------------------------------------------------------------------------------------------
 
 
-def add_thinking(body: Json, hub: Mapping[str, Any], settings: Settings) -> None:
+def add_thinking(body: Json, hub: Mapping[str, Any], traits: Traits) -> None:
     """`max_tokens`, and how much of it is for thinking: in the caller's own words for Anthropic, else as an effort says."""
     asked = whole_number(hub, "max_completion_tokens") or whole_number(hub, "max_tokens")
     model = body["model"]
     most = asked or models.default_max_tokens(model)
     effort, budget = effort_of(hub)
-    output = hub.get("output_config")
-    if type(output) is dict and "output_config" not in settings.refused:
+    output, own = an_object(hub, "output_config"), an_object(hub, "thinking")
+    if output is not None and "output_config" not in traits.refused:
         body["output_config"] = dict(output)
-    if type(own := hub.get("thinking")) is dict and "thinking" not in settings.refused:
+    if own is not None and "thinking" not in traits.refused:
         body["thinking"] = own
         told = own.get("budget_tokens")
         if asked is None and type(told) is int:
             most = max(most, told + ANSWER_TOKENS)
     elif effort is not None or budget is not None:
         if models.is_since(model, models.FIRST_ADAPTIVE, unknown=False):
-            if effort is not None and "output_config" not in settings.refused:
+            if effort is not None and "output_config" not in traits.refused:
                 body["output_config"] = {"effort": EFFORTS[effort][1], **body.get("output_config", {})}
-            if may_think(body, settings):
+            if may_think(body, traits):
                 body["thinking"] = {"type": "adaptive"}
         elif models.is_since(model, models.FIRST_THINKING, unknown=True):
             wanted = max(MIN_BUDGET, budget or EFFORTS[effort or "medium"][0])
             if asked is not None:
                 wanted = max(MIN_BUDGET, min(wanted, asked // 2))
-            if may_think(body, settings) and thought_before(body["messages"]) and (asked is None or wanted < asked):
+            if may_think(body, traits) and thought_before(body["messages"]) and (asked is None or wanted < asked):
                 body["thinking"] = {"type": "enabled", "budget_tokens": wanted}
                 most = asked or max(most, wanted + ANSWER_TOKENS)
-    body["max_tokens"] = min(most, settings.max_tokens) if settings.max_tokens is not None else most
+    body["max_tokens"] = min(most, traits.max_tokens) if traits.max_tokens is not None else most
     keep_budget(body)
 
 
@@ -247,8 +247,8 @@ def effort_of(hub: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """The effort that is asked for and the budget, in OpenAI's member or in OpenRouter's `reasoning`; None for no thinking."""
     effort, budget = hub.get("reasoning_effort"), None
     param = "reasoning_effort"
-    reasoning = hub.get("reasoning")
-    if type(reasoning) is dict:
+    reasoning = an_object(hub, "reasoning")
+    if reasoning is not None:
         if effort is None:
             effort, param = reasoning.get("effort"), "reasoning.effort"
         told = reasoning.get("max_tokens")
@@ -262,11 +262,11 @@ def effort_of(hub: Mapping[str, Any]) -> tuple[str | None, int | None]:
     return effort, budget
 
 
-def may_think(body: Json, settings: Settings) -> bool:
+def may_think(body: Json, traits: Traits) -> bool:
     """Nobody may think who is told which tool to use, or whose answer is begun already."""
     choice = body.get("tool_choice")
     forced = choice is not None and choice["type"] in ("any", "tool")
-    return not forced and body["messages"][-1]["role"] == "user" and "thinking" not in settings.refused
+    return not forced and body["messages"][-1]["role"] == "user" and "thinking" not in traits.refused
 
 
 def thought_before(messages: list[Json]) -> bool:
@@ -281,7 +281,7 @@ def thought_before(messages: list[Json]) -> bool:
     return True
 
 
-def add_format(body: Json, hub: Mapping[str, Any], system: list[Json], settings: Settings) -> None:
+def add_format(body: Json, hub: Mapping[str, Any], system: list[Json], traits: Traits) -> None:
     """`response_format`: a schema that the provider enforces where its models can, else an instruction."""
     wanted = hub.get("response_format")
     if wanted is None:
@@ -298,7 +298,7 @@ def add_format(body: Json, hub: Mapping[str, Any], system: list[Json], settings:
                 param="response_format.json_schema",
             )
         can = models.is_since(body["model"], models.FIRST_WITH_FORMATS, unknown=True)
-        if can and "output_config" not in settings.refused:
+        if can and "output_config" not in traits.refused:
             shape = {"format": {"type": "json_schema", "schema": schema}}
             body["output_config"] = {**shape, **body.get("output_config", {})}
         else:
@@ -312,14 +312,14 @@ def add_format(body: Json, hub: Mapping[str, Any], system: list[Json], settings:
         )
 
 
-def add_sampling(body: Json, hub: Mapping[str, Any], settings: Settings) -> None:
+def add_sampling(body: Json, hub: Mapping[str, Any], traits: Traits) -> None:
     """`temperature` goes up to 1 there, and not together with `top_p` to the newest models, nor with thinking."""
     temperature, top_p = number(hub, "temperature"), number(hub, "top_p")
-    if not settings.takes_sampling:
+    if not traits.takes_sampling:
         return
-    if temperature is not None and not thinks(body) and "temperature" not in settings.refused:
+    if temperature is not None and not thinks(body) and "temperature" not in traits.refused:
         body["temperature"] = min(max(temperature, 0), 1)
-    if top_p is None or "top_p" in settings.refused or (thinks(body) and top_p < MIN_TOP_P_THINKING):
+    if top_p is None or "top_p" in traits.refused or (thinks(body) and top_p < MIN_TOP_P_THINKING):
         return
     if "temperature" in body and models.is_since(body["model"], models.FIRST_WITH_ONE_SAMPLER, unknown=False):
         return
@@ -344,6 +344,13 @@ def user_of(hub: Mapping[str, Any]) -> str | None:
     given = metadata.get("user_id") if type(metadata) is dict else None
     found = next((value for value in (hub.get("user"), given, hub.get("safety_identifier")) if value), None)
     return found if type(found) is str and len(found) <= USER_CHARS else None
+
+
+def an_object(hub: Mapping[str, Any], name: str) -> Json | None:
+    value = hub.get(name)
+    if value is not None and type(value) is not dict:
+        raise BadRequest(f"'{name}' must be an object.", param=name)
+    return value
 
 
 def whole_number(hub: Mapping[str, Any], name: str) -> int | None:

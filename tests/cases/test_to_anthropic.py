@@ -13,7 +13,7 @@ from support.messages_rules import check_request
 from ipin_proxy.call import CHAT, Bill, Call, Caller, Deployment
 from ipin_proxy.dialects import anthropic, openai
 from ipin_proxy.dialects.anthropic_reply import Asked, completion_of
-from ipin_proxy.dialects.anthropic_request import Settings, encode_request
+from ipin_proxy.dialects.anthropic_request import Traits, encode_request
 from ipin_proxy.errors import ProxyError
 from ipin_proxy.meter import usage_of
 from ipin_proxy.records import Model, Provider
@@ -57,10 +57,10 @@ def refusal_of(case: Case) -> ProxyError:
 def test_a_request(case: Case) -> None:
     if not case.has("upstream_request.json") and case.has("upstream_reply.json"):
         return  # it is about the answer
-    settings = Settings(max_tokens=case.options.get("max_tokens"), refused=frozenset(case.options.get("refused", ())))
+    traits = Traits(max_tokens=case.options.get("max_tokens"), refused=frozenset(case.options.get("refused", ())))
     asked, model = case.json("client_request.json"), deployment_of(case).upstream_model
     try:
-        found = encode_request(asked, model, settings)
+        found = encode_request(asked, model, traits)
     except ProxyError as error:
         case.expect("client_reply.json", error_json(error))
         return

@@ -18,7 +18,7 @@ from support.messages_rules import check_request
 from ipin_proxy.call import CHAT, Bill, Call, Caller, Deployment
 from ipin_proxy.dialects import anthropic
 from ipin_proxy.dialects.anthropic_reply import Asked, completion_of
-from ipin_proxy.dialects.anthropic_request import Settings, encode_request
+from ipin_proxy.dialects.anthropic_request import Traits, encode_request
 from ipin_proxy.errors import BadRequest, ProxyError
 from ipin_proxy.records import Model, Provider
 from ipin_proxy.web import members
@@ -127,8 +127,8 @@ MORE = st.fixed_dictionaries(
         "stream": st.booleans(),
     },
 )
-SETTINGS = st.builds(
-    Settings,
+TRAITS = st.builds(
+    Traits,
     st.none() | st.integers(1, 9000),
     st.frozensets(st.sampled_from(sorted(anthropic.REFUSABLE))),
     st.booleans(),
@@ -146,11 +146,11 @@ def texts_in(value: Any) -> list[str]:
 
 
 @at_leisure
-@given(st.lists(MESSAGES, min_size=1, max_size=8), MORE, MODELS, SETTINGS)
+@given(st.lists(MESSAGES, min_size=1, max_size=8), MORE, MODELS, TRAITS)
 def test_any_conversation_becomes_one_that_keeps_the_rules(
-    talk: list[Json], more: Json, model: str, settings: Settings
+    talk: list[Json], more: Json, model: str, traits: Traits
 ) -> None:
-    body = encode_request({"model": "m", "messages": talk, **more}, model, settings)
+    body = encode_request({"model": "m", "messages": talk, **more}, model, traits)
     check_request(body)
     everything = json.dumps(body, ensure_ascii=False)
     for message in talk:
