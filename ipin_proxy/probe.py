@@ -68,18 +68,19 @@ def list_models(app: App, provider: Provider) -> Generator[Next, None, list[dict
         return [{"id": BUILT_IN, "name": BUILT_IN}]
     deployment = deployment_of(app, provider)
     found: dict[str, dict[str, Any]] = {}
-    after: str | None = ""
+    after = ""
     for _ in range(MOST_PAGES):
-        told = yield from ask(app, deployment, after or "")
+        told = yield from ask(app, deployment, after)
         if not 200 <= told.reply.status < 300:
             raise upstream_dialect(provider).decode_error(told.reply, told.body, deployment)
         raise_if_error(told.value, deployment)
         models = models_told(told.value)
         if models is None:
             raise UpstreamError(f"Provider '{provider.id}' answered with something that is not a list of models.")
-        found |= {row["id"]: row for row in models if row["id"] not in found}
+        news = {row["id"]: row for row in models if row["id"] not in found}
+        found |= news
         after = next_page(told.value)
-        if after is None:
+        if not after or not news:  # some say that there is more, and tell the same again
             break
     return list(found.values())
 

@@ -47,12 +47,11 @@ def models_told(value: Any) -> list[Json] | None:
     return list({row["id"]: row for row in found}.values()) if found or not value else None
 
 
-def next_page(value: Any) -> str | None:
-    """The model behind which the next page of a list begins; None when this is the last. (Anthropic's `has_more`.)"""
+def next_page(value: Any) -> str:
+    """The model behind which the next page of a list begins; "" when this is the last. (Anthropic's `has_more`.)"""
     if not isinstance(value, dict) or value.get("has_more") is not True:
-        return None
-    last = value.get("last_id")
-    return last if isinstance(last, str) and last else None
+        return ""
+    return _first_text(value, "last_id")
 
 
 def for_a_million(value: Any, places: int = 6) -> float | None:
