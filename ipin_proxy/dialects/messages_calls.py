@@ -54,11 +54,11 @@ class StreamedCall:
 
     def rest(self) -> str:
         """The same at the end, when what is no object may have turned out to hold one."""
-        if self._is_object is False:
-            self._held.clear()
+        told = self.told()
+        if not told and self._is_object is False:
             found = input_of("".join(self._pieces))
             return json.dumps(found) if found else ""
-        return self.told()
+        return told
 
     def is_whole(self) -> bool:
         """Whether nothing can come behind the arguments any more."""

@@ -37,12 +37,14 @@ class Decoded(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def decode_request(body: Json, taste: Taste | None = None, kept: Kept | None = None) -> Decoded:
-    """A Messages body as a chat's. `kept` tells what was kept of a call of a tool when it was answered, by the call's id. Raises
-    BadRequest."""
+def decode_request(
+    body: Json, taste: Taste | None = None, kept: Kept | None = None, most_tokens: int | None = None
+) -> Decoded:
+    """A Messages body as a chat's. `kept` tells what was kept of a call of a tool when it was answered, by the call's id; an answer
+    has `most_tokens` at most, since clients ask unknown models for more than they give. Raises BadRequest."""
     refuse_thread(body)
     try:
-        return _decoded(body, taste or Taste(), kept or (lambda _: None))
+        return _decoded(body, taste or Taste(), kept or (lambda _: None), most_tokens)
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply to be read.", code="invalid_json") from error
 
@@ -58,7 +60,7 @@ def refuse_thread(body: Json) -> None:
         )
 
 
-def _decoded(body: Json, taste: Taste, kept: Kept) -> Decoded:
+def _decoded(body: Json, taste: Taste, kept: Kept, most_tokens: int | None) -> Decoded:
     notes: dict[str, None] = {}  # each once, in their order
 
     def note(text: str) -> None:
@@ -69,7 +71,8 @@ def _decoded(body: Json, taste: Taste, kept: Kept) -> Decoded:
     messages = decode_messages(body.get("messages"), taste, names, kept, note)
     chat: Json = {"model": body.get("model"), "messages": [*_system(body.get("system"), taste), *messages]}
     limit = "max_completion_tokens" if taste.completion_tokens else "max_tokens"
-    chat[limit] = count_at(body.get("max_tokens"), "max_tokens")
+    asked = count_at(body.get("max_tokens"), "max_tokens")
+    chat[limit] = min(asked, most_tokens or asked)
     stops = _stops(body.get("stop_sequences"))
     chat |= _sampling(body, taste, note)
     if stops:

@@ -44,7 +44,7 @@ def text_at(value: Any, place: str) -> str:
 
 
 def name_at(value: Any, place: str) -> str:
-    if type(value) is not str or not value.strip():
+    if type(value) is not str or not value:
         raise wrong(place, "a text that is not empty")
     return value
 

@@ -19,6 +19,19 @@ from .openai_stream import BARE_LINE, stream_error
 Json = dict[str, Any]
 
 MESSAGE_CHARS = 2000
+# What an error in a stream is called, or numbered, that will pass.
+BUSY: dict[int | str, int] = {
+    429: 429,
+    503: 503,
+    529: 529,
+    "429": 429,
+    "503": 503,
+    "529": 529,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+    "service_unavailable_error": 503,
+}
 
 
 class ChunkReader:
@@ -52,7 +65,7 @@ class ChunkReader:
         event = parse_event(raw)
         if event.data is None:
             for line in BARE_LINE.findall(raw):
-                self._raise_if_error(_read(line), self._deployment)
+                self._look_for_error(_read(line))
             return None
         if event.data.strip() == b"[DONE]":
             self.is_complete = True
@@ -60,12 +73,24 @@ class ChunkReader:
         body = _read(event.data)
         if body is None:
             return None  # a broken frame; those after it still count
-        self._raise_if_error(body if event.event != "error" or body.get("error") else {"error": body}, self._deployment)
+        self._look_for_error(body if event.event != "error" or body.get("error") else {"error": body})
         choice = first_choice(body)
         if choice is not None:
             raise_if_failed(choice)
             self.is_complete = self.is_complete or bool(choice.get("finish_reason"))
         return body
+
+    def _look_for_error(self, body: Json | None) -> None:
+        """An error in a stream has no status; where it tells that waiting helps, so do we."""
+        try:
+            self._raise_if_error(body, self._deployment)
+        except ProxyError as error:
+            told = body.get("error") if body is not None else None
+            words = [told.get(name) for name in ("code", "status", "type")] if type(told) is dict else []
+            error.status = next(
+                (BUSY[word] for word in words if type(word) in (int, str) and word in BUSY), error.status
+            )
+            raise
 
 
 class ChunkPipe:
