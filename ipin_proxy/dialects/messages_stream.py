@@ -13,12 +13,11 @@ from typing import Any
 
 from ..call import Usage
 from ..errors import ProxyError, UpstreamError
-from ..meter import usage_of
 from ..web.sse import frame
 from .messages_calls import StreamedCall, StreamedCalls
 from .messages_errors import encode_stream_error
 from .messages_reply import Asked, Json, call_id, kept_of, stop_of, usage_told
-from .openai_chunks import first_choice, raise_if_failed
+from .openai_chunks import first_choice, raise_if_failed, usage_in
 from .thoughts import TEXT, THOUGHT, Said, ThinkSplitter, reasoning_of, said_in
 
 PING = frame('{"type":"ping"}', "ping")
@@ -81,7 +80,7 @@ class MessageWriter:
         """Write what a chunk says. Raises UpstreamError."""
         if type(chunk) is not dict:
             return
-        usage = usage_of(chunk)
+        usage = usage_in(chunk)
         if usage is not None:
             self._usage = usage if self._usage is None else usage.after(self._usage)
         choice = first_choice(chunk)

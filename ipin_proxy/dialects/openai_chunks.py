@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-from ..call import Bill, Deployment
+from ..call import Bill, Deployment, Usage
 from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
 from ..web.sse import FrameSplitter, FrameTooLong, parse_event
@@ -155,11 +155,16 @@ class ChunkPipe:
         return b"".join(out)
 
     def _note(self, chunk: Json) -> None:
-        self._bill.used(usage_of(chunk))
+        self._bill.used(usage_in(chunk))
         choice = first_choice(chunk)
         reason = choice.get("finish_reason") if choice is not None else None
         if type(reason) is str and reason:
             self._bill.finish_reason = reason
+
+
+def usage_in(chunk: Json) -> Usage | None:
+    """The usage a chunk tells; most tell none, and are not searched for it."""
+    return usage_of(chunk) if chunk.get("usage") or "x_groq" in chunk else None
 
 
 def first_choice(body: Json) -> Json | None:
@@ -182,7 +187,7 @@ def raise_if_failed(choice: Json) -> None:
 
 def _read(data: bytes) -> Json | None:
     try:
-        body = json.loads(data)
+        body = json.loads(str(data, "utf-8"))
     except (ValueError, RecursionError):
         return None
     return body if type(body) is dict else None
