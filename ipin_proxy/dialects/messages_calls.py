@@ -38,6 +38,8 @@ class StreamedCall:
         return bool(self._pieces)
 
     def add(self, arguments: str) -> None:
+        if not self._pieces and arguments.isspace():
+            return
         self._pieces.append(arguments)
         self._held.append(arguments)
 

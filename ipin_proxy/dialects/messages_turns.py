@@ -46,14 +46,16 @@ class Turn:
     parts: list[Json] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
+    by_id: dict[str, list[ToolCall]] = field(default_factory=dict)  # a name for several is nobody's rule, but seen
+    answered: dict[str, int] = field(default_factory=dict)  # how many of these have their result
+    taken: set[str] = field(default_factory=set)
     kept: Json = field(default_factory=dict)
     shown: list[Json] = field(default_factory=list)  # what results of tools hold that is no text
     others: list[tuple[str, list[Json]]] = field(default_factory=list)
-    has_results: bool = False
 
     @property
     def is_over(self) -> bool:
-        return self.has_results or bool(self.others)
+        return bool(self.answered or self.others)
 
 
 class Turns:
@@ -94,13 +96,14 @@ class Turns:
             elif kind == "thinking":
                 turn.thoughts.append(text_at(block.get("thinking"), f"{where}.thinking"))
             elif kind == "tool_use":
-                turn.calls.append(self._call(block, where))
+                self._take_call(block, where)
             elif kind != "redacted_thinking":  # which nobody but its maker can read
                 left_out(kind, self._note)
         if texts:
             turn.texts.append("".join(texts))
 
-    def _call(self, block: Json, place: str) -> ToolCall:
+    def _take_call(self, block: Json, place: str) -> None:
+        turn = self._turn
         given = name_at(block.get("id"), f"{place}.id")
         name = name_at(block.get("name"), f"{place}.name")
         told = block.get("input")
@@ -109,10 +112,11 @@ class Turns:
         hub_id = str(kept.get("id") or given)
         if self._taste.short_ids and not SHORT_ID.fullmatch(hub_id):
             hub_id = hashlib.sha256(hub_id.encode("utf-8", "surrogatepass")).hexdigest()[:9]
-        taken = {call.hub_id for call in self._turn.calls}
-        number, free = 2, hub_id
-        while free in taken:
+        mine = turn.by_id.setdefault(given, [])
+        number, free = len(mine) + 1, hub_id
+        while free in turn.taken:
             free, number = f"{hub_id}_{number}", number + 1
+        turn.taken.add(free)
         call: Json = {
             "id": free,
             "type": "function",
@@ -120,8 +124,9 @@ class Turns:
         }
         if "extra_content" in kept:
             call["extra_content"] = kept["extra_content"]
-        self._turn.kept = {**kept, **self._turn.kept}
-        return ToolCall(given, free, name, call)
+        turn.kept = {**kept, **turn.kept}
+        mine.append(ToolCall(given, free, name, call))
+        turn.calls.append(mine[-1])
 
     def _take_user(self, content: Any, place: str) -> None:
         parts: list[Json] = []
@@ -170,13 +175,13 @@ class Turns:
         text = "\n".join(texts) or (SHOWN_BELOW if shown else NO_OUTPUT)
         if block.get("is_error") is True:
             text = f"Error: {text}"
-        mine = [call for call in self._turn.calls if call.id == given]
-        call = next((call for call in mine if call.result is None), None)
-        if call is None:
-            if any(each.result is not None and _text_of(each.result) == text for each in mine):
+        turn = self._turn
+        mine, number = turn.by_id.get(given, []), turn.answered.get(given, 0)
+        if number == len(mine):
+            if mine and mine[-1].result is not None and _text_of(mine[-1].result) == text:
                 return []
             return [text_part(f"Result of the tool call {given}:\n{text}"), *shown]
-        self._turn.has_results = True
+        call, turn.answered[given] = mine[number], number + 1
         said = text_part(text, block, self._taste.cache_control)
         call.result = {
             "role": "tool",
@@ -184,7 +189,7 @@ class Turns:
             "content": [said] if "cache_control" in said else text,
         }
         if shown:
-            self._turn.shown += [text_part(f"From the result of the tool call {given} ({call.name}):"), *shown]
+            turn.shown += [text_part(f"From the result of the tool call {given} ({call.name}):"), *shown]
         return []
 
     # -- the chat ---------------------------------------------------------------------------------------------------

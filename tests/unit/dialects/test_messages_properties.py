@@ -150,11 +150,23 @@ def texts_of(messages: list[Json], role: str) -> str:
     return "".join(row["text"] for blocks in rows for row in blocks or () if row["type"] == "text")
 
 
+def roles_of(messages: list[Json]) -> list[str]:
+    """Who speaks, one after the other; what tools say is no speech."""
+    roles: list[str] = []
+    for message in messages:
+        content, role = message["content"], message["role"]
+        only_results = type(content) is list and bool(content) and all(row["type"] == "tool_result" for row in content)
+        if role != "tool" and not only_results and roles[-1:] != [role]:
+            roles.append(role)
+    return roles
+
+
 @given(conversations())
 def test_a_conversation_keeps_what_was_said_and_its_order(messages: list[Json]):
     decoded = decode_request({"max_tokens": 5, "messages": messages})
     chat = decoded.body["messages"]
     check_order(chat)
+    assert roles_of(chat) == roles_of(messages)
     for role in ("user", "assistant", "system"):
         assert texts_of(chat, role).replace("\n\n", "") == texts_of(messages, role).replace("\n\n", "")
     calls = [
