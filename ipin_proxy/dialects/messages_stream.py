@@ -1,6 +1,6 @@
 """Chunks of a chat as the events of a Messages stream: one block open at a time, indices without gaps, usage at the end.
 
-The step is sent the chunks that came and yields bytes; it is sent None at the proper end. A ProxyError that is thrown
+The step is sent the chunks that came, or a whole completion, and yields bytes; it is sent None at the proper end. A ProxyError that is thrown
 into it becomes the last event.
 """
 
@@ -92,11 +92,11 @@ class MessageWriter:
         for name in ("finish_reason", "stop_reason"):
             if type(told := choice.get(name)) is str and told:
                 self._ending[name] = told
-        delta = choice.get("delta")
-        if type(delta) is not dict:
-            delta = choice.get("message")
+        delta, message = choice.get("delta"), choice.get("message")
         if type(delta) is dict:
             self._delta(delta)
+        elif type(message) is dict:
+            self._delta(numbered(message))
 
     def finish(self) -> None:
         """Write the end. Raises UpstreamError when there was nothing before it."""
@@ -186,7 +186,7 @@ class MessageWriter:
             if self._asked.keep is not None:
                 self._hidden.append(text)
             return
-        if self._calls.all:
+        if self._ids:
             self._late.append((kind, text))
             self._late_chars += len(text)
             if self._late_chars > MOST_LATE_CHARS:
@@ -198,10 +198,8 @@ class MessageWriter:
         if self._open != kind:
             if kind == TEXT:
                 text, self._blanks = self._blanks + text, ""
-                if (
-                    text.isspace() and len(text) <= MOST_BLANKS
-                ):  # a block of blanks would be refused when it is sent back
-                    self._blanks = text
+                if text.isspace() and len(text) <= MOST_BLANKS:
+                    self._blanks = text  # a block of nothing else would be refused when it is sent back
                     return
             start: Json = {"type": kind, kind: ""}
             self._start({**start, "signature": ""} if kind == THOUGHT else start, kind)
@@ -291,3 +289,11 @@ class MessageWriter:
     def _event(self, name: str, **members: Any) -> None:
         told = json.dumps({"type": name, **members}, separators=(",", ":"))
         self._out.append(f"event: {name}\ndata: {told}\n\n".encode())
+
+
+def numbered(message: Json) -> Json:
+    """A whole message as the delta it is to a stream: its calls are told apart by their places."""
+    calls = message.get("tool_calls")
+    if type(calls) is not list:
+        return message
+    return {**message, "tool_calls": [{**each, "index": at} for at, each in enumerate(calls) if type(each) is dict]}

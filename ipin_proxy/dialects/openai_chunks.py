@@ -76,6 +76,8 @@ class ChunkReader:
         self._look_for_error(body if event.event != "error" or body.get("error") else {"error": body})
         choice = first_choice(body)
         if choice is not None:
+            if choice.get("error"):
+                self._look_for_error({"error": choice["error"]})
             raise_if_failed(choice)
             self.is_complete = self.is_complete or bool(choice.get("finish_reason"))
         return body

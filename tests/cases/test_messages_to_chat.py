@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -38,12 +39,16 @@ def taste_in(case: Case) -> Taste:
 
 
 def asked_in(case: Case, kept: dict[str, Json]) -> Asked:
-    numbers = iter(range(1, 1000))
+    numbers: Counter[str] = Counter()
+
+    def new_id(prefix: str) -> str:
+        numbers[prefix] += 1
+        return f"{prefix}{numbers[prefix]}"
 
     def keep(id: str, what: Json) -> None:
         kept[id] = {**kept.get(id, {}), **what}
 
-    options = {"new_id": lambda prefix: f"{prefix}{next(numbers)}", "keep": keep, "request_id": "req_1"}
+    options = {"new_id": new_id, "keep": keep, "request_id": "req_1"}
     if not case.has("client_request.json"):
         return Asked("claude-sonnet-5", Names(), thinks=True, input_tokens=7, **options)
     request = case.json("client_request.json")
@@ -91,6 +96,16 @@ def test_a_reply(case: Case) -> None:
     check_usage(message["usage"])
     case.expect("client_reply.json", message)
     assert kept == case.options.get("keeps", {})
+    assert said_in_one_piece(case) == (message["content"], message["stop_reason"], message["usage"])
+
+
+def said_in_one_piece(case: Case) -> tuple[list[Json], Any, Json]:
+    """What a client has of the same reply when it asked for a stream, and the provider made none."""
+    step = encode_stream(asked_in(case, {}))
+    next(step)
+    told = read_messages_stream(step.send([case.json("upstream_reply.json")]) + step.send(None))
+    content = [{name: value for name, value in block.items() if name != "json"} for block in told.content]
+    return content, told.stop_reason, told.usage
 
 
 @pytest.mark.parametrize("case", cases_in(DIRECTION, having="upstream_reply.sse"), ids=named)

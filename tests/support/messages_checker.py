@@ -77,6 +77,10 @@ def _no_constant(word: str) -> None:
     raise AssertionError(f"{word} is no JSON")
 
 
+def _no_number(word: str) -> None:
+    raise ValueError(word)
+
+
 def check_usage(usage: Any) -> None:
     assert type(usage) is dict and usage.keys() >= USAGE
     assert all(type(value) is int and value >= 0 for value in usage.values())
@@ -119,6 +123,7 @@ class _Reader:
     def on_content_block_delta(self, body: Json) -> None:
         assert self.state == "inside" and body["index"] == len(self.message.content) - 1
         block, delta = self.message.content[-1], body["delta"]
+        assert delta["type"] in DELTAS[block["type"]]
         member = DELTAS[block["type"]][delta["type"]]
         assert type(delta[member]) is str and not self.is_signed
         if member == "partial_json":
@@ -135,7 +140,7 @@ class _Reader:
             block["json"] = self.json
             assert not self.json or self.json.lstrip().startswith("{")
             try:
-                block["input"] = json.loads(self.json) if self.json else {}
+                block["input"] = json.loads(self.json, parse_constant=_no_number) if self.json else {}
             except ValueError:
                 block["input"] = {}
         if block["type"] == "thinking":

@@ -12,6 +12,7 @@ import pytest
 from support import build
 from support.build import chunk, completion, hello, usage
 from support.client import Client, Cut, request
+from support.messages_checker import read_messages_stream
 from support.upstream import (
     CERTIFICATE,
     Upstream,
@@ -198,3 +199,62 @@ def test_no_thread_is_left_behind() -> None:
         client.get("/")
         upstream.close()
     assert threading.active_count() == before
+
+
+# ---- the checker of Anthropic's streams ------------------------------------------------------------------------------
+
+EVENTS = [
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant",'
+    b'"model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":0,'
+    b'"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}}\n\n',
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n',
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
+    b'"delta":{"type":"text_delta","text":"Hi"}}\n\n',
+    b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
+    b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},'
+    b'"usage":{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":0,"cache_read_input_tokens":0}}\n\n',
+    b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+]
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+def test_the_checker_takes_a_stream_by_the_rules():
+    message = read_messages_stream(PING.join(EVENTS))
+    assert message.is_whole and message.text == "Hi" and message.stop_reason == "end_turn"
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 4, 5])
+def test_the_checker_misses_an_event_that_is_left_out(at: int):
+    with pytest.raises(AssertionError):
+        read_messages_stream(b"".join(EVENTS[:at] + EVENTS[at + 1 :]))
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 4, 5])
+def test_the_checker_hears_an_event_twice(at: int):
+    with pytest.raises(AssertionError):
+        read_messages_stream(b"".join(EVENTS[: at + 1] + EVENTS[at:]))
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_the_checker_knows_the_order(at: int):
+    swapped = [*EVENTS[:at], EVENTS[at + 1], EVENTS[at], *EVENTS[at + 2 :]]
+    with pytest.raises(AssertionError):
+        read_messages_stream(b"".join(swapped))
+
+
+@pytest.mark.parametrize(
+    ("told", "instead"),
+    [
+        (b'"index":0', b'"index":1'),
+        (b"text_delta", b"input_json_delta"),
+        (b"end_turn", b"stop"),
+        (b"end_turn", b"tool_use"),
+        (b'"output_tokens":1', b'"output_tokens":null'),
+        (b"event: message_stop\n", b""),
+        (b'"Hi"', b"NaN"),
+        (b'"Hi"', b'""'),
+    ],
+)
+def test_the_checker_looks_into_events(told: bytes, instead: bytes):
+    with pytest.raises(AssertionError):
+        read_messages_stream(b"".join(EVENTS).replace(told, instead))
