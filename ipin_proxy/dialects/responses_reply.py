@@ -8,8 +8,10 @@ what comes for another waits. What a provider lies about (names, ids, indices, t
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from ..call import Usage
@@ -17,7 +19,7 @@ from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
 from .responses_items import Item, Message, Reasoning, ToolCall
 from .responses_messages import AFTER, sealed
-from .responses_tools import Tool
+from .responses_tools import Tool, is_deep
 
 Json = dict[str, Any]
 Tell = Callable[[str, Json], None]
@@ -27,6 +29,8 @@ SEALED = "reasoning.encrypted_content"
 CUT_SHORT = {"length": "max_output_tokens", "max_tokens": "max_output_tokens", "content_filter": "content_filter"}
 BROKEN = frozenset({"error", "network_error"})
 ONE_CALL = "function_call"  # the key of the only call in the older form
+
+HALVES = re.compile(r"\\ud[89a-f]")  # as JSON writes them: whole pairs, too, are looked at
 
 # What a response says of its request when that said nothing.
 DEFAULTS: Json = {
@@ -76,15 +80,24 @@ def encode_response(completion: Json, asked: Asked) -> Json:
         raise UpstreamError("The provider answered without an answer: it has no choices.")
     answer = Answer(asked, lambda kind, members: None)
     answer.take(completion)
-    return answer.end()
+    response: Json = json.loads(written(answer.end()))
+    return response
 
 
-def response_of(asked: Asked, status: str, output: list[Json]) -> Json:
-    """A Responses object, with what the request said as OpenAI repeats it."""
-    told = {name: default if (value := asked.body.get(name)) is None else value for name, default in DEFAULTS.items()}
+def repeated(body: Json) -> Json:
+    """What a response says of its request, as OpenAI repeats it."""
+    told = {
+        name: default if (value := body.get(name)) is None or is_deep(value) else value
+        for name, default in DEFAULTS.items()
+    }
     text = told["text"]
     if type(text) is dict and text.get("format") is None:
         told["text"] = {**DEFAULTS["text"], **{name: value for name, value in text.items() if value is not None}}
+    return told
+
+
+def response_of(asked: Asked, told: Json, status: str, output: list[Json]) -> Json:
+    """A Responses object, with what is `told` of its request."""
     return {
         "id": asked.id,
         "object": "response",
@@ -113,6 +126,27 @@ def deleted(response_id: str) -> Json:
     return {"id": response_id, "object": "response", "deleted": True}
 
 
+def written(value: Json) -> str:
+    """JSON that every client can read: without half characters, and without numbers that are none, of which some providers
+    have the one in tokens and the other in their probabilities."""
+    try:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return written(finite(value))
+    if HALVES.search(text) is None:
+        return text
+    whole = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return json.dumps(json.loads(whole), separators=(",", ":"))
+
+
+def finite(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: finite(inner) for name, inner in value.items()}
+    if type(value) is list:
+        return [finite(inner) for inner in value]
+    return None if type(value) is float and not isfinite(value) else value
+
+
 def usage_told(usage: Usage) -> Json:
     """Usage in the words of this API, where all members are always there."""
     return {
@@ -136,6 +170,7 @@ class Answer:
     def __init__(self, asked: Asked, tell: Tell) -> None:
         self._asked = asked
         self._tell = tell
+        self._repeated = repeated(asked.body)
         self._stem = asked.id.removeprefix("resp_")
         self._made = 0  # items, for their ids
         self._output: list[Json] = []  # the items that are done
@@ -181,7 +216,7 @@ class Answer:
         details = delta.get("reasoning_details")
         if type(details) is list:
             for each in details:
-                if type(each) is dict and self._asked.wants_sealed:
+                if type(each) is dict and self._asked.wants_sealed and not is_deep(each):
                     add_detail(self._details, each)
             text = text or "".join(map(thought_in, details))
         if type(text) is str and text:
@@ -258,7 +293,7 @@ class Answer:
         told.append(item)
         item.hear(call_id, name, arguments)
         extra = call.get("extra_content")
-        if type(extra) is dict:
+        if type(extra) is dict and not is_deep(extra):
             item.extra = extra
 
     def _call_meant(self, index: Any, call_id: str, name: str) -> tuple[ToolCall | None, Any]:
@@ -276,7 +311,7 @@ class Answer:
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            beginning = {"response": response_of(self._asked, "in_progress", [])}
+            beginning = {"response": response_of(self._asked, self._repeated, "in_progress", [])}
             self._tell("response.created", beginning)
             self._tell("response.in_progress", beginning)
 
@@ -305,7 +340,7 @@ class Answer:
         item = self._waiting.popleft()
         if type(item) is Reasoning and self._asked.wants_sealed:
             kept = {"text": item.text.whole, **({"details": self._details} if self._details else {})}
-            item.encrypted, self._details = seal(kept), []
+            item.encrypted, self._details = sealed(kept), []
         item.close(self._tell, status)
         self._output.append(item.json(status))
 
@@ -336,7 +371,7 @@ class Answer:
         kept = {name: value for name, value in (("calls", calls), ("details", self._details)) if value}
         if kept:
             item = Reasoning(self._new_id("rs"))
-            item.encrypted = seal({**kept, AFTER: True})
+            item.encrypted = sealed({**kept, AFTER: True})
             item.open(self._tell, len(self._output))
             item.close(self._tell, "completed")
             self._output.append(item.json("completed"))
@@ -351,7 +386,7 @@ class Answer:
         return response
 
     def _whole(self, status: str) -> Json:
-        response = response_of(self._asked, status, self._output)
+        response = response_of(self._asked, self._repeated, status, self._output)
         response["usage"] = usage_told(self._usage or Usage())
         return response
 
@@ -381,13 +416,6 @@ def add_detail(details: list[Any], detail: Json) -> None:
     details.append(detail)
 
 
-def seal(kept: Json) -> str | None:
-    try:
-        return sealed(kept)
-    except RecursionError:  # what could just be read may be too deep to be written
-        return None
-
-
 def arguments_of(value: Any) -> str:
     """Arguments as the text they should be; some servers send an object."""
     if type(value) is str:
@@ -403,7 +431,7 @@ def arguments_of(value: Any) -> str:
 def logprobs_of(choice: Json) -> list[Json]:
     told = choice.get("logprobs")
     content = told.get("content") if type(told) is dict else None
-    return [each for each in content if type(each) is dict] if type(content) is list else []
+    return [each for each in content if type(each) is dict and not is_deep(each)] if type(content) is list else []
 
 
 def citation_of(annotation: Any) -> Json | None:

@@ -8,14 +8,13 @@ it ends, its last event says so: completed, incomplete or failed, with the whole
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any
 
 from ..errors import ProxyError
 from ..web.sse import frame
-from .responses_reply import Answer, Asked
+from .responses_reply import Answer, Asked, written
 
 Json = dict[str, Any]
 Kept = Callable[[Json], None]
@@ -53,7 +52,7 @@ class Events:
     def tell(self, kind: str, members: Json) -> None:
         event = {"type": kind, "sequence_number": self._number, **members}
         self._number += 1
-        self._frames.append(frame(json.dumps(event, separators=(",", ":")), kind))
+        self._frames.append(frame(written(event), kind))
 
     def take(self) -> bytes:
         out = b"".join(self._frames)
