@@ -1,0 +1,143 @@
+"""The store of responses: bounded, and each key's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.clock import Clock
+
+from ipin_proxy.conversations import ENTRY_BYTES, SHARE, Conversations
+
+Json = dict[str, Any]
+
+
+def said(text: str, id: str = "msg_1i0") -> Json:
+    return {"id": id, "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+def response(name: str, previous: str | None = None, text: str = "Yes.") -> Json:
+    item = {"id": f"msg_{name.removeprefix('resp_')}01", "type": "message", "role": "assistant", "content": text}
+    return {"id": name, "object": "response", "previous_response_id": previous, "output": [item]}
+
+
+@pytest.fixture
+def store(clock: Clock) -> Conversations:
+    return Conversations(clock, max_entries=4, max_bytes=40_000, keep_s=100.0)
+
+
+def test_a_conversation_is_all_its_turns_the_oldest_first(store: Conversations) -> None:
+    assert store.keep("key", response("resp_a"), [said("One?")])
+    assert store.keep("key", response("resp_b", "resp_a"), [said("Two?")])
+    history = store.history("key", "resp_b")
+    assert history is not None
+    assert [item["id"] for item in history] == ["msg_1i0", "msg_a01", "msg_1i0", "msg_b01"]
+    kept = store.get("key", "resp_b")
+    assert kept is not None and kept.response["id"] == "resp_b" and kept.input == [said("Two?")]
+
+
+def test_another_key_does_not_learn_that_a_response_exists(store: Conversations) -> None:
+    store.keep("key", response("resp_a"), [said("One?")])
+    assert store.get("other", "resp_a") is None
+    assert store.history("other", "resp_a") is None
+    assert store.item("other", "msg_a01") is None
+    assert store.delete("other", "resp_a") is False
+    assert store.get("key", "resp_a") is not None
+
+
+def test_what_is_deleted_is_gone_and_cannot_be_continued(store: Conversations) -> None:
+    store.keep("key", response("resp_a"), [said("One?")])
+    store.keep("key", response("resp_b", "resp_a"), [said("Two?")])
+    assert store.delete("key", "resp_a") is True
+    assert store.delete("key", "resp_a") is False
+    assert store.get("key", "resp_a") is None
+    assert store.get("key", "resp_b") is not None
+    assert store.history("key", "resp_b") is None
+
+
+def test_what_is_not_used_for_long_enough_is_forgotten(store: Conversations, clock: Clock) -> None:
+    store.keep("key", response("resp_a"), [said("One?")])
+    clock.advance(99)
+    assert store.get("key", "resp_a") is not None
+    clock.advance(100)
+    assert store.get("key", "resp_a") is None
+    store.keep("key", response("resp_b"), [])
+    assert store.entries == 1
+
+
+def test_a_turn_keeps_those_before_it_alive(store: Conversations, clock: Clock) -> None:
+    store.keep("key", response("resp_a"), [said("One?")])
+    clock.advance(60)
+    store.keep("key", response("resp_b", "resp_a"), [said("Two?")])
+    clock.advance(60)
+    assert store.history("key", "resp_b") is not None
+
+
+def test_the_least_recently_used_goes_first_and_never_one_that_a_younger_needs(store: Conversations) -> None:
+    store.keep("key", response("resp_a"), [said("One?")])
+    store.keep("key", response("resp_x"), [said("Else?")])
+    store.keep("key", response("resp_b", "resp_a"), [said("Two?")])
+    store.keep("key", response("resp_c", "resp_b"), [said("Three?")])
+    store.keep("key", response("resp_d", "resp_c"), [said("Four?")])
+    assert store.entries == 4
+    assert store.get("key", "resp_x") is None
+    assert store.history("key", "resp_d") is not None
+
+
+def test_the_owner_of_the_most_bytes_makes_room(store: Conversations) -> None:
+    store.keep("modest", response("resp_m"), [said("Hi")])
+    for number in range(12):
+        store.keep("greedy", response(f"resp_{number}"), [said("x" * 6_000)])
+    assert store.size_bytes <= 40_000
+    assert store.get("modest", "resp_m") is not None
+    assert store.get("greedy", "resp_11") is not None
+
+
+def test_what_would_take_too_much_of_the_room_is_not_kept(store: Conversations) -> None:
+    assert store.keep("key", response("resp_a"), [said("x" * (40_000 // SHARE))]) is False
+    assert (store.entries, store.size_bytes) == (0, 0)
+
+
+def test_a_response_that_comes_again_takes_the_place_of_the_old_one(store: Conversations) -> None:
+    store.keep("key", response("resp_a"), [said("One?")])
+    store.keep("key", response("resp_a", text="No."), [said("One?")])
+    kept = store.get("key", "resp_a")
+    assert kept is not None and kept.response["output"][0]["content"] == "No."
+    assert store.entries == 1
+
+
+def test_nothing_is_left_when_all_of_an_owner_is_deleted(store: Conversations) -> None:
+    for name in ("resp_a", "resp_b"):
+        store.keep("key", response(name), [said("One?")])
+    store.keep("other", response("resp_o"), [])
+    store.delete_all("key")
+    store.delete_all("nobody")
+    assert store.entries == 1 and store.size_bytes > ENTRY_BYTES
+    store.delete("other", "resp_o")
+    assert (store.entries, store.size_bytes) == (0, 0)
+
+
+def test_an_item_is_found_by_its_id_alone(store: Conversations) -> None:
+    store.keep("key", response("resp_ab"), [said("One?", "msg_abi0")])
+    store.keep("key", response("resp_a"), [])
+    found = store.item("key", "msg_ab01")
+    assert found is not None and found["role"] == "assistant"
+    assert store.item("key", "msg_abi0") == said("One?", "msg_abi0")
+    assert store.item("key", "msg_ab99") is None
+    assert store.item("key", "") is None
+
+
+def test_a_conversation_that_refers_to_itself_ends(store: Conversations) -> None:
+    store.keep("key", response("resp_a", "resp_a"), [said("One?")])
+    assert store.history("key", "resp_a") is None
+
+
+def test_a_store_without_room_keeps_nothing(clock: Clock) -> None:
+    store = Conversations(clock, max_entries=0)
+    assert store.keep("key", response("resp_a"), []) is False
+
+
+def test_half_a_character_is_kept_as_it_came(store: Conversations) -> None:
+    store.keep("key", response("resp_a", text="\ud83d"), [])
+    kept = store.get("key", "resp_a")
+    assert kept is not None and kept.response["output"][0]["content"] == "\ud83d"
