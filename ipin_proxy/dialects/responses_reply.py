@@ -30,6 +30,7 @@ CUT_SHORT = {"length": "max_output_tokens", "max_tokens": "max_output_tokens", "
 BROKEN = frozenset({"error", "network_error"})
 ONE_CALL = "function_call"  # the key of the only call in the older form
 
+COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 HALVES = re.compile(r"\\ud[89a-f]")  # as JSON writes them: whole pairs, too, are looked at
 
 # What a response says of its request when that said nothing.
@@ -130,13 +131,13 @@ def written(value: Json) -> str:
     """JSON that every client can read: without half characters, and without numbers that are none, of which some providers
     have the one in tokens and the other in their probabilities."""
     try:
-        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+        text = COMPACT(value)
     except ValueError:
         return written(finite(value))
     if HALVES.search(text) is None:
         return text
     whole = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return json.dumps(json.loads(whole), separators=(",", ":"))
+    return COMPACT(json.loads(whole))
 
 
 def finite(value: Any) -> Any:

@@ -24,6 +24,8 @@ INPUT = "input"  # the one argument of a custom tool's function
 NO_ARGUMENTS = {"type": "object", "properties": {}}
 MODES = frozenset({"auto", "none", "required"})
 
+LENIENT = json.JSONDecoder(strict=False).decode  # models write line ends into their texts
+
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ODD = re.compile(r"[^A-Za-z0-9_-]+")
 NAME_CHARS = 64
@@ -265,7 +267,8 @@ class Unwrapping:
         text, at = self._rest, 0
         while at < len(text):
             end = self.PLAIN.match(text, at).end()  # type: ignore[union-attr]
-            found.append(json.loads(f'"{text[at:end]}"', strict=False))
+            plain = text[at:end]
+            found.append(LENIENT(f'"{plain}"') if "\\" in plain else plain)
             at = end
             if at >= len(text):
                 break
@@ -283,7 +286,7 @@ class Unwrapping:
 def input_of(arguments: str) -> str:
     """What arguments of an unexpected shape mean: the only text in them, or themselves as they are."""
     try:
-        value = json.loads(arguments, strict=False)
+        value = LENIENT(arguments)
     except (ValueError, RecursionError):
         return arguments
     if type(value) is str:
