@@ -302,6 +302,11 @@ class ToolCall:
         return bool(self._name)
 
     @property
+    def is_nothing(self) -> bool:
+        """Whether nobody is called, and with nothing."""
+        return not self._name and not self._arguments.whole
+
+    @property
     def is_over(self) -> bool:
         """A whole object of JSON cannot go on. An empty one can: some begin with it."""
         return self._shape.is_whole
@@ -310,7 +315,7 @@ class ToolCall:
         """Whether this begins a call of its own, although it has the number of this one."""
         if not name or not self._name:
             return False
-        return bool(call_id and self.told_id and call_id != self.told_id) or bool(arguments and self.is_over)
+        return bool(call_id and self.told_id and call_id != self.told_id) or bool(arguments.strip() and self.is_over)
 
     def settle_id(self, taken: set[str], new_id: NewId) -> None:
         """The call's id: as the provider says, unless another call has that already."""

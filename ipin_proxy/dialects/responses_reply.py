@@ -352,6 +352,10 @@ class Answer:
             raise UpstreamError("The provider ended its answer before it began.")
         why = CUT_SHORT.get(self._reason)
         while self._waiting:
+            first = self._waiting[0]
+            if type(first) is ToolCall and first.is_nothing:
+                self._waiting.popleft()
+                continue
             if not self._open_first():
                 raise UpstreamError("The provider called a tool without a name.")
             self._waiting[0].flush(self._tell)

@@ -8,6 +8,7 @@ it ends, its last event says so: completed, incomplete or failed, with the whole
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any
@@ -32,7 +33,7 @@ def encode_stream(asked: Asked, keep: Kept | None = None) -> Generator[bytes, Js
             out = events.take()
         response = answer.end()
         if keep is not None:
-            keep(response)
+            keep(json.loads(written(response)))
     except ProxyError as error:
         answer.fail(error)
     out = events.take()

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from support.responses_checker import check, events_in
+from support.responses_checker import check, events_in, texts_in
 
 from ipin_proxy.dialects.responses_items import Text
 from ipin_proxy.dialects.responses_messages import sealed, unsealed
@@ -15,6 +15,7 @@ from ipin_proxy.dialects.responses_request import decode_request, input_items
 from ipin_proxy.dialects.responses_stream import encode_stream
 from ipin_proxy.dialects.responses_tools import Unwrapping, fitting_name, wrapped
 from ipin_proxy.errors import BadRequest, BudgetExceeded, UpstreamError, UpstreamTimeout
+from ipin_proxy.web.sse import frame
 
 Json = dict[str, Any]
 
@@ -113,6 +114,70 @@ def test_a_call_goes_on_until_its_arguments_are_whole(text: str) -> None:
 def call_chunk(index: int, id: str | None, name: str | None, arguments: str) -> Json:
     call = {"index": index, "id": id, "function": {"name": name, "arguments": arguments}}
     return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+
+
+def test_a_call_of_nobody_with_nothing_is_none() -> None:
+    step = encode_stream(asked())
+    out = (
+        next(step) + step.send(call_chunk(0, "call_1", None, "")) + step.send(HELLO) + step.send(STOP) + step.send(None)
+    )
+    assert texts_in(check(out)) == {"text": "Hello", "refusal": "", "thoughts": "", "calls": []}
+
+
+def test_a_name_that_is_repeated_behind_whole_arguments_begins_no_call() -> None:
+    step = encode_stream(asked())
+    out = (
+        next(step)
+        + step.send(call_chunk(0, "call_1", "time", '{"a":1}'))
+        + step.send(call_chunk(0, "call_1", "time", "\n"))
+    )
+    out += step.send(STOP) + step.send(None)
+    assert texts_in(check(out))["calls"] == [("call_1", "time", '{"a":1}\n')]
+
+
+def test_numbers_and_characters_that_nobody_can_read_do_not_get_out() -> None:
+    odd = [{"token": "\ud83d", "logprob": float("-inf")}]
+    choice = {"index": 0, "delta": {"content": "a"}, "logprobs": {"content": odd}, "finish_reason": "stop"}
+    kept: list[Json] = []
+    step = encode_stream(asked(), kept.append)
+    response = check(next(step) + step.send({"choices": [choice]}) + step.send(None))
+    assert response["output"][0]["content"][0]["logprobs"] == [{"token": "\ufffd", "logprob": None}]
+    assert kept == [response]
+
+
+@pytest.mark.parametrize("name", ["metadata", "text", "reasoning", "user"])
+def test_what_is_too_deep_to_be_written_is_not_repeated(name: str) -> None:
+    step = encode_stream(Asked("resp_1", 1, "big", {name: DEEP}))
+    assert check(next(step) + step.send(HELLO) + step.send(None))["status"] == "completed"
+
+
+def test_the_checker_misses_no_event_and_no_order() -> None:
+    """Any event left out, and any two exchanged, must be seen; else the checker proves nothing."""
+    cite = {"type": "url_citation", "url_citation": {"url": "u"}}
+    step = encode_stream(asked(tools=[{"type": "custom", "name": "apply_patch"}]))
+    out = next(step) + step.send({"choices": [{"delta": {"reasoning_content": "Hm"}}]})
+    for delta in ({"content": "a"}, {"content": "b", "annotations": [cite]}, {"refusal": "no"}):
+        out += step.send({"choices": [{"delta": delta}]})
+    out += step.send(call_chunk(0, "call_1", "time", '{"a":')) + step.send(call_chunk(0, None, None, "1}"))
+    out += step.send(call_chunk(1, "call_2", "apply_patch", '{"input":"a')) + step.send(
+        call_chunk(1, None, None, 'b"}')
+    )
+    events = events_in(out + step.send(STOP) + step.send(None))
+    assert len({event["type"] for event in events}) == 20  # all there are
+    check(stream_of(events))
+    wrong = [events[:at] + events[at + 1 :] for at in range(len(events))]
+    for at in range(len(events) - 1):
+        first, second = events[at : at + 2]
+        if second["type"] != "response.output_text.annotation.added":  # which may stand before the text or behind it
+            wrong.append([*events[:at], second, first, *events[at + 2 :]])
+    for each in wrong:
+        with pytest.raises((AssertionError, KeyError)):
+            check(stream_of(each))
+
+
+def stream_of(events: list[Json]) -> bytes:
+    numbered = [{**event, "sequence_number": number} for number, event in enumerate(events)]
+    return b"".join(frame(json.dumps(event), event["type"]) for event in numbered)
 
 
 # -- requests
