@@ -191,9 +191,10 @@ class Answer:
         self._begin()
         if chunk.get("error"):
             raise UpstreamError("The provider broke off its answer with an error.")
-        usage = usage_of(chunk)
-        if usage is not None:
-            self._usage = usage if self._usage is None else usage.after(self._usage)
+        if chunk.get("usage") or "x_groq" in chunk:  # most tell none, and are not searched for it
+            usage = usage_of(chunk)
+            if usage is not None:
+                self._usage = usage if self._usage is None else usage.after(self._usage)
         choices = chunk.get("choices")
         for choice in choices if type(choices) is list else ():
             if type(choice) is dict and choice.get("index") in (None, 0):

@@ -1,6 +1,6 @@
 """A chat's stream as the stream of the Responses API: chunks in, numbered events out.
 
-A step is a generator. Once started with `next`, it is sent each chunk, and None when the answer has come to its proper end,
+A step is a generator. Once started with `next`, it is sent the chunks that came, and None when the answer has come to its proper end,
 which whoever reads the provider's stream has to judge; a cut or an error is thrown into it as a ProxyError. Each time it
 yields the frames to pass on. Nothing is written before the first chunk, so that an early failure can be a status. However
 it ends, its last event says so: completed, incomplete or failed, with the whole object. Afterwards it hears nothing.
@@ -21,15 +21,16 @@ Json = dict[str, Any]
 Kept = Callable[[Json], None]
 
 
-def encode_stream(asked: Asked, keep: Kept | None = None) -> Generator[bytes, Json | None, None]:
+def encode_stream(asked: Asked, keep: Kept | None = None) -> Generator[bytes, list[Json] | None, None]:
     """The step for one answer. `keep` is given the whole object before the event that says it is there: who asks for it
     next will find it. A failed one is not kept."""
     events = Events()
     answer = Answer(asked, events.tell)
     out = b""
     try:
-        while (chunk := (yield out)) is not None:
-            answer.take(chunk)
+        while (chunks := (yield out)) is not None:
+            for chunk in chunks:
+                answer.take(chunk)
             out = events.take()
         response = answer.end()
         if keep is not None:

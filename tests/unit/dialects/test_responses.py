@@ -52,16 +52,16 @@ def test_an_answer_that_ends_before_it_begins_has_failed() -> None:
 
 def test_after_its_end_a_stream_says_nothing_more() -> None:
     step = encode_stream(asked())
-    out = next(step) + step.send(HELLO) + step.send(STOP) + step.send(None)
+    out = next(step) + step.send([HELLO]) + step.send([STOP]) + step.send(None)
     assert check(out)["status"] == "completed"
-    assert step.send(HELLO) == step.send(None) == step.throw(UpstreamError("late")) == step.send(STOP) == b""
+    assert step.send([HELLO]) == step.send(None) == step.throw(UpstreamError("late")) == step.send([STOP]) == b""
     step.close()
 
 
 def test_a_budget_that_is_used_up_is_told_so_that_nobody_tries_again() -> None:
     step = encode_stream(asked())
     next(step)
-    out = step.send(HELLO) + step.throw(BudgetExceeded("The budget is used up."))
+    out = step.send([HELLO]) + step.throw(BudgetExceeded("The budget is used up."))
     assert check(out)["error"]["code"] == "insufficient_quota"
 
 
@@ -69,9 +69,9 @@ def test_the_whole_object_is_kept_before_its_last_event_goes_out() -> None:
     kept: list[Json] = []
     step = encode_stream(asked(), kept.append)
     next(step)
-    step.send(HELLO)
+    step.send([HELLO])
     assert kept == []
-    out = step.send(STOP) + step.send(None)
+    out = step.send([STOP]) + step.send(None)
     assert events_in(out)[-1]["response"] == kept[0]
 
 
@@ -88,7 +88,7 @@ def test_a_stream_and_a_whole_reply_say_the_same() -> None:
     message = {"role": "assistant", "content": "I look.", "reasoning_content": "Hm.", "tool_calls": [call]}
     step = encode_stream(asked())
     chunk = {"choices": [{"index": 0, "delta": message, "finish_reason": "tool_calls"}]}
-    streamed = check(next(step) + step.send(chunk) + step.send(None))
+    streamed = check(next(step) + step.send([chunk]) + step.send(None))
     assert streamed == encode_response(
         {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}, asked()
     )
@@ -97,18 +97,18 @@ def test_a_stream_and_a_whole_reply_say_the_same() -> None:
 def test_the_first_call_does_not_wait_for_the_second() -> None:
     step = encode_stream(asked())
     next(step)
-    step.send(call_chunk(0, "call_1", "time", '{"zone":'))
-    out = step.send(call_chunk(1, "call_2", "time", "{"))
+    step.send([call_chunk(0, "call_1", "time", '{"zone":')])
+    out = step.send([call_chunk(1, "call_2", "time", "{")])
     assert out == b""
-    assert b"response.output_item.done" in step.send(call_chunk(0, None, None, '"UTC"}'))
+    assert b"response.output_item.done" in step.send([call_chunk(0, None, None, '"UTC"}')])
 
 
 @pytest.mark.parametrize("text", ['{"a":"}"', '{"a":"\\"}"', '{"a":[{}', "{}", '*** say {"a": 1}', '"a"', ""])
 def test_a_call_goes_on_until_its_arguments_are_whole(text: str) -> None:
     step = encode_stream(asked())
     next(step)
-    step.send(call_chunk(0, "call_1", "time", text))
-    assert b"output_item.done" not in step.send(call_chunk(1, "call_2", "time", "{}"))
+    step.send([call_chunk(0, "call_1", "time", text)])
+    assert b"output_item.done" not in step.send([call_chunk(1, "call_2", "time", "{}")])
 
 
 def call_chunk(index: int, id: str | None, name: str | None, arguments: str) -> Json:
@@ -119,7 +119,11 @@ def call_chunk(index: int, id: str | None, name: str | None, arguments: str) -> 
 def test_a_call_of_nobody_with_nothing_is_none() -> None:
     step = encode_stream(asked())
     out = (
-        next(step) + step.send(call_chunk(0, "call_1", None, "")) + step.send(HELLO) + step.send(STOP) + step.send(None)
+        next(step)
+        + step.send([call_chunk(0, "call_1", None, "")])
+        + step.send([HELLO])
+        + step.send([STOP])
+        + step.send(None)
     )
     assert texts_in(check(out)) == {"text": "Hello", "refusal": "", "thoughts": "", "calls": []}
 
@@ -128,10 +132,10 @@ def test_a_name_that_is_repeated_behind_whole_arguments_begins_no_call() -> None
     step = encode_stream(asked())
     out = (
         next(step)
-        + step.send(call_chunk(0, "call_1", "time", '{"a":1}'))
-        + step.send(call_chunk(0, "call_1", "time", "\n"))
+        + step.send([call_chunk(0, "call_1", "time", '{"a":1}')])
+        + step.send([call_chunk(0, "call_1", "time", "\n")])
     )
-    out += step.send(STOP) + step.send(None)
+    out += step.send([STOP]) + step.send(None)
     assert texts_in(check(out))["calls"] == [("call_1", "time", '{"a":1}\n')]
 
 
@@ -140,7 +144,7 @@ def test_numbers_and_characters_that_nobody_can_read_do_not_get_out() -> None:
     choice = {"index": 0, "delta": {"content": "a"}, "logprobs": {"content": odd}, "finish_reason": "stop"}
     kept: list[Json] = []
     step = encode_stream(asked(), kept.append)
-    response = check(next(step) + step.send({"choices": [choice]}) + step.send(None))
+    response = check(next(step) + step.send([{"choices": [choice]}]) + step.send(None))
     assert response["output"][0]["content"][0]["logprobs"] == [{"token": "\ufffd", "logprob": None}]
     assert kept == [response]
 
@@ -148,21 +152,21 @@ def test_numbers_and_characters_that_nobody_can_read_do_not_get_out() -> None:
 @pytest.mark.parametrize("name", ["metadata", "text", "reasoning", "user"])
 def test_what_is_too_deep_to_be_written_is_not_repeated(name: str) -> None:
     step = encode_stream(Asked("resp_1", 1, "big", {name: DEEP}))
-    assert check(next(step) + step.send(HELLO) + step.send(None))["status"] == "completed"
+    assert check(next(step) + step.send([HELLO]) + step.send(None))["status"] == "completed"
 
 
 def test_the_checker_misses_no_event_and_no_order() -> None:
     """Any event left out, and any two exchanged, must be seen; else the checker proves nothing."""
     cite = {"type": "url_citation", "url_citation": {"url": "u"}}
     step = encode_stream(asked(tools=[{"type": "custom", "name": "apply_patch"}]))
-    out = next(step) + step.send({"choices": [{"delta": {"reasoning_content": "Hm"}}]})
+    out = next(step) + step.send([{"choices": [{"delta": {"reasoning_content": "Hm"}}]}])
     for delta in ({"content": "a"}, {"content": "b", "annotations": [cite]}, {"refusal": "no"}):
-        out += step.send({"choices": [{"delta": delta}]})
-    out += step.send(call_chunk(0, "call_1", "time", '{"a":')) + step.send(call_chunk(0, None, None, "1}"))
-    out += step.send(call_chunk(1, "call_2", "apply_patch", '{"input":"a')) + step.send(
-        call_chunk(1, None, None, 'b"}')
+        out += step.send([{"choices": [{"delta": delta}]}])
+    out += step.send([call_chunk(0, "call_1", "time", '{"a":')]) + step.send([call_chunk(0, None, None, "1}")])
+    out += step.send([call_chunk(1, "call_2", "apply_patch", '{"input":"a')]) + step.send(
+        [call_chunk(1, None, None, 'b"}')]
     )
-    events = events_in(out + step.send(STOP) + step.send(None))
+    events = events_in(out + step.send([STOP]) + step.send(None))
     assert len({event["type"] for event in events}) == 20  # all there are
     check(stream_of(events))
     wrong = [events[:at] + events[at + 1 :] for at in range(len(events))]
@@ -286,8 +290,8 @@ def test_details_of_reasoning_come_back_with_the_message_they_belong_to() -> Non
     reply = {"choices": [{"message": {"content": "4", "reasoning": "Hm.", "reasoning_details": [first]}}]}
     step = encode_stream(asked(include=["reasoning.encrypted_content"]))
     next(step)
-    step.send({"choices": [{"delta": reply["choices"][0]["message"]}]})
-    step.send({"choices": [{"delta": {"reasoning_details": [last]}, "finish_reason": "stop"}]})
+    step.send([{"choices": [{"delta": reply["choices"][0]["message"]}]}])
+    step.send([{"choices": [{"delta": {"reasoning_details": [last]}, "finish_reason": "stop"}]}])
     output = events_in(step.send(None))[-1]["response"]["output"]
     body = {"input": [*output, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "5"}]}
     messages = decode_request(body, reasoning=True).chat["messages"]

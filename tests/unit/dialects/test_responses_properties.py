@@ -222,7 +222,7 @@ def test_whatever_a_provider_streams_becomes_a_valid_stream(told: list[Json], is
     step = encode_stream(Asked("resp_1", 1, "big", body, TOLD))
     out = next(step)
     for chunk in told:
-        out += step.send(chunk)
+        out += step.send([chunk])
     out += step.throw(UpstreamError("cut")) if is_cut else step.send(None)
     response = check(out)
     assert not is_cut or response["status"] == "failed"
@@ -247,8 +247,8 @@ def test_texts_are_the_same_when_joined(told: list[tuple[str, str]]) -> None:
     step = encode_stream(Asked("resp_1", 1, "big", BODY, TOLD))
     out = next(step)
     for name, text in told:
-        out += step.send({"choices": [{"index": 0, "delta": {name: text}}]})
-    out += step.send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}) + step.send(None)
+        out += step.send([{"choices": [{"index": 0, "delta": {name: text}}]}])
+    out += step.send([{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]) + step.send(None)
     found = texts_in(check(out))
     for name, member in (("content", "text"), ("reasoning_content", "thoughts"), ("refusal", "refusal")):
         assert found[member] == "".join(text for kind, text in told if kind == name)
@@ -277,8 +277,8 @@ def test_calls_are_the_same_however_their_pieces_are_mixed(
         ready = [at for at, queue in enumerate(queues) if queue and at <= begun]
         at = random.choice(ready)
         begun = max(begun, at + 1)
-        out += step.send({"choices": [{"index": 0, "delta": {"tool_calls": [queues[at].pop(0)]}}]})
-    out += step.send({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}) + step.send(None)
+        out += step.send([{"choices": [{"index": 0, "delta": {"tool_calls": [queues[at].pop(0)]}}]}])
+    out += step.send([{"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}]) + step.send(None)
     expected = []
     for number, (name, text) in enumerate(told):
         said = text if name == "apply_patch" else json.dumps({INPUT: text}, ensure_ascii=is_ascii)
