@@ -159,12 +159,13 @@ def measure_start(bench: Bench) -> None:
 
 
 def measure_rates(bench: Bench) -> None:
-    """Latency at one client, requests per second at 1, 16 and 64, and at 16 with a log line per call."""
+    """Latency at one client, requests per second at 1, 16 and 64, and at 16 with a log line per call, or without a ledger."""
     log = bench.children.folder / "calls.log"
     with contextlib.ExitStack() as stack:
         targets = [stack.enter_context(each.fresh()) for each in bench.contestants] + [bench.direct]
         logged = stack.enter_context(bench.proxy.fresh(LOG_LEVEL="info", LOG_FILE=str(log)))
-        for target in (*targets, logged):
+        unrecorded = stack.enter_context(bench.proxy.fresh(LEDGER="off"))
+        for target in (*targets, logged, unrecorded):
             warm_up(target)
         for _ in range(bench.rounds):
             _one_round_of_latency(bench, targets)
@@ -172,6 +173,9 @@ def measure_rates(bench: Bench) -> None:
                 for target in targets:
                     _add_rate(bench, f"rate_{clients}", target, clients)
             _add_rate(bench, "rate_16_logged", logged, 16)
+            recorded = _add_rate(bench, "rate_16_again", targets[0], 16)
+            without = _add_rate(bench, "rate_16_unrecorded", unrecorded, 16)
+            bench.results.add("recorded_share", targets[0].name, 100 * recorded / without)
 
 
 def _one_round_of_latency(bench: Bench, targets: list[Target]) -> None:
@@ -186,7 +190,7 @@ def _one_round_of_latency(bench: Bench, targets: list[Target]) -> None:
                 bench.results.add(f"added_{part}", name, result[part] - found["direct"][part])
 
 
-def _add_rate(bench: Bench, metric: str, target: Target, clients: int) -> None:
+def _add_rate(bench: Bench, metric: str, target: Target, clients: int) -> float:
     if bench.use_wrk:
         result = load.measure_rate_with_wrk(
             target.quick_port, KEY, load.chat_body(CHAT), clients, bench.seconds, bench.children.folder
@@ -195,6 +199,7 @@ def _add_rate(bench: Bench, metric: str, target: Target, clients: int) -> None:
         result = run_load(bench, "rate", target.quick_port, CHAT, clients, bench.seconds)
     bench.results.add(metric, target.name, result["per_s"])
     bench.results.add("failed", target.name, result["failed"])
+    return float(result["per_s"])
 
 
 # Streams
