@@ -281,6 +281,9 @@ class Ledger:
         try:
             if not self.path.exists():
                 self._do(None, PATIENCE_S)
+            elif self._db is None:  # there is a file, and its tables may be about to be made
+                with contextlib.suppress(Exception):
+                    self._do(None, PATIENCE_S)
             with contextlib.closing(ledgerfile.open_reader(self.path)) as db:
                 yield db
         except (sqlite3.Error, OSError, TimeoutError) as error:

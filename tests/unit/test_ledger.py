@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -814,6 +815,13 @@ def test_whoever_reads_sees_what_was_just_recorded(book: Book) -> None:
         log.record(entry(number))
         assert log.requests(RequestFilter()).total == number
         assert log.spent(0, "user")["u1"].calls == number
+
+
+def test_many_who_read_a_new_ledger_at_once_all_find_it_empty(book: Book) -> None:
+    ledger = book.open()
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(ledger.usage, 0, NOW_MS, "day") for _ in range(8)]
+        assert [each.result()["totals"]["calls"] for each in found] == [0] * 8
 
 
 def test_a_reader_that_takes_its_time_holds_nobody_up(book: Book) -> None:
