@@ -185,6 +185,7 @@ ABOUT: dict[str, About] = {
         ),
     ),
     "GET /api/admin/requests/{requestId}": About(REPORTS, "Read one call"),
+    "GET /api/admin/limits": About(REPORTS, "See how the limits of all keys and users stand"),
     "GET /api/admin/audit": About(
         REPORTS,
         "Read who changed what",
@@ -207,6 +208,7 @@ ABOUT: dict[str, About] = {
     "GET /user.html": About(PAGES, "Everybody's own page", answers="text/html"),
     "GET /chat.html": About(PAGES, "The chat page", answers="text/html"),
     "GET /style.css": About(PAGES, "The pages' stylesheet", answers="text/css"),
+    "GET /reports.css": About(PAGES, "The stylesheet of figures and charts", answers="text/css"),
     "GET /theme.js": About(PAGES, "The pages' choice of light or dark", answers="text/javascript"),
     "GET /icons.svg": About(PAGES, "The pages' icons", answers="image/svg+xml"),
     "GET /favicon.ico": About(PAGES, "The pages' icon in a browser's tab", answers="image/svg+xml"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .. import downloads, paging
+from .. import downloads, paging, receipts
+from ..accounts import Rules
 from ..app import App, Visit
 from ..bodies import PRIVATE, private_json
+from ..call import Caller
 from ..errors import NotFound
 from ..selection import RequestFilter
 from ..trail import TrailFilter
@@ -63,14 +65,28 @@ def exported(app: App, visit: Visit, filters: RequestFilter, format_: str) -> Re
 
 
 def request(app: App, visit: Visit) -> Response:
-    """`GET /api/admin/requests/{requestId}`."""
+    """`GET /api/admin/requests/{requestId}`: an item of the log, with `costLines` where the price of its model gives its cost."""
     id_ = visit.params["requestId"]
     found = app.ledger.request(id_)
     if found is None:
         raise NotFound(
             f"There is no call with the request id '{id_:.100}'. It may be older than what is kept, or never have been one."
         )
-    return private_json(found)
+    model = app.store.snapshot().models.get(found["servedModel"])
+    return private_json({**found, "costLines": receipts.cost_lines(found, model)})
+
+
+def limits(app: App, visit: Visit) -> Response:
+    """`GET /api/admin/limits`: `{keys: {id: [...]}, users: {id: [...]}}`, how each limit stands of those that have any."""
+    snapshot, now = app.store.snapshot(), time.time()
+    keys = {key.id: Caller(key.name, key=key) for key in snapshot.keys.values() if Rules.of(key).any}
+    users = {user.id: Caller(user.username, user=user) for user in snapshot.users.values() if Rules.of(user).any}
+    return private_json(
+        {
+            kind: {id_: [each.public_json(now) for each in app.limits.state(caller)] for id_, caller in callers.items()}
+            for kind, callers in (("keys", keys), ("users", users))
+        }
+    )
 
 
 def audit(app: App, visit: Visit) -> Response:

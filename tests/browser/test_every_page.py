@@ -6,13 +6,18 @@ The server of this module is full of such names.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import build
+from support.book import entry, prefill
 from support.proxy import PASSWORD, Proxy
 from support.upstream import Upstream
+
+from ipin_proxy.call import Attempt
+from ipin_proxy.entries import Entry
 
 from .window import HOSTILE, NARROW, WIDE, axe, sticking_out
 
@@ -59,8 +64,11 @@ SCREENS = [
     "/admin.html#/playground?panel=rerank",
     "/admin.html#/playground?panel=images",
     "/admin.html#/docs",
-    "/admin.html#/usage",
+    "/admin.html#/overview?days=30",
     "/admin.html#/requests",
+    "/admin.html#/requests?q=nothing-has-this-name",
+    "/admin.html#/requests/req_hostile",
+    "/admin.html#/audit",
     "/admin.html#/settings",
     "/admin.html#/settings?part=file",
     "/admin.html#/settings?part=backups",
@@ -78,13 +86,16 @@ DIALOGS = {
     "a key": ("/admin.html#/keys", ["Create an API key"]),
     "a user": ("/admin.html#/users", ["Add a user"]),
     "what goes with a provider": ("/admin.html#/providers", [f"More for {HOSTILE}", "Delete"]),
+    "columns of the log": ("/admin.html#/requests", ["Columns"]),
     "a question": ("/admin.html#/settings?part=file", ["Export with secrets"]),
     "the connection": ("/chat.html", ["Connection"]),
     "parameters": ("/chat.html", ["System prompt and parameters"]),
 }
 # Where which record is seen.
 SHOWING_NAMES = [
-    each for each in SCREENS if re.search(r"/(providers|models|keys|users|playground\?panel=chat|docs)$", each)
+    each
+    for each in SCREENS
+    if re.search(r"/(providers|models|keys|users|requests|requests/req_hostile|playground\?panel=chat|docs)$", each)
 ]
 
 
@@ -108,14 +119,27 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream,
         ),
         build.key("sk-long-0123456789abcdefghij", "key-2", name=LONG, username=LONG, allowedModels=[HOSTILE, LONG]),
     ]
-    proxy = Proxy.start(
-        tmp_path_factory.mktemp("every"), providers=providers, models=models, keys=keys, env={VARIABLE: "sk-long"}
-    )
+    folder = tmp_path_factory.mktemp("every")
+    prefill(folder, hostile_calls())
+    proxy = Proxy.start(folder, providers=providers, models=models, keys=keys, env={VARIABLE: "sk-long"})
     for name, key in ((HOSTILE, "key-1"), (LONG, "key-2")):
         person = {"username": name[:60], "password": PASSWORD, "apiKeyId": key, "email": "a.person@example.com"}
         assert proxy.admin("POST", "/users", person).status == 201
     yield proxy
     proxy.stop()
+
+
+def hostile_calls() -> list[Entry]:
+    """Calls whose every text is hostile, or long."""
+    now = int(time.time() * 1000)
+    texts = ("key_id", "key_name", "user_id", "user_name", "model", "served_model", "upstream_model", "provider_id")
+    more = ("alias", "endpoint", "user_agent", "error_code", "error_message", "finish_reason")
+    calls = []
+    for number, text in enumerate((HOSTILE, LONG)):
+        given: dict[str, Any] = dict.fromkeys((*texts, *more), text)
+        attempts = (Attempt(text, 503, 20, text), Attempt(text, 200, 100))
+        calls.append(entry(number, time_ms=now - number, status=502, attempts=attempts, cost=1_500_000, **given))
+    return [calls[0]._replace(request_id="req_hostile"), calls[1]]
 
 
 @pytest.fixture

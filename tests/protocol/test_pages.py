@@ -10,7 +10,12 @@ from support.proxy import KEY, Proxy
 from support.upstream import Upstream
 
 PAGES = ("/", "/admin.html", "/user.html", "/chat.html")
-PARTS = {"/style.css": "text/css", "/theme.js": "text/javascript", "/icons.svg": "image/svg+xml"}
+PARTS = {
+    "/style.css": "text/css",
+    "/reports.css": "text/css",
+    "/theme.js": "text/javascript",
+    "/icons.svg": "image/svg+xml",
+}
 
 
 @pytest.mark.parametrize("path", PAGES)

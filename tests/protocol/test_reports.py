@@ -330,3 +330,16 @@ def test_the_older_tracking_data_is_the_log_in_other_words(proxy: Proxy) -> None
     bad(proxy.get("/ui/tracking_data?sort_by=costUsd", MASTER_KEY), "sort_by")
     bad(proxy.get("/ui/tracking_data?page_size=0", MASTER_KEY), "page_size")
     assert proxy.get("/ui/tracking_data", KEY).status == 401
+
+
+def test_administrators_see_how_the_limits_of_all_keys_and_users_stand(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(
+        keys=[build.key(KEY, budgets=[{"usd": 5, "window": "month"}], rpm=10), build.key(OTHER_KEY, "free")]
+    )
+    found = proxy.admin("GET", "/limits").json
+    assert [(each["kind"], each["of"], each["window"]) for each in found["keys"]["key-1"]] == [
+        ("requests", "key", "minute"),
+        ("budget", "key", "month"),
+    ]
+    assert (found["keys"].keys(), found["users"]) == ({"key-1"}, {})
+    assert proxy.get("/api/admin/limits", KEY).status in (401, 403)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry
-from ipin_proxy.ledger import Ledger
+from ipin_proxy.ledger import Ledger, place
+from ipin_proxy.trail import Change
 
 NAME = "ipin-proxy-usage.db"
 NOW_MS = 1_795_000_000_000  # 2026-11-18 13:06:40 UTC
@@ -126,3 +127,14 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(path)) as db:
         yield db
         db.commit()
+
+
+def prefill(folder: Path, entries: Iterable[Entry], changes: Iterable[Change] = ()) -> None:
+    """Write calls and changes into the ledger of a server that is yet to be started in `folder`."""
+    ledger = Ledger(place(folder / "ipin-proxy.db"))
+    for each in entries:
+        ledger.record(each)
+    for change in changes:
+        ledger.audit(change)
+    assert ledger.flush(30)
+    ledger.close()

@@ -18,13 +18,17 @@ MOST_BYTES = 150_000
 EAGER = re.compile(r"""^(?:import|export)\s(?:[*{\w][^;"']*?\sfrom\s)?["'](\.[^"']+)["'];""", re.MULTILINE)
 LAZY = re.compile(r"""\bimport\(["'](\.[^"']+)["']\)""")
 COMMENT = re.compile(r"^\s*(?://|/?\*).*$", re.MULTILINE)
+SHEET = re.compile(r"""\bhref: ["']/([^"']+\.css)["']""")
 LOADED = re.compile(r"""<(?:script|link)\b[^>]*?(?:src|href)=["']/([^"'#]+)["']""")
 
 
 def named(pattern: re.Pattern[str], script: Path) -> set[Path]:
-    """The scripts that one imports in this way."""
+    """The scripts that one imports in this way; a stylesheet that it adds to the page comes with it."""
+    if script.suffix != ".js":
+        return set()
     code = COMMENT.sub("", script.read_text(encoding="utf-8"))
-    return {(script.parent / each).resolve() for each in pattern.findall(code)}
+    found = {(script.parent / each).resolve() for each in pattern.findall(code)}
+    return found | {STATIC / each for each in SHEET.findall(code)} if pattern is EAGER else found
 
 
 def reached(start: set[Path], *patterns: re.Pattern[str]) -> set[Path]:
@@ -65,7 +69,7 @@ def screens(page: str) -> dict[str, set[Path]]:
 
 
 def lazy(script: Path) -> set[Path]:
-    return named(LAZY, script) if script.suffix == ".js" else set()
+    return named(LAZY, script)
 
 
 def weight(files: set[Path]) -> int:

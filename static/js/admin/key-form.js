@@ -5,7 +5,6 @@ import { h } from "../dom.js";
 import { fromLocalInput, toLocalInput } from "../format.js";
 import { formDialog, part } from "../parts/dialog.js";
 import { field } from "../parts/field.js";
-import { note } from "../parts/marks.js";
 import { multiSelect } from "../parts/multiselect.js";
 import { toast } from "../parts/toast.js";
 import { typeName } from "./types.js";
@@ -48,8 +47,8 @@ export function modelsField(models, value = []) {
   });
 }
 
-/** The dialog for a key, stored or new; a new one is shown once afterwards. Resolves to the record or undefined. */
-export async function editKey({ key = null, models, users = [] }) {
+/** The dialog for a key, stored or new; `stand` shows how its limits stand. A new one is shown once afterwards. Resolves to the record or undefined. */
+export async function editKey({ key = null, models, users = [], stand = null }) {
   const isNew = !key;
   const budgets = await part(() => import("./budgets.js"));
   if (!budgets) return undefined;
@@ -126,7 +125,6 @@ export async function editKey({ key = null, models, users = [] }) {
         h("summary", "Limits and budgets"),
         h(
           "div.stack",
-          note("info", "Limits and budgets are kept with the key now, and are enforced from a later version on."),
           h(
             "div.grid-2",
             field({ label: "Calls a minute", name: "rpm", value: from.rpm, ...whole }),
@@ -135,6 +133,7 @@ export async function editKey({ key = null, models, users = [] }) {
             field({ label: "Calls a month", name: "monthlyRequests", value: from.monthlyRequests, ...whole }),
           ),
           budgets.budgetsField(from.budgets),
+          stand,
         ),
       ),
       isNew &&

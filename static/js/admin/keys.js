@@ -7,6 +7,7 @@ import { attempt, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag, when } from "../parts/marks.js";
+import { fetchSpend } from "../reports/spend.js";
 import { filterSelect, matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
@@ -26,18 +27,21 @@ export function screen(root, params, app) {
   let models = [];
   let users = [];
   let master = null;
+  let spend = null;
   let filter = filterOf(params);
 
   const fetchAll = async () => {
-    const [one, two, three, four] = await Promise.all([
+    const [one, two, three, four, five] = await Promise.all([
       get("/api/admin/apikeys"),
       get("/api/admin/models"),
       get("/api/admin/users"),
       get("/api/admin/settings"),
+      fetchSpend("key"),
     ]);
     keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first, until somebody sorts
     models = two.models;
     users = three.users;
+    spend = five;
     master = four.settings.find((each) => each.name === "MASTER_API_KEY");
   };
 
@@ -54,6 +58,7 @@ export function screen(root, params, app) {
       { id: "key", label: "Key", cell: (row) => h("code.nowrap", row.key) },
       { id: "models", label: "Models", value: (row) => row.allowedModels.length || Infinity, cell: modelsCell },
       { id: "limits", label: "Limits", cell: limitsCell },
+      { id: "spend", label: "This month", down: true, value: (row) => spend.of(row.id), cell: (row) => spend.cell(row.id) },
       { id: "lastUsedAt", label: "Last used", value: (row) => row.lastUsedAt, cell: usedCell },
       { id: "status", label: "Status", value: stateOf, cell: stateCell },
       { id: "actions", label: "Actions", kind: "actions", cell: actionsCell },
@@ -253,7 +258,7 @@ export function screen(root, params, app) {
   const nameOf = (id) => keys.find((each) => each.id === id)?.name || id;
 
   async function edit(row) {
-    if (await (await forms())?.editKey({ key: row, models, users })) await reload();
+    if (await (await forms())?.editKey({ key: row, models, users, stand: row && spend.bars(row.id) })) await reload();
   }
 
   async function rotate(row) {

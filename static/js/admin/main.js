@@ -23,8 +23,9 @@ const SCREENS = {
   users: ["Users", () => import("./users.js")],
   playground: ["Playground", () => import("./playground.js")],
   docs: ["API docs", () => import("./docs.js")],
-  usage: ["Usage", () => import("./later.js")],
-  requests: ["Requests", () => import("./later.js")],
+  requests: ["Requests", () => import("./requests.js")],
+  "requests/": ["Request", () => import("./request.js")], // with the id of one
+  audit: ["Audit", () => import("./audit.js")],
   settings: ["Settings", () => import("./settings.js")],
 };
 
@@ -75,8 +76,11 @@ function address(name, params) {
 }
 
 function parsed(hash) {
-  const [name, query = ""] = hash.replace(/^#\/?/, "").split("?");
-  return { name: Object.hasOwn(SCREENS, name) ? name : "overview", params: new URLSearchParams(query) };
+  const [, place, id, query] = /^#?\/?([^/?]*)\/?([^?]*)\??(.*)$/.exec(hash);
+  const name = id ? `${place}/` : place;
+  const params = new URLSearchParams(query);
+  if (id) params.set("id", id);
+  return { name: Object.hasOwn(SCREENS, name) ? name : "overview", params };
 }
 
 async function route() {
@@ -107,7 +111,7 @@ async function show(name, params) {
   shown = { hash: location.hash, name, live: {} };
   document.title = `${title} – iPin Proxy`;
   for (const link of side.querySelectorAll("li a")) {
-    if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#/${name.replace("/", "")}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   if (side.matches(":popover-open")) side.hidePopover();

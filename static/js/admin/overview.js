@@ -1,16 +1,23 @@
-/** The overview: the address to hand out, what there is, and what needs a look. */
+/** The overview: what was used, what needs a look, the address to hand out, and what there is. */
 
-import { get } from "../api.js";
-import { h, icon } from "../dom.js";
+import { ApiError, get } from "../api.js";
+import { announce, fill, h, icon } from "../dom.js";
 import { count, names, number } from "../format.js";
 import { copyLine } from "../parts/copy.js";
-import { load } from "../parts/faces.js";
+import { failed, load } from "../parts/faces.js";
 import { pageHead, status } from "../parts/marks.js";
+import { mostUsed, partOf } from "../reports/limits.js";
+import { PERIODS, periodLinks, periodOf } from "../reports/period.js";
 import { isLeft } from "./guide.js";
 import { lastTest } from "./probe.js";
+import { fetchUsage, usageFaces } from "./usage.js";
 
 export function screen(root, params, app) {
+  let days = periodOf(params);
   const place = h("div.stack");
+  const periods = h("div.row");
+  const used = h("div.stack");
+  const known = { base: app.base, model: "demo", names: new Map() };
   root.append(
     pageHead({
       title: "Overview",
@@ -22,22 +29,60 @@ export function screen(root, params, app) {
     }),
     place,
   );
+
+  const usageOr = () => fetchUsage(days).catch(unlessOurs);
+  const face = (usage) =>
+    usage instanceof ApiError ? failed(usage, showUsage) : usageFaces(usage, known);
+  const showUsage = () => load(used, usageOr, face, { label: "Usage" });
+
   load(
     place,
     async () => {
-      const [providers, models, keys, users] = await Promise.all(
-        ["providers", "models", "apikeys", "users"].map((each) => get(`/api/admin/${each}`)),
-      );
-      return { providers: providers.providers, models: models.models, keys: keys.apiKeys, users: users.users };
+      const [usage, limits, providers, models, keys, users] = await Promise.all([
+        usageOr(),
+        get("/api/admin/limits"),
+        ...["providers", "models", "apikeys", "users"].map((each) => get(`/api/admin/${each}`)),
+      ]);
+      return { usage, limits, providers: providers.providers, models: models.models, keys: keys.apiKeys, users: users.users };
     },
     (found) => {
       const isNew =
         !found.models.length && !found.keys.length && !found.providers.some((each) => each.source !== "environment");
       // Somebody who comes for the first time wants to be led; who has left the guide wants to be left alone.
       if (isNew && !isLeft()) app.giveWayTo("start");
-      return [addressCard(app), isNew && invitation(), tiles(found), attention(found)];
+      known.model = found.models.find((each) => each.enabled && each.type === "chat")?.id ?? known.model;
+      known.names = new Map(found.providers.map((each) => [each.id, each.name]));
+      drawPeriods();
+      used.dataset.face = "there";
+      fill(used, face(found.usage));
+      return [
+        isNew && invitation(),
+        h("section.stack", { "aria-label": "Usage" }, periods, used),
+        attention(found),
+        addressCard(app),
+        tiles(found),
+      ];
     },
   );
+
+  function drawPeriods() {
+    fill(periods, periodLinks(days), h("span.quiet-text.small", "Days are those of UTC, as for budgets."));
+  }
+
+  return {
+    change(next) {
+      days = periodOf(next);
+      drawPeriods();
+      periods.querySelector("[aria-current]").focus();
+      showUsage().then((isThere) => isThere && announce(PERIODS.find(([each]) => each === days)[1]));
+    },
+  };
+}
+
+/** An answer that the ledger could not give leaves the rest of the screen as it is. */
+function unlessOurs(error) {
+  if (error instanceof ApiError && !error.isSilence) return error;
+  throw error;
 }
 
 function addressCard(app) {
@@ -96,7 +141,13 @@ function tiles({ providers, models, keys, users }) {
   );
 }
 
-function attention({ providers, models, keys }) {
+/** How much of its budget that is used most a key or user has used. */
+function used(limits, { id }) {
+  const budget = mostUsed(limits.keys[id] ?? limits.users[id]);
+  return budget ? partOf(budget) : 0;
+}
+
+function attention({ providers, models, keys, users, limits }) {
   const findings = [];
   const add = (kind, word, text, href, label) =>
     findings.push(h("li", status(kind, word), h("span.grow", text), h("a", { href }, label)));
@@ -116,6 +167,17 @@ function attention({ providers, models, keys }) {
     (each) => each.enabled && each.expiresAt > Date.now() && each.expiresAt < Date.now() + 14 * 86_400_000,
   );
   const over = keys.filter((each) => each.enabled && each.expiresAt && each.expiresAt <= Date.now());
+  for (const [kind, list, hash, label] of [
+    ["API key", keys, "#/keys?sort=spend&down=1", "See keys"],
+    ["user", users, "#/users?sort=spend&down=1", "See users"],
+  ]) {
+    const near = list.filter((each) => each.enabled && used(limits, each) >= 0.8);
+    if (!near.length) continue;
+    const isOver = near.some((each) => used(limits, each) >= 1);
+    const who = names(near.map((each) => each.name || each.username || each.id), 3);
+    const text = `${near.length === 1 ? `The ${kind}` : `The ${kind}s`} ${who} ${near.length === 1 ? "has" : "have"} used 80 % of a budget${isOver ? ", or all of it" : ""}.`;
+    add(isOver ? "bad" : "warn", isOver ? "used up" : "budget", text, hash, label);
+  }
   if (failing.length)
     add(
       "bad",

@@ -9,6 +9,7 @@ import { empty, load } from "../parts/faces.js";
 import { field } from "../parts/field.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag } from "../parts/marks.js";
+import { fetchSpend } from "../reports/spend.js";
 import { matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
@@ -22,11 +23,13 @@ const ROLES = [
 export function screen(root, params, app) {
   let users = [];
   let keys = [];
+  let spend = null;
   let search = params.get("q") ?? "";
 
   const fetchAll = async () => {
-    const [one, two] = await Promise.all([get("/api/admin/users"), get("/api/admin/apikeys")]);
+    const [one, two, three] = await Promise.all([get("/api/admin/users"), get("/api/admin/apikeys"), fetchSpend("user")]);
     users = one.users;
+    spend = three;
     keys = two.apiKeys;
   };
   const isLastAdmin = (user) =>
@@ -52,6 +55,7 @@ export function screen(root, params, app) {
             ? h("a", { href: `#/keys?q=${encodeURIComponent(row.apiKeyId)}` }, keyName(row.apiKeyId))
             : h("span.quiet-text", "none"),
       },
+      { id: "spend", label: "This month", down: true, value: (row) => spend.of(row.id), cell: (row) => spend.cell(row.id) },
       {
         id: "createdAt",
         label: "Created",
@@ -228,7 +232,7 @@ export function screen(root, params, app) {
       content: h(
         "div.fields",
         commonFields(row, { isKept }),
-        h("div.across", budgets.budgetsField(row.budgets, "Kept now, and enforced from a later version on.")),
+        h("div.across.stack", budgets.budgetsField(row.budgets, "They count for all that this person does, with whichever key."), spend.bars(row.id)),
         across(
           field({
             label: "Enabled",

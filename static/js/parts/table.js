@@ -10,9 +10,11 @@ const PAGE = 50;
 
 class DataTable extends HTMLElement {
   /**
-   * `columns`: { id, label, cell(row) → node or text, value?(row) → what it sorts by, kind? "number" | "name" | "actions" }.
+   * `columns`: { id, label, cell(row) → node or text, value?(row) → what it sorts by, kind? "number" | "name" | "actions", down? }
+   * (`down`: sorted from above at first).
    * `keyOf(row)` is a row's id. `select`: rows can be ticked, `onselect(Set)` hears of it. `empty()` is the face without rows.
-   * `sort`: { by, down }; `onsort(sort)` hears of it. `name(row)` is what a row is called (for the tick boxes).
+   * `sort`: { by, down }; `onsort(sort)` hears of it. `name(row)` is what a row is called (for the tick boxes). `asIs`: the
+   * rows are a page that is sorted already, whatever `value` is.
    */
   setUp({
     label,
@@ -25,8 +27,9 @@ class DataTable extends HTMLElement {
     onsort,
     empty,
     dimmed,
+    asIs,
   }) {
-    Object.assign(this, { label, columns, keyOf, nameOf: name, select, onselect, onsort, emptyFace: empty, dimmed });
+    Object.assign(this, { label, columns, keyOf, nameOf: name, select, onselect, onsort, emptyFace: empty, dimmed, asIs });
     this.sort = sort;
     this.page = 0;
     this.all = [];
@@ -125,10 +128,10 @@ class DataTable extends HTMLElement {
   }
 
   sortBy(id) {
-    this.sort = { by: id, down: this.sort?.by === id ? !this.sort.down : false };
+    const column = this.columns.find((each) => each.id === id);
+    this.sort = { by: id, down: this.sort?.by === id ? !this.sort.down : Boolean(column.down) };
     this.page = 0;
     this.draw();
-    const column = this.columns.find((each) => each.id === id);
     announce(`Sorted by ${column.label}, ${this.sort.down ? "descending" : "ascending"}.`);
     this.onsort?.(this.sort);
   }
@@ -155,7 +158,7 @@ class DataTable extends HTMLElement {
 
   sorted() {
     const column = this.sort && this.columns.find((each) => each.id === this.sort.by);
-    if (!column?.value) return this.all;
+    if (this.asIs || !column?.value) return this.all;
     const turn = this.sort.down ? -1 : 1;
     const keyed = this.all.map((row) => [column.value(row), row]);
     // Rows without a value come last whichever way it is sorted.

@@ -5,7 +5,8 @@ import { number } from "../format.js";
 import { copyButton } from "../parts/copy.js";
 import { field } from "../parts/field.js";
 import { callPanel } from "./call-panel.js";
-import { bar, strip } from "./drawings.js";
+import { bar } from "../parts/svg.js";
+import { strip } from "./drawings.js";
 
 const FIRST = 8;
 

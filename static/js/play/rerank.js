@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { number } from "../format.js";
 import { field } from "../parts/field.js";
 import { callPanel } from "./call-panel.js";
-import { bar } from "./drawings.js";
+import { bar } from "../parts/svg.js";
 
 const DOCUMENTS = ["Paris is the capital of France.", "The Danube flows through four capitals.", "Berlin has been the capital of Germany since 1990."];
 

@@ -3,34 +3,51 @@
 import { typeName } from "../admin/types.js";
 import { get, post } from "../api.js";
 import { calmly, fill, h, icon } from "../dom.js";
-import { count, money, number } from "../format.js";
+import { count } from "../format.js";
 import { copyLine } from "../parts/copy.js";
 import { attempt, confirmDialog, openDialog } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { note, pageHead, status, tag, when } from "../parts/marks.js";
 import { matches, searchField } from "../parts/search.js";
+import { periodLinks, periodOf } from "../reports/period.js";
 import { inOrder } from "../play/model-picker.js";
 import { sessionModels } from "../play/models.js";
+import { fetchOwn, ownFaces } from "./usage.js";
 
 const MANY = 12;
 
 export function screen(root, params, app) {
+  let days = periodOf(params);
   const key = h("div");
   const models = h("div.stack-small");
-  const usage = h("div");
+  const usage = h("div.stack");
+  const periods = h("div.row");
   root.append(
-    pageHead({ title: `Hello, ${app.user.username}`, lead: "Your API key, the models it opens, and where to try them." }),
+    pageHead({ title: `Hello, ${app.user.username}`, lead: "Your API key, what you used and may use, and the models it opens." }),
     h("section.stack-small", h("h2", "Your API key"), key),
   );
   const showKey = () => load(key, () => get("/api/user/me"), (me) => keyCard(me.apiKey, app, showKey), { label: "Your key" });
+  const showUsage = () => load(usage, () => fetchOwn(days), ownFaces, { label: "Usage" });
+  const drawPeriods = () => fill(periods, h("h2", "Usage"), h("span.spring"), periodLinks(days));
   const keyIsThere = showKey();
+  const usageIsThere = showUsage();
   const modelsAreThere = load(models, () => sessionModels(app.user), ({ data, refusal }) => modelCards(data, refusal), { label: "Models" });
-  load(usage, () => get("/api/user/usage"), usageCard, { label: "Usage" });
+  drawPeriods();
   // Each after the one above it, so that none is pushed down.
-  keyIsThere.then(() => {
+  keyIsThere.then(async () => {
+    root.append(h("section.stack-small", { "aria-label": "Usage" }, periods, usage));
+    await usageIsThere;
     root.append(h("section.stack-small", h("h2", "Your models"), models));
-    modelsAreThere.then(() => root.append(h("section.stack-small", h("h2", "Usage"), usage)));
+    await modelsAreThere;
   });
+  return {
+    change(next) {
+      days = periodOf(next);
+      drawPeriods();
+      periods.querySelector("[aria-current]").focus();
+      showUsage();
+    },
+  };
 }
 
 function keyCard(key, app, reload) {
@@ -87,17 +104,4 @@ function modelCard({ id, name, type, supports_image_upload: sees }) {
     h("div.two", h("span", name || id), name && name !== id && h("code", id)),
     h("div.row", tag(typeName(type)), sees && h("span.camera", { title: "Takes images" }, icon("camera", "Takes images")), h("span.spring"), open),
   );
-}
-
-function usageCard({ totals }) {
-  if (!totals) return h("div.card", empty({ image: "usage", title: "Nothing is counted yet", text: "Calls, tokens and cost will be shown here once this server records them." }));
-  const { calls = 0, errors = 0, inputTokens = 0, outputTokens = 0, costUsd = 0 } = totals;
-  const figures = [
-    ["Calls", number(calls)],
-    ["Failed", number(errors)],
-    ["Tokens in", number(inputTokens)],
-    ["Tokens out", number(outputTokens)],
-    ["Cost", money(costUsd)],
-  ];
-  return h("dl.figures.card.pad", figures.map(([name, value]) => h("div", h("dt", name), h("dd", value))));
 }

@@ -1,0 +1,44 @@
+"""What a call of the log cost, line by line: its counts by the price that its model has now, if that gives what it did cost.
+
+The log keeps what a call cost and not by which price. A price that was changed since gives another sum, and so do counts that
+the log does not keep apart; then there are no lines, rather than wrong ones. Values in, values out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .call import NANO, Usage
+from .prices import ESTIMATED, PRICED, price_of
+from .records import Model
+from .spending import usd
+
+# The members of an item of the log that a price is about.
+COUNTS = {
+    "input_tokens": "inputTokens",
+    "cached_tokens": "cachedTokens",
+    "cache_write_tokens": "cacheWriteTokens",
+    "output_tokens": "outputTokens",
+    "reasoning_tokens": "reasoningTokens",
+    "audio_input_tokens": "audioInputTokens",
+    "audio_output_tokens": "audioOutputTokens",
+    "seconds": "seconds",
+    "images": "images",
+    "pages": "pages",
+    "characters": "characters",
+}
+
+
+def cost_lines(item: dict[str, Any], model: Model | None) -> list[dict[str, Any]]:
+    """`[{kind, quantity, price, costUsd}]` of an item of the log that `model` answered: `price` is US dollars as a decimal
+    text, for a million tokens or for one of what is not counted in tokens."""
+    if model is None or item["costUsd"] is None or item["costBasis"] not in (PRICED, ESTIMATED):
+        return []
+    usage = Usage(**{name: item[told] for name, told in COUNTS.items()}, estimated=item["costBasis"] == ESTIMATED)
+    cost = price_of(usage, model.price)
+    if cost.nano != round(item["costUsd"] * NANO):
+        return []
+    return [
+        {"kind": line.kind, "quantity": line.quantity, "price": line.price, "costUsd": usd(line.nano)}
+        for line in cost.lines
+    ]
