@@ -12,7 +12,7 @@ import "../reports/sheet.js";
 
 const SIZE = 50;
 const NAMES = ["actor", "action", "resource", "id"];
-const RESOURCES = { providers: "provider", models: "model", apiKeys: "API key", users: "user", aliases: "alias", settings: "settings" };
+const RESOURCES = { providers: "provider", models: "model", apiKeys: "API key", users: "user", settings: "settings", database: "database" };
 const SCREENS = { providers: "providers", models: "models", apiKeys: "keys", users: "users" };
 
 export function screen(root, params, app) {

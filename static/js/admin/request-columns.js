@@ -74,6 +74,9 @@ export function shownColumns() {
   ];
 }
 
+/** Whether the log can be sorted by it, shown or not: an address may come from somebody with other columns. */
+export const canSort = (id) => id === "time" || ALL.some((each) => each.id === id && !each.isUnsorted);
+
 /** Lets columns be chosen; `changed()` hears of every change. */
 export function chooseColumns(changed) {
   const boxes = ALL.map(({ id, label }) =>

@@ -20,10 +20,10 @@ export function wayOf(call) {
     const isLast = at === call.attempts.length - 1;
     const said = each.status ? `answered ${each.status}` : "did not answer";
     if (isGood(each)) add("ok", strong(each.provider), at ? " was next, and answered." : " was the first choice, and answered.");
-    else add("bad", strong(each.provider), ` ${said}${each.error ? ` (${each.error})` : ""}`, isLast ? ", and there was nobody else to ask." : ", so the next one was asked.");
+    else add("bad", strong(each.provider), ` ${said}${each.error ? ` (${each.error})` : ""}`, isLast ? ", and with that the call ended." : ", so the next one was asked.");
   });
   if (call.servedModel && call.model && call.servedModel !== call.model)
-    add("warn", strong(call.servedModel), call.attempts.length > 1 ? ` stood in for ${call.model}, as its fallback.` : ` is what ${call.model} leads to.`);
+    add("info", strong(call.servedModel), isGood(call.attempts.at(-1)) ? ` stood in for ${call.model}.` : ` was asked in the place of ${call.model}.`);
   if (call.upstreamModel && call.upstreamModel !== (call.servedModel || call.model)) add("info", "There the model is called ", strong(call.upstreamModel), ".");
   return h("ol.way", steps);
 }

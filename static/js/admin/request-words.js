@@ -1,7 +1,7 @@
 /** How a call is told: its status, whose it was, what it cost. For the log and the screen of one call. */
 
 import { h } from "../dom.js";
-import { duration, money } from "../format.js";
+import { duration, money, number } from "../format.js";
 import { status } from "../parts/marks.js";
 
 export const ORIGINS = [
@@ -33,7 +33,7 @@ const EXACT = new Intl.NumberFormat(undefined, { style: "currency", currency: "U
 /** All the digits of an amount, down to the nano-dollar, so that lines add up. */
 export const exactMoney = (usd) => EXACT.format(usd);
 
-export const tookText = (ms) => (ms === null || ms === undefined ? "–" : duration(ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms)));
+export const tookText = (ms) => (ms === null || ms === undefined ? "–" : ms < 10 ? `${number(ms, ms < 1 ? 2 : 1)} ms` : duration(Math.round(ms)));
 
 /** Whose call: the name of the key, or what there is instead. */
 export const keyText = ({ keyName, keyId }) => keyName || keyId || "no key";

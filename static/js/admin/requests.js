@@ -10,7 +10,7 @@ import { dataTable } from "../parts/table.js";
 import { pager } from "../reports/pager.js";
 import "../reports/sheet.js";
 import { troubleNote } from "../reports/trouble.js";
-import { chooseColumns, shownColumns } from "./request-columns.js";
+import { canSort, chooseColumns, shownColumns } from "./request-columns.js";
 import { countSet, fetchChoices, filterFields, filterOf, queryOf, searchBox } from "./request-filters.js";
 
 const SIZE = 50;
@@ -24,6 +24,7 @@ export function screen(root, params, app) {
   let choices = { model: [], provider: [], key: [], user: [] };
   let isLive = true;
   let isAsking = false;
+  let turn = 0; // of what was asked for
   let [untold, toldAt] = [0, 0];
 
   const query = () => {
@@ -58,6 +59,13 @@ export function screen(root, params, app) {
   }
 
   function nothing() {
+    if (found.total)
+      return empty({
+        image: "requests",
+        title: "No call on this page",
+        text: "There were more calls when this address was made, or other filters.",
+        actions: [h("button", { type: "button", onclick: () => ((page = 1), remember(), reload()) }, "To the first page")],
+      });
     if (filter.q || countSet(filter))
       return empty({
         image: "search",
@@ -101,7 +109,10 @@ export function screen(root, params, app) {
     drawLive();
   }
 
-  const reload = () => load(results, () => get(query()), (next) => (show(next), [trouble, table, foot]), { label: "Loading the log" });
+  function reload() {
+    turn += 1;
+    return load(results, () => get(query()), (next) => (show(next), [trouble, table, foot]), { label: "Loading the log" });
+  }
 
   // -- what changes the address ---------------------------------------------------------------------------------------
 
@@ -149,11 +160,11 @@ export function screen(root, params, app) {
     if (!isLive || !isFirst() || isAsking || isSelecting || document.hidden || document.querySelector("dialog:modal, .menu")) return;
     if (results.dataset.face !== "there" || results.hasAttribute("aria-busy")) return;
     isAsking = true;
-    const asked = query();
+    const mine = turn;
     try {
-      const next = await get(asked, { quiet: true });
-      // Meanwhile somebody may have asked for something else.
-      if (isLive && isFirst() && !results.hasAttribute("aria-busy") && asked.split("from=")[0] === query().split("from=")[0]) arrived(next);
+      const next = await get(query(), { quiet: true });
+      // Meanwhile somebody may have asked for something else, or gone.
+      if (mine === turn && isLive) arrived(next);
     } catch (error) {
       // The next time may do better, and the page says by itself when the server is silent.
       if (!(error instanceof ApiError)) throw error;
@@ -227,10 +238,16 @@ export function screen(root, params, app) {
   fetchChoices().then(come, (error) => {
     if (!(error instanceof ApiError)) throw error;
   });
-  return { change, leave: () => clearInterval(timer) };
+  return {
+    change,
+    leave() {
+      turn += 1;
+      clearInterval(timer);
+    },
+  };
 }
 
 function stateOf(params) {
-  const by = params.get("sort");
+  const by = canSort(params.get("sort")) && params.get("sort");
   return [filterOf(params), by ? { by, down: params.get("down") === "1" } : null, Math.max(1, Number.parseInt(params.get("page"), 10) || 1)];
 }
