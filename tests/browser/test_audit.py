@@ -55,14 +55,14 @@ def row(page: Page, words: str) -> Locator:
 
 
 def test_a_change_is_told_field_by_field(audit: Page) -> None:
-    change = row(audit, "update model")
+    change = row(audit, "Changed model")
     expect(change).to_contain_text("192.0.2.7")
     change.get_by_text("3 fields: name, price.output, tags").click()
     lines = change.get_by_role("table", name="Changes").get_by_role("row")
     expect(lines.filter(has_text="price.output")).to_contain_text(re.compile(r"10\s*8"))
     expect(lines.filter(has_text="name").first).to_contain_text(HOSTILE)
     expect(lines.filter(has_text="enabled")).to_have_count(0)
-    expect(row(audit, "rotate API key")).to_contain_text("key-1")
+    expect(row(audit, "Renewed API key")).to_contain_text("key-1")
 
 
 def test_changes_are_filtered_by_who_what_and_which(audit: Page) -> None:
@@ -71,6 +71,8 @@ def test_changes_are_filtered_by_who_what_and_which(audit: Page) -> None:
     expect(audit).to_have_url(re.compile("resource=models"))
     audit.reload()
     expect(audit.get_by_label("Kind of record")).to_have_value("models")
+    audit.get_by_label("Action").select_option("update")
+    expect(audit).to_have_url(re.compile("action=update"))
     audit.get_by_role("searchbox", name="Who").fill("nobody")
     expect(audit.get_by_role("heading", name="No change matches")).to_be_visible()
     audit.get_by_role("button", name="Show all").click()
@@ -89,7 +91,7 @@ def test_the_trail_has_pages(audit: Page) -> None:
 def test_what_is_done_here_is_in_the_trail(audit: Page, proxy: Proxy) -> None:
     assert proxy.admin("PUT", "/models/gpt", {"name": "Renamed by a test"}).status == 200
     audit.reload()
-    change = row(audit, "update model").first
+    change = row(audit, "Changed model").first
     expect(change).to_contain_text("admin")
     change.get_by_text("1 field: name").click()
     expect(change).to_contain_text("Renamed by a test")

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { announce, calmly, h, icon } from "../dom.js";
-import { count, number } from "../format.js";
+import { count, dateTime, number } from "../format.js";
 import { empty, load } from "../parts/faces.js";
 import { pageHead, when } from "../parts/marks.js";
 import { dataTable } from "../parts/table.js";
@@ -13,6 +13,19 @@ import "../reports/sheet.js";
 const SIZE = 50;
 const NAMES = ["actor", "action", "resource", "id"];
 const RESOURCES = { providers: "provider", models: "model", apiKeys: "API key", users: "user", settings: "settings", database: "database" };
+const ACTIONS = {
+  create: "Created",
+  update: "Changed",
+  delete: "Deleted",
+  enable: "Enabled",
+  disable: "Disabled",
+  rotate: "Renewed",
+  revoke: "Revoked the passes of",
+  export: "Exported",
+  import: "Imported",
+  restore: "Restored",
+  sign_in: "Signed in",
+};
 const SCREENS = { providers: "providers", models: "models", apiKeys: "keys", users: "users" };
 
 export function screen(root, params, app) {
@@ -24,7 +37,7 @@ export function screen(root, params, app) {
     asIs: true,
     keyOf: (row) => row.at,
     columns: [
-      { id: "time", label: "When", kind: "name", cell: (row) => when(row.time) },
+      { id: "time", label: "When", kind: "name", cell: (row) => h("div.two", when(row.time), h("span.nowrap", dateTime(row.time))) },
       { id: "actor", label: "Who", cell: (row) => h("div.two", h("button.linkish", { type: "button", title: "Only this one's changes", onclick: () => narrow({ actor: row.actor }) }, row.actor || "–"), row.address && h("span", row.address)) },
       { id: "what", label: "What", cell: whatCell },
       { id: "changes", label: "Changes", cell: (row) => h("div.of-changes", changesCell(row)) },
@@ -84,12 +97,20 @@ export function screen(root, params, app) {
   const inputs = Object.fromEntries(
     [
       ["actor", "Who"],
-      ["action", "Action"],
       ["id", "Id of the record"],
     ].map(([name, label]) => [name, h("input", { type: "search", "aria-label": label, placeholder: label, autocomplete: "off", spellcheck: "false" })]),
   );
   for (const [name, input] of Object.entries(inputs)) input.addEventListener("input", calmly(() => narrow({ [name]: input.value.trim() }), 400));
-  inputs.resource = h("select", { "aria-label": "Kind of record", onchange: (event) => narrow({ resource: event.target.value }) }, h("option", { value: "" }, "Any record"), Object.entries(RESOURCES).map(([id, name]) => h("option", { value: id }, name)));
+  for (const [name, label, options] of [
+    ["action", "Any action", ACTIONS],
+    ["resource", "Any record", RESOURCES],
+  ])
+    inputs[name] = h(
+      "select",
+      { "aria-label": name === "action" ? "Action" : "Kind of record", onchange: (event) => narrow({ [name]: event.target.value }) },
+      h("option", { value: "" }, label),
+      Object.entries(options).map(([id, each]) => h("option", { value: id }, each)),
+    );
   const clear = h("button.quiet", { type: "button", onclick: () => change(new URLSearchParams()) }, icon("cross"), "Clear");
   const tally = h("span.quiet-text.number", { role: "status" });
   root.append(
@@ -106,7 +127,8 @@ function whatCell(row) {
   const kind = RESOURCES[row.resource] ?? row.resource;
   const place = SCREENS[row.resource];
   const name = row.id && (place ? h("a", { href: `#/${place}?q=${encodeURIComponent(row.id)}` }, row.id) : h("span", row.id));
-  return h("div.two", h("span", `${row.action.replaceAll("_", " ")} ${kind}`), name);
+  const words = row.action === "sign_in" ? ACTIONS.sign_in : `${ACTIONS[row.action] ?? row.action} ${kind}`;
+  return h("div.two", h("span", words), name);
 }
 
 function changesCell(row) {
