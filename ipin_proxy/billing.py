@@ -170,9 +170,9 @@ def media_of(call: Call) -> str:
 def told_of(error: Exception) -> tuple[str, str, str]:
     """Where an error comes from, its code and its message."""
     if isinstance(error, ProxyError):
-        code = error.code or type(error).__name__
         if isinstance(error, UpstreamError):
-            return UPSTREAM, code, error.message
+            return UPSTREAM, error.code or "upstream_error", error.message
+        code = error.code
         return CLIENT if error.status < 500 and error.status != 429 else PROXY, code, error.message
     code = next((code for kind, code in CODES if isinstance(error, kind)), "internal_error")
     origin = CLIENT if isinstance(error, CallerGone) else UPSTREAM if isinstance(error, OSError) else PROXY
