@@ -43,7 +43,7 @@ export function attemptLines(call) {
   const figures = [
     ["In all", call.latencyMs],
     ["First chunk after", call.firstChunkMs],
-    ["At providers, until they spoke", call.upstreamMs],
+    ["At providers", call.upstreamMs],
     ["iPin Proxy's own", call.overheadMs],
   ];
   return [
