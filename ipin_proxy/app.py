@@ -43,7 +43,7 @@ PUBLIC, KEY, USER, ADMIN = "public", "key", "user", "admin"
 NOBODY = Caller("nobody")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Visit:
     """One request on its way through the house."""
 

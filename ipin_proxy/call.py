@@ -238,7 +238,7 @@ class Attempt(NamedTuple):
     error: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Bill:
     """A call's running account. It is settled once, whoever ends the call, by who opened it; then it is an entry in the
     ledger. `has_answered` is whether somebody spoke; `frames` and `heard_bytes` are what was heard of a stream since."""

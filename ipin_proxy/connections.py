@@ -39,7 +39,7 @@ class Origin(NamedTuple):
     verify: bool = True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Idle:
     sock: socket.socket
     until: float

@@ -89,7 +89,7 @@ class Snapshot:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Draft:
     """A snapshot being changed: the same mappings as plain dicts by id. Put records in, take them out, replace them."""
 

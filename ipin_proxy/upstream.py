@@ -191,7 +191,7 @@ class Upstreams:
         raise HeadError("The reply is a protocol switch or an endless row of interim answers.")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Reply:
     """What came back: status and headers, and a body still unread. `close` must be called, read or not."""
 
