@@ -23,7 +23,7 @@ WRITING = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION, OCR)  # whose
 GONE = 499  # what nginx calls it when the caller hangs up
 CHARACTERS_A_TOKEN = 4
 AROUND_AN_ANSWER = 300  # bytes of a JSON answer that are no text
-# Left while they were at work: it is known what they were asked, and that will be charged.
+# Left while they were at work: it is known what they were asked, and that will be charged, if all of it was sent.
 LEFT = (CallerGone, ShuttingDown, UpstreamTimeout)
 FREE = Cost(0, PRICED)
 # What the log calls errors that are none of ours.
@@ -42,14 +42,15 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
         return NOTHING, FREE
     price = deployment.model.price
     if not bill.has_answered and usage is None:
-        if not isinstance(bill.error, LEFT):
-            return NOTHING, FREE  # who refuses charges nothing
+        if not (bill.is_sent and isinstance(bill.error, LEFT)):
+            return NOTHING, FREE  # who refuses charges nothing, nor does who was not asked
         usage = estimate(bill.call, 0)
         return usage, price_of(usage, price)
     if (
         usage is not None
         and bill.error is not None
         and bill.frames
+        and bill.call.operation in WRITING  # else what came are sounds and pictures
         and (came := tokens_seen(bill)) > usage.output_tokens
     ):
         usage = usage._replace(output_tokens=came, estimated=True)  # it was cut before the last word on it

@@ -254,6 +254,7 @@ class Bill:
     status: int = 200
     error: Exception | None = None
     finish_reason: str = ""
+    is_sent: bool = False  # the provider has the whole request, and may charge for it
     has_answered: bool = False
     is_complete: bool = False
     overhead_ms: float | None = None
@@ -277,7 +278,11 @@ class Bill:
         self.deployment = deployment
         self.usage = None
         self.frames = self.heard_bytes = self.bytes_out = 0
-        self.is_complete = False
+        self.is_sent = self.is_complete = False
+
+    def sent(self) -> None:
+        """All of the request is with the provider."""
+        self.is_sent = True
 
     def completed(self) -> None:
         """The last word of a stream is about to be said: whoever hears it may hang up, so it is settled by then. While nobody

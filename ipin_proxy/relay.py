@@ -255,14 +255,14 @@ def reads_a_file(provider: Provider) -> bool:
 def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[Next, None, Answer]:
     """Send the call to one deployment and wait until it speaks. Raises ProxyError."""
     back = upstream_dialect(deployment.provider, call.operation)
-    reply = yield from accepted(app, back, call, deployment)
+    reply = yield from accepted(app, back, bill, deployment)
     try:
         passing = back.pipe_of(reply, bill, deployment)
         if passing is not None:
             return (yield from streamed(*passing, deployment, reply, app.config.settings.keepalive_s))
         contents = [(yield from whole(reply, deployment))]
         for number in range(1, back.replies_of(call)):
-            contents.append((yield from further(app, back, call, deployment, number)))
+            contents.append((yield from further(app, back, bill, deployment, number)))
             if sum(len(each.body) for each in contents) > MOST_BYTES:
                 raise UpstreamError(f"Provider '{deployment.provider.id}' answered with more than can be passed on.")
         if call.form is not None or sum(len(each.body) for each in contents) > LONG_BODY_BYTES:
@@ -280,18 +280,18 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
 
 
 def accepted(
-    app: App, back: UpstreamDialect, call: Call, deployment: Deployment, number: int = 0
+    app: App, back: UpstreamDialect, bill: Bill, deployment: Deployment, number: int = 0
 ) -> Generator[Next, None, Reply]:
     """Send the call, and after a refusal what its dialect knows to try then, until an answer begins. Raises ProxyError: the
     last refusal, when there is nothing more to try."""
-    requests = back.requests(call, deployment, app.manners, number)
-    if back.rewrites and len(call.request.body) > REWRITTEN_BYTES:
+    requests = back.requests(bill.call, deployment, app.manners, number)
+    if back.rewrites and len(bill.call.request.body) > REWRITTEN_BYTES:
         yield THREAD
     outbound = next(requests)
     refusal: ProxyError | None = None
     try:
         while True:
-            reply = yield from app.upstreams.send(outbound)
+            reply = yield from app.upstreams.send(outbound, bill.sent)
             is_question = outbound.method == "GET"  # of the dialect's own, whose answer it waits for
             if 200 <= reply.status < 300 and not is_question:
                 return raise_if_none(reply, deployment)
@@ -328,10 +328,10 @@ def whole(reply: Reply, deployment: Deployment) -> Generator[Next, None, Content
 
 
 def further(
-    app: App, back: UpstreamDialect, call: Call, deployment: Deployment, number: int
+    app: App, back: UpstreamDialect, bill: Bill, deployment: Deployment, number: int
 ) -> Generator[Next, None, Content]:
     """One more of the replies that make an answer together."""
-    reply = yield from accepted(app, back, call, deployment, number)
+    reply = yield from accepted(app, back, bill, deployment, number)
     try:
         return (yield from whole(reply, deployment))
     finally:

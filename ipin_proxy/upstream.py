@@ -107,8 +107,8 @@ class Upstreams:
         self.connections = Connections(in_process, clock)
         self.clock = clock
 
-    def send(self, outbound: Outbound) -> Generator[Next, None, Reply]:
-        """Send a request; done as soon as the head of the reply is in.
+    def send(self, outbound: Outbound, when_sent: Callable[[], object] = lambda: None) -> Generator[Next, None, Reply]:
+        """Send a request; done as soon as the head of the reply is in. `when_sent` hears that all of the request is out.
 
         Raises UpstreamUnreachable, UpstreamTimeout, UpstreamError.
         """
@@ -116,11 +116,11 @@ class Upstreams:
         try:
             sock = self.connections.take(outbound.origin)
             if sock is not None:
-                reply = yield from self._exchange(sock, outbound, deadline, is_new=False)
+                reply = yield from self._exchange(sock, outbound, deadline, when_sent, is_new=False)
                 if reply is not None:
                     return reply
             sock = yield from self._connect(outbound.origin, deadline)
-            reply = yield from self._exchange(sock, outbound, deadline, is_new=True)
+            reply = yield from self._exchange(sock, outbound, deadline, when_sent, is_new=True)
             assert reply is not None
             return reply
         except FAILURES as error:
@@ -139,7 +139,13 @@ class Upstreams:
         return sock
 
     def _exchange(
-        self, sock: socket.socket, outbound: Outbound, deadline: float, *, is_new: bool
+        self,
+        sock: socket.socket,
+        outbound: Outbound,
+        deadline: float,
+        when_sent: Callable[[], object],
+        *,
+        is_new: bool,
     ) -> Generator[Next, None, Reply | None]:
         """Send, and read the head of the reply. None: the connection had been closed over there while it was idle, and
         took nothing."""
@@ -148,6 +154,7 @@ class Upstreams:
             try:
                 heard = yield from send_request(sock, outbound, deadline, self.clock)
                 is_sent = True
+                when_sent()
             except EarlyAnswer as early:
                 heard = early.heard
             except OSError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from support import build
 from support.build import Json, completion, finish, hello
 from support.client import Client, Cut, Reply, request
 from support.proxy import KEY, Proxy
-from support.upstream import Seen, Upstream, answer, pause, stream
+from support.upstream import Seen, Upstream, answer, pause, stall, stream
 
 CHAT = "/v1/chat/completions"
 PRICE = {"input": 3, "output": 15, "cachedInput": 0.3, "cacheWrite": 3.75, "reasoning": 20}
@@ -67,6 +68,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
             build.model(price=PRICE, fallbacks=["second"]),
             build.model("second", "spare", price=PRICE),
             build.model("unpriced"),
+            build.model("speaks", type="speech", price=PRICE),
         ],
     )
     yield proxy
@@ -191,6 +193,38 @@ def test_an_error_of_the_provider_costs_nothing(proxy: Proxy, upstream: Upstream
     row = row_of(proxy, ask(proxy))
     assert (row["costUsd"], row["errorOrigin"], row["errorCode"]) == (0, "upstream", "context_length_exceeded")
     assert row["errorMessage"] == "Too long."
+
+
+def test_who_could_not_be_asked_is_owed_nothing(start_proxy: Callable[..., Proxy]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # it takes connections, and never says a word of TLS
+        provider = build.provider(f"https://127.0.0.1:{mute.getsockname()[1]}/v1", timeoutSeconds=0.3)
+        proxy = start_proxy(providers=[provider], models=[build.model(price=PRICE)])
+        reply = ask(proxy)
+    row = row_of(proxy, reply)
+    assert (reply.status, row["status"], row["costUsd"], row["inputTokens"]) == (504, 504, 0, 0)
+
+
+def test_who_was_asked_and_took_too_long_is_owed_for_the_question(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    provider = build.provider(upstream.base_url, timeoutSeconds=0.3)
+    proxy = start_proxy(providers=[provider], models=[build.model(price=PRICE)])
+    upstream.will_stream(stall, done=False)
+    reply = ask(proxy, stream=True)
+    row = row_of(proxy, reply)
+    assert (reply.status, row["costBasis"], row["outputTokens"]) == (504, "estimated", 0)
+    assert row["costUsd"] * 1e6 == pytest.approx(3 * row["inputTokens"]) and row["inputTokens"] > 0
+
+
+def test_sounds_that_came_are_not_counted_as_text(proxy: Proxy, upstream: Upstream) -> None:
+    pieces = [{"type": "speech.audio.delta", "audio": "UklGRg" * size} for size in (1, *[3_000] * 20)]
+    upstream.will_stream(*pieces, done=False)
+    body = {"model": "speaks", "input": "Say this.", "voice": "alloy", "stream_format": "sse"}
+    reply = proxy.post("/v1/audio/speech", body, KEY)
+    assert b"upstream_stream_interrupted" in reply.body
+    row = row_of(proxy, reply)
+    assert (row["costBasis"], row["characters"]) == ("estimated", 9)
+    assert 1 <= row["outputTokens"] <= 50, "which nine characters make when they are spoken"
 
 
 def test_an_answer_without_usage_is_guessed_and_says_so(proxy: Proxy, upstream: Upstream) -> None:

@@ -186,6 +186,7 @@ def test_who_leaves_while_we_connect_has_asked_nothing(start_proxy: Callable[...
             assert said == b""
         (line,) = proxy.log_lines(lambda each: each["event"] == "call")
         assert line["status"] == 499
+        assert "input_tokens" not in line, "what was not asked is not charged"
 
 
 # Who asks, when the body takes its time.
