@@ -119,7 +119,7 @@ class Limits:
         `is_weighed` says so. Whatever is quick and free (counting tokens, by the dozen) is no call in parallel."""
         with self._lock:
             today = self._look_at_the_clock()
-            key, user = self._accounts_of(caller)
+            key, user = self._with_limits_of(caller)
             reached = None
             if key.rules.any or (user is not None and user.rules.any):
                 reached = self._reached(key, user, today, counts_parallel)
@@ -164,7 +164,7 @@ class Limits:
 
     def headers(self, caller: Caller) -> dict[str, str]:
         """`x-ratelimit-*` where there is such a limit, and `monthlyCost`, `monthlyRequests`: of the key, or of a person
-        without one; of the calls that are over."""
+        without one; of the calls that are over. The limits are those of the last call that began."""
         with self._lock:
             today = self._look_at_the_clock()
             key, user = self._accounts_of(caller)
@@ -181,7 +181,7 @@ class Limits:
         """How each limit of a key and of its user stands. A Caller made of a key, or of a user, will do."""
         with self._lock:
             today = self._look_at_the_clock()
-            key, user = self._accounts_of(caller)
+            key, user = self._with_limits_of(caller)
             found = [*self._rates(key)]
             if key.rules.parallel:
                 found.append(self._parallel(key, key.rules.parallel))
@@ -281,9 +281,14 @@ class Limits:
         return found
 
     def _accounts_of(self, caller: Caller) -> tuple[Account, Account | None]:
-        """Of the key and the user, with the limits of today's records. Whoever has no key shares the account of none."""
+        """Of the key and the user. Whoever has no key shares the account of none."""
         key = self._account(KEY, caller.key.id if caller.key is not None else "")
-        user = self._account(USER, caller.user.id) if caller.user is not None else None
+        return key, self._account(USER, caller.user.id) if caller.user is not None else None
+
+    def _with_limits_of(self, caller: Caller) -> tuple[Account, Account | None]:
+        """The same, with the limits of these records, which are today's: not for the caller of a call that has been running
+        while somebody changed them."""
+        key, user = self._accounts_of(caller)
         for account, record in ((key, caller.key), (user, caller.user)):
             if account is not None and record is not None and account.record is not record:
                 account.follow(record)

@@ -183,6 +183,17 @@ def test_a_limit_that_is_taken_away_or_raised_counts_at_once(house: House) -> No
 # At once.
 
 
+def test_a_call_that_ends_brings_no_limits_back_that_were_changed_meanwhile(house: House) -> None:
+    before, now = caller(key()), caller(key(rpm=2))
+    held = house.limits.admit(before)
+    house.call(now)
+    house.call(now)
+    house.settle(held)
+    assert house.limits.headers(before)["x-ratelimit-limit-requests"] == "2"
+    with pytest.raises(RateLimited):
+        house.call(now)
+
+
 def test_calls_at_once_are_counted_while_they_run(house: House) -> None:
     who = caller(max_parallel=2)
     held = [house.limits.admit(who) for _ in range(2)]
@@ -592,6 +603,7 @@ def test_rows_of_nobody_or_of_the_future_do_no_harm(house: House) -> None:
     who = caller(rpm=5, tpm=50)
     later = (house.wall() + 500) * 1000
     house.limits.restore(house.spent, [(int(later), "k", 5), (0, "", 7), (int(house.wall() * 1000), "", 9)])
+    house.limits.state(who)  # from here on its limits are known
     found = house.limits.headers(who)
     assert (found["x-ratelimit-remaining-requests"], found["x-ratelimit-reset-requests"]) == ("4", "1m0s")
 
