@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from .accounts import KEY, LEAST_DAYS, USER, Account, Allowance
-from .call import Caller
+from .call import Call, Caller
 from .errors import BadRequest
+from .meter import MEASURED
+from .prices import estimate, price_of
 from .records import Budget, Model, Price, User, VirtualKey, columns_of
 from .standings import BUDGET, MONTHLY, PARALLEL, REQUESTS, TOKENS, Standing, decimal, refusal
 from .windows import BEGINNING, DAY_S, Sliding, Today, day_of
@@ -424,13 +426,19 @@ def is_weighed(caller: Caller) -> bool:
     return (caller.key is not None and caller.key.tpm is not None) or is_budgeted(caller)
 
 
-def check_priced(caller: Caller, model: Model, unpriced: str) -> None:
-    """Raises BadRequest when a call would go past a budget, because nobody knows what it costs; `unpriced` is the setting:
-    `allow` lets it."""
-    if unpriced == "allow" or not is_budgeted(caller) or is_priced(model):
+def check_priced(call: Call, model: Model, unpriced: str) -> None:
+    """Raises BadRequest when a call would go past a budget, because nobody knows what it costs: its model has no price, or
+    none for what such a call uses; `unpriced` is the setting: `allow` lets it."""
+    if unpriced == "allow" or not is_budgeted(call.caller):
         return
+    used = estimate(call)
+    if call.operation in MEASURED:  # how much there is of these may come out only afterwards
+        used = used._replace(seconds=used.seconds or 1.0, pages=used.pages or 1)
+    if price_of(used, model.price).nano is not None:
+        return
+    lacks = "has a price that does not say what such a call costs" if is_priced(model) else "has no price"
     raise BadRequest(
-        f"The model '{model.id}' has no price, so no budget can pay for it. "
+        f"The model '{model.id}' {lacks}, so no budget can pay for it. "
         "An administrator can give it one, or allow models without (UNPRICED).",
         code="model_not_priced",
         param="model",

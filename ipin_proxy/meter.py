@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .call import NANO, SPEECH, Call, Usage
+from .call import NANO, OCR, SPEECH, TRANSCRIPTION, TRANSLATION, Call, Usage
 
 MOST_TOKENS = 10**9  # more than any context window; a larger number is garbage
 MOST_THOUGHTS = 10**6  # tokens that a total may have beyond its parts
 MOST_DOLLARS = 10**6
 COST_HEADER = "x-litellm-response-cost"
+MEASURED = (TRANSCRIPTION, TRANSLATION, SPEECH, OCR)  # of which we count something ourselves
 PDF = "application/pdf"  # whose pages nobody has counted
 # Where else a body may tell what it used.
 BESIDE = frozenset({"eval_count", "prompt_eval_count", "meta", "usage_info", "data", "b64_json"})

@@ -18,9 +18,7 @@ from .billing import told_of
 from .call import (
     CHAT,
     COMPLETION,
-    OCR,
     RESPONSE,
-    SPEECH,
     TRANSCRIPTION,
     TRANSLATION,
     Attempt,
@@ -37,7 +35,7 @@ from .dialects.passage import Passage
 from .errors import BadRequest, ProxyError, UpstreamError, UpstreamRefused, draining
 from .limits import NOTHING, Estimate, check_priced, is_weighed
 from .logs import Log
-from .meter import cost_in, measured
+from .meter import MEASURED, cost_in, measured
 from .prices import estimate, price_of
 from .records import Model, Provider
 from .standings import decimal
@@ -57,7 +55,6 @@ REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
 # Whose streams are events, whatever the provider makes of them.
 SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION)
-MEASURED = (TRANSCRIPTION, TRANSLATION, SPEECH, OCR)  # of which we count something ourselves
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -156,13 +153,13 @@ def listed(call: Call, first: Part, shown: Iterator[Part]) -> Generator[Next, No
 
 def admit(app: App, bill: Bill, model: Model, shown: Sequence[Part]) -> None:
     """Let the call begin, and hold what it may use. Raises BadRequest (nobody knows its price), RateLimited, QuotaExceeded."""
-    caller = bill.call.caller
-    check_priced(caller, model, app.config.settings.unpriced)
-    guess = NOTHING
+    caller, guess = bill.call.caller, NOTHING
     if is_weighed(caller):
         pictures_shown = tuple(Picture(each.kind, each.place) for each in shown) or bill.call.pictures
         used = estimate(bill.call._replace(pictures=pictures_shown))
         guess = Estimate(used.total_tokens, price_of(used, model.price).nano)
+        if guess.cost is None:
+            check_priced(bill.call, model, app.config.settings.unpriced)
     bill.reservation = app.limits.admit(caller, guess)
 
 
@@ -241,7 +238,7 @@ def deployments_of(app: App, call: Call, model: Model) -> list[Deployment]:
 def may_stand_in(model: Model, call: Call, unpriced: str) -> bool:
     """Whether a fallback can take this call: what is shown in it, and on whoever's budget it is."""
     try:
-        check_priced(call.caller, model, unpriced)
+        check_priced(call, model, unpriced)
     except BadRequest:
         return False
     return pictures.refused_by(model, call.pictures) is None

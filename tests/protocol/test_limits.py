@@ -20,6 +20,7 @@ MODELS = [
     build.model(price=BY_CALL),
     build.model("by-token", price={"input": 1, "output": 4}),
     build.model("unpriced"),
+    build.model("half-priced", price={"input": 1}),
     build.model("embed", type="embedding", price=BY_CALL),
     build.model("rank", type="reranking", price=BY_CALL),
     build.model("say", type="speech", price=BY_CALL),
@@ -250,10 +251,11 @@ def test_a_raise_takes_effect_at_once(proxy: Proxy, upstream: Upstream, limited:
     assert ask(proxy, key).status == 429
 
 
+@pytest.mark.parametrize("model", ["unpriced", "half-priced"])
 def test_a_model_without_a_price_is_not_for_budgets(
-    proxy: Proxy, upstream: Upstream, limited: Callable[..., str]
+    proxy: Proxy, upstream: Upstream, limited: Callable[..., str], model: str
 ) -> None:
-    refused = ask(proxy, limited(budgets=[{"usd": 1, "window": "month"}]), "unpriced")
+    refused = ask(proxy, limited(budgets=[{"usd": 1, "window": "month"}]), model)
     assert code_of(refused) == (400, "invalid_request_error", "model_not_priced")
     assert (refused.error["param"], upstream.history) == ("model", [])
 
@@ -266,7 +268,8 @@ def test_unless_that_is_allowed(start_proxy: Callable[..., Proxy], upstream: Ups
 
 
 def test_a_fallback_without_a_price_does_not_stand_in(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
-    models = [build.model(price=BY_CALL, fallbacks=["unpriced"]), build.model("unpriced")]
+    models = [build.model(price=BY_CALL, fallbacks=["unpriced", "half-priced"])]
+    models += [build.model("unpriced"), build.model("half-priced", price={"input": 1})]
     proxy = start_proxy(keys=[build.key(KEY, budgets=[{"usd": 1, "window": "month"}])], models=models)
     upstream.will_answer(500, build.error())
     assert ask(proxy, KEY).status == 500

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.accounting import DAY_S, USD, House, at, budget, caller, key, user
 
-from ipin_proxy.call import Caller
+from ipin_proxy.call import CHAT, EMBEDDING, IMAGE, OCR, RERANK, SPEECH, TRANSCRIPTION, Call, Caller, Operation
 from ipin_proxy.errors import (
     BadRequest,
     BudgetExceeded,
@@ -20,6 +21,7 @@ from ipin_proxy.errors import (
 )
 from ipin_proxy.limits import Alert, Estimate, Totals, check_priced, is_budgeted, is_weighed, longest_rolling
 from ipin_proxy.records import Model, Price
+from ipin_proxy.web import members
 
 
 @pytest.fixture
@@ -829,20 +831,62 @@ def test_how_far_back_a_start_has_to_look() -> None:
     assert longest_rolling([key(budgets=(budget(1),)), user(budgets=(budget(1, "rolling", days=30),))]) == 30
 
 
+def asked(who: Caller, operation: Operation = CHAT) -> Call:
+    body = b'{"model": "gpt", "prompt": "A cat", "messages": []}'
+    request = SimpleNamespace(body=body)
+    return Call("id", who, operation, "gpt", False, request, 0.0, "openai", members.parse(body))  # type: ignore[arg-type]
+
+
 def test_a_model_without_a_price_is_refused_where_somebody_has_a_budget() -> None:
     model = Model(id="gpt", provider_id="p")
     for who in (caller(budgets=(budget(1),)), caller(user=user(budgets=(budget(1),)))):
         assert is_budgeted(who)
         with pytest.raises(BadRequest) as raised:
-            check_priced(who, model, "refuse")
+            check_priced(asked(who), model, "refuse")
         assert (raised.value.code, raised.value.param) == ("model_not_priced", "model")
         assert "'gpt' has no price" in raised.value.message
         with pytest.raises(BadRequest):
-            check_priced(who, replace(model, price=Price()), "refuse")
-        check_priced(who, model, "allow")
-        check_priced(who, replace(model, price=Price(input=0)), "refuse")
-        check_priced(who, replace(model, price=Price(per_image=0.04)), "refuse")
-    check_priced(caller(rpm=5), model, "refuse")
+            check_priced(asked(who), replace(model, price=Price()), "refuse")
+        check_priced(asked(who), model, "allow")
+        check_priced(asked(who), replace(model, price=Price(input=0, output=0)), "refuse")
+    check_priced(asked(caller(rpm=5)), model, "refuse")
+
+
+@pytest.mark.parametrize(
+    ("operation", "price", "is_enough"),
+    [
+        (CHAT, Price(input=3, output=15), True),
+        (CHAT, Price(per_request=0.01), True),
+        (CHAT, Price(input=3), False),
+        (CHAT, Price(output=15), False),
+        (CHAT, Price(per_request=0.01, input=3), False),
+        (CHAT, Price(per_second=1), False),
+        (CHAT, Price(per_image=0.04), False),
+        (EMBEDDING, Price(input=0.02), True),
+        (EMBEDDING, Price(output=0.02), False),
+        (RERANK, Price(per_request=0.002), True),
+        (IMAGE, Price(per_image=0.04), True),
+        (IMAGE, Price(input=5, output=40), True),
+        (TRANSCRIPTION, Price(per_second=0.0001), True),  # nobody may know yet how long it lasts
+        (TRANSCRIPTION, Price(per_image=0.04), False),
+        (SPEECH, Price(per_character=0.00001), True),
+        (SPEECH, Price(input=0.6, audio_output=12), True),
+        (OCR, Price(per_page=0.001), True),
+        (OCR, Price(input=3, output=15), True),
+    ],
+)
+def test_a_price_must_say_what_such_a_call_costs(operation: Operation, price: Price, is_enough: bool) -> None:
+    call = asked(caller(budgets=(budget(1),)), operation)
+    if operation is SPEECH:
+        body = b'{"model": "gpt", "input": "Say this."}'
+        call = call._replace(members=members.parse(body), request=SimpleNamespace(body=body))  # type: ignore[arg-type]
+    model = Model(id="gpt", provider_id="p", price=price)
+    if is_enough:
+        check_priced(call, model, "refuse")
+        return
+    with pytest.raises(BadRequest) as raised:
+        check_priced(call, model, "refuse")
+    assert raised.value.code == "model_not_priced" and "does not say what such a call costs" in raised.value.message
 
 
 def test_an_estimate_is_asked_for_where_it_matters() -> None:
