@@ -72,8 +72,8 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
 def tokens_seen(bill: Bill) -> int:
     """About how many tokens of an answer have come: most providers send each in an event of its own, some several."""
     if bill.frames:
-        # The first event is the shortest there is: what the others have more than that is text.
-        return max(bill.frames - 1, (bill.heard_bytes - bill.frames * bill.first_frame_bytes) // CHARACTERS_A_TOKEN)
+        # What the others have more than the shortest event, which mostly is the first, is text.
+        return max(bill.frames - 1, (bill.heard_bytes - bill.frames * bill.shortest_frame_bytes) // CHARACTERS_A_TOKEN)
     return max(0, bill.bytes_out - AROUND_AN_ANSWER) // CHARACTERS_A_TOKEN
 
 

@@ -262,7 +262,7 @@ class Bill:
     bytes_out: int = 0
     frames: int = 0
     heard_bytes: int = 0
-    first_frame_bytes: int = 0
+    shortest_frame_bytes: int = 0
     cost: int | None = None  # nano-dollars; once it is settled
     settled: bool = False
 

@@ -89,6 +89,7 @@ class StreamTap:
             raise self._cut()
         out = out if self._is_typed or self._is_done else out + DONE
         self._bill.bytes_out += len(out)
+        self._bill.completed()
         return out
 
     def fail(self, error: Exception) -> bytes | None:
@@ -101,7 +102,7 @@ class StreamTap:
 
     def _begin(self, first: bytes) -> None:
         self._has_begun = True
-        self._bill.first_frame_bytes = len(first)
+        self._bill.shortest_frame_bytes = len(first)
         self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
 
     def _cut(self) -> ProxyError:

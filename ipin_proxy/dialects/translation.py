@@ -55,17 +55,22 @@ class Translation:
             chunks = self._decode.send(data)
             if chunks:
                 out = self._encode.send(chunks)
+                self._count(len(chunks), len(out))
                 self._decode.send(b"")
         except ProxyError as error:
             self._note()
             if not out and not self._has_begun:
                 raise
             out += self._failed(error)
-        if self._note() and not self._is_over:
+        is_whole = self._note() and not self._is_over
+        if is_whole:
             out += self._last_word()
         if out and not self._has_begun:
             self._has_begun = True
             self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
+        self._bill.bytes_out += len(out)
+        if is_whole:  # whoever hears the last word hangs up, and so it is in the ledger by then
+            self._bill.completed()
         return out
 
     def finish(self) -> bytes:
@@ -76,7 +81,10 @@ class Translation:
             chunks = self._decode.send(None)
         finally:
             self._note()
-        return (self._encode.send(chunks) if chunks else b"") + self._last_word()
+        out = (self._encode.send(chunks) if chunks else b"") + self._last_word()
+        self._bill.bytes_out += len(out)
+        self._bill.completed()
+        return out
 
     def fail(self, error: Exception) -> bytes | None:
         if self._is_over:  # the connection broke after the last word
@@ -89,6 +97,13 @@ class Translation:
 
     def idle(self) -> bytes:
         return self._keep_alive
+
+    def _count(self, chunks: int, size_bytes: int) -> None:
+        """What has come, should it be cut before it is told how much it was. The shortest chunk has next to no text."""
+        bill, each_bytes = self._bill, size_bytes // chunks
+        bill.shortest_frame_bytes = min(each_bytes, bill.shortest_frame_bytes) if bill.frames else each_bytes
+        bill.frames += chunks
+        bill.heard_bytes += size_bytes
 
     def _failed(self, error: ProxyError) -> bytes:
         self._is_over = True

@@ -13,7 +13,7 @@ import pytest
 from support import build, messages, pictures
 from support.build import hello
 from support.chunk_rules import Heard, check_stream
-from support.client import Reply
+from support.client import Reply, request
 from support.messages_rules import check_request
 from support.proxy import KEY, Proxy
 from support.upstream import Upstream, answer, hang_up, pause
@@ -364,6 +364,25 @@ def test_a_connection_that_breaks_behind_the_last_word_does_no_harm(proxy: Proxy
     upstream.will_stream(messages.start(), *messages.said(0, "Hi"), messages.end()[0], hang_up, done=False)
     heard = stream(proxy)
     assert (heard.content, heard.finish, heard.error) == ("Hi", "stop", None)
+
+
+def test_what_came_of_a_stream_that_was_cut_is_counted(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_stream(messages.start(), *messages.said(0, *["a few words "] * 40), hang_up, done=False)
+    reply = ask(proxy, stream=True)
+    line = line_of(proxy, reply)
+    assert line["estimated"] and 40 <= line["output_tokens"] <= 200
+    (row,) = proxy.admin("GET", f"/requests?q={reply.header('x-request-id')}").json["items"]
+    assert row["bytesOut"] >= 40 * len("a few words ")
+
+
+def test_who_hangs_up_at_the_last_word_has_not_left(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_stream(messages.start(), *messages.said(0, "Hi"), *messages.end(), pause, done=False)
+    with closing(proxy.raw(request("POST", CHAT, hello(stream=True), KEY))) as wire:
+        reply = wire.reply()
+        assert any(b"[DONE]" in each for each in reply.frames())
+        line = line_of(proxy, reply)  # the connection to the provider is still open
+    upstream.resume()
+    assert line["status"] == 200 and "error" not in line
 
 
 @pytest.mark.parametrize("body", [b"nonsense", b"[]", b'{"content": 7}', b"{}", b'{"content": [{"type": []}]}'])
