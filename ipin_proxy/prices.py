@@ -96,6 +96,7 @@ PIXELS_A_TOKEN, LEAST_OF_A_PICTURE, MOST_OF_A_PICTURE = 750, 85, 1_600
 OF_A_PICTURE = 1_000  # whose size is not known
 OF_A_VIDEO = 10_000
 OF_A_DRAWING = 4_000
+BYTES_A_SECOND = 8_000  # of a recording that does not tell how long it lasts
 HEARD_A_SECOND, WRITTEN_A_SECOND = 10, 4  # of a recording: going in, and coming out as text
 SPOKEN_A_CHARACTER = 1.4  # fifteen characters are said in a second, which is about twenty tokens of sound
 OF_AN_ANSWER = 2_000  # when the caller sets no bound
@@ -265,9 +266,11 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
         entered += OF_A_PICTURE
     guess = known._replace(estimated=True)
     if operation in (TRANSCRIPTION, TRANSLATION):
-        heard = round(known.seconds * HEARD_A_SECOND)
-        written = round(known.seconds * WRITTEN_A_SECOND) if output_tokens is None else output_tokens
-        return guess._replace(input_tokens=entered + heard, audio_input_tokens=heard, output_tokens=written)
+        seconds = known.seconds or float(-(-bytes_of_files(call) // BYTES_A_SECOND))
+        heard = round(seconds * HEARD_A_SECOND)
+        written = round(seconds * WRITTEN_A_SECOND) if output_tokens is None else output_tokens
+        guess = guess._replace(seconds=seconds, audio_input_tokens=heard)
+        return guess._replace(input_tokens=entered + heard, output_tokens=written)
     if operation is SPEECH:
         spoken = round(known.characters * SPOKEN_A_CHARACTER) if output_tokens is None else output_tokens
         return guess._replace(input_tokens=entered, output_tokens=spoken, audio_output_tokens=spoken)
@@ -300,6 +303,10 @@ def text_tokens(call: Call) -> int:
         size -= end - begin
         begin = body.find(DATA_URL, end)
     return size // CHARACTERS_A_TOKEN
+
+
+def bytes_of_files(call: Call) -> int:
+    return sum(file.size for file in call.form.files) if call.form is not None else 0
 
 
 def tokens_of_picture(picture: Picture) -> int:

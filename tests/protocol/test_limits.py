@@ -25,6 +25,7 @@ MODELS = [
     build.model("rank", type="reranking", price=BY_CALL),
     build.model("say", type="speech", price=BY_CALL),
     build.model("hear", type="transcription", price=BY_CALL),
+    build.model("listen", type="transcription", price={"perSecond": 0.01}),
     build.model("draw", type="image", price=BY_CALL),
     build.model("judge", type="moderation", price=BY_CALL),
 ]
@@ -305,6 +306,19 @@ def test_no_route_goes_around_a_budget(
     reply = proxy.post(path, BODIES[path], key) if path in BODIES else proxy.form(path, FORMS[path], key)
     assert code_of(reply) == (429, "insufficient_quota", "budget_exceeded")
     assert upstream.history == []
+
+
+def test_a_recording_that_does_not_tell_how_long_it_lasts_is_not_heard_for_nothing(
+    proxy: Proxy, upstream: Upstream, limited: Callable[..., str]
+) -> None:
+    key = limited(budgets=[{"usd": 0.1, "window": "month"}])
+    form: list[tuple[str, object]] = [("model", "listen"), ("file", ("a.mp3", bytes(80_006), "audio/mpeg"))]
+    upstream.will_answer(200, {"text": "Hello"})
+    heard = proxy.form("/v1/audio/transcriptions", form, key)
+    assert (heard.status, heard.header("cost")) == (200, "0.11")
+    row = proxy.admin("GET", f"/requests/{heard.header('x-request-id')}").json
+    assert (row["seconds"], row["costBasis"]) == (11, "estimated")
+    assert code_of(proxy.form("/v1/audio/transcriptions", form, key)) == (429, "insufficient_quota", "budget_exceeded")
 
 
 def test_a_limit_is_told_before_what_a_model_cannot_do(
