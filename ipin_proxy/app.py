@@ -18,7 +18,7 @@ from .errors import ConfigError, Conflict
 from .ledger import Ledger, place
 from .limits import Limits
 from .logs import Log
-from .manners import Manners
+from .memory import Memory
 from .metrics import Metrics
 from .offers import offered
 from .passes import Passes
@@ -97,7 +97,7 @@ class App:
         self.passes = Passes()
         self.strangers = Attempts()  # who come with identity tokens: those have nothing to do with passwords
         self.last_used: dict[str, int] = {}  # key id → ms; kept in memory, written with the next change and at the end
-        self.manners = Manners()
+        self.memory = Memory(log)
         self.master_digest = ""
         self.server: Server | None = None
         self.read_settings: Callable[[], None] = lambda: (

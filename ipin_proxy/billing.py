@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .call import CHAT, COMPLETION, OCR, RESPONSE, TRANSCRIPTION, TRANSLATION, Bill, Call, Caller, Usage
+from .call import CHAT, COMPLETION, MESSAGE, OCR, RESPONSE, TRANSCRIPTION, TRANSLATION, Bill, Call, Caller, Usage
 from .entries import Entry
 from .errors import ProxyError, UpstreamError, UpstreamTimeout
 from .prices import ESTIMATED, NOTHING, PRICED, Cost, estimate, price_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .app import Visit
 
 CLIENT, PROXY, UPSTREAM = "client", "proxy", "upstream"
-WRITING = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION, OCR)  # whose answers are text
+WRITING = (CHAT, COMPLETION, RESPONSE, MESSAGE, TRANSCRIPTION, TRANSLATION, OCR)  # whose answers are text
 GONE = 499  # what nginx calls it when the caller hangs up
 CHARACTERS_A_TOKEN = 4
 AROUND_AN_ANSWER = 300  # bytes of a JSON answer that are no text

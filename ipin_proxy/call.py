@@ -43,6 +43,10 @@ COMPLETION = Operation(
     "completion", "/completions", "chat", frozenset({"chat"}), {"prompt": "missing_prompt"}, may_stream=True
 )
 RESPONSE = Operation("response", "/responses", "chat", frozenset({"chat", "ocr"}), may_stream=True)
+MESSAGE = Operation(
+    "message", "/messages", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"}, may_stream=True
+)
+COUNT = Operation("count", "/messages/count_tokens", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"})
 EMBEDDING = Operation("embedding", "/embeddings", "embeddings", frozenset({"embedding"}), {"input": "missing_input"})
 RERANK = Operation(
     "rerank",

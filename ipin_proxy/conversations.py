@@ -76,11 +76,16 @@ class Conversations:
         self.entries = 0
         self.size_bytes = 0
 
-    def keep(self, owner: str, response: Json, items: Sequence[Json]) -> bool:
-        """Remember a response and the items it was made from. False when it is too large to be kept. What it continues
+    def keep(self, owner: str, response: Json, items: Sequence[Json] | bytes) -> bool:
+        """Remember a response and the items it was made from, which may be encoded already. False when it is too large to be kept. What it continues
         is read from its `previous_response_id`."""
         previous = response.get("previous_response_id")
-        entry = Entry(encoded(response), encoded(items), previous if isinstance(previous, str) else None, self._clock())
+        entry = Entry(
+            encoded(response),
+            items if isinstance(items, bytes) else encoded(items),
+            previous if isinstance(previous, str) else None,
+            self._clock(),
+        )
         if entry.size_bytes > self._max_bytes // SHARE or self._max_entries < 1:
             return False
         with self._lock:
@@ -102,6 +107,11 @@ class Conversations:
         with self._lock:
             chain = self._use(owner, name)
         return Kept(json.loads(chain[0].response), json.loads(chain[0].input)) if chain else None
+
+    def has(self, owner: str, name: str) -> bool:
+        """Whether there is one, without looking into it."""
+        with self._lock:
+            return bool(self._use(owner, name))
 
     def history(self, owner: str, name: str) -> list[Json] | None:
         """All items of the conversation up to and with this response, the oldest first; None when it is not known whole."""

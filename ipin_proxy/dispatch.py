@@ -17,7 +17,7 @@ from .addresses import caller_address
 from .app import ADMIN, KEY, NOBODY, PUBLIC, App, Visit
 from .call import Caller
 from .deployments import Catalog
-from .dialects import CLIENTS, OPENAI
+from .dialects import ANY, MESSAGES, client_dialect, dialect_of
 from .errors import (
     BadRequest,
     Forbidden,
@@ -41,13 +41,19 @@ from .web.router import Route, Router
 from .web.task import THREAD, Steps
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# A prefix that names a provider or an alias, before everything that has a version; and the ways in which clients that put
+# `/v1/messages` behind their base URL make paths of bases that end in `/v1` or `/v1/messages/{alias}`.
 PINNED = re.compile(r"/([^/]+)(/v1/.+)")
+DOUBLED = re.compile(r"((?:/[^/]+)?)/v1(/v1/(?:messages|models)(?:/.*)?)")
+NAMED = re.compile(r"(?:/v1)?/v1/messages/([^/]+)((?:/v1)?/v1/.+|/count_tokens)?")
+MESSAGES_PATH = "/v1/messages"
+NO_NAMES = ("count_tokens", "batches")
 # Whatever a client may have been given as base URL: the root or a prefix, with or without what clients put behind it.
 BASE = r"(?:/(?!v1(?:/|\Z))([^/]+))?(?:/v1(?:/messages(?:/[^/]+(?:/v1(?:/messages)?)?)?)?)?"
 # What clients warm a connection up with: HEAD of a base URL itself, GET or HEAD of this behind it.
 BASE_PATH = re.compile(rf"{BASE}/?")
-HELLO = "/api/hello"
-HELLO_PATH = re.compile(BASE + HELLO)
+# And what they tell their maker.
+ASIDE_PATH = re.compile(BASE + r"(/api/(?:hello|event_logging/.+))")
 # Of ours: unique among processes and within one; no secret, so nobody asks the system for random bytes on every call.
 ID_PREFIX = secrets.token_hex(8)
 ID_NUMBERS = itertools.count(1)
@@ -132,22 +138,22 @@ class Dispatcher:
             visit = request.state = Visit(request_id(request), request, *known[2:])
             return visit
         visit = request.state = Visit(
-            request_id(request), request, OPENAI, caller_address(request, app.config.settings.trusted_proxies)
+            request_id(request),
+            request,
+            dialect_of(request),
+            caller_address(request, app.config.settings.trusted_proxies),
         )
         found = self._router.match(request.method, request.path)
         if found.route is None and not found.allowed:
-            pinned = behind_prefix(PINNED, request.path)
-            if behind_prefix(HELLO_PATH, request.path):
-                found = self._router.match(request.method, HELLO)
-            elif pinned is not None:
-                found = self._router.match(request.method, pinned[2])
-                visit.pin = pinned[1]
+            path, visit.pin = found_behind(request.path)
+            if path is not None:
+                found = self._router.match(request.method, path)
         visit.allowed = found.allowed
         visit.route = route = found.route
         if route is None:
             return visit
         visit.params = found.params
-        visit.dialect = route.dialect
+        visit.dialect = route.dialect if route.dialect != ANY else visit.dialect
         check_encoding(request)
         self._identify(visit)
         if route.access == KEY and visit.caller.session is None:
@@ -191,7 +197,9 @@ class Dispatcher:
             self._app.log.error("internal_error", request_id=visit.id if visit else "", exc_info=error)
             error = ProxyError("Something went wrong on our side; the log has the details under this request's id.")
         id_ = visit.id if visit is not None else request_id(request)
-        body = CLIENTS[visit.dialect if visit is not None else OPENAI].encode_error(error, id_)
+        client = client_dialect(visit.dialect if visit is not None else dialect_of(request))
+        error = client.as_told(error)
+        body = client.encode_error(error, id_)
         if visit is not None and is_a_call(visit):
             self._app.keep(billing.entry_of_refusal(visit, error))
         if error.status >= 500 or error.status in (401, 403, 429):
@@ -210,9 +218,11 @@ class Dispatcher:
 
     def finished(self, request: Request | None, response: Response) -> Response:
         headers = response.headers
+        visit = visit_of(request)
         if "x-request-id" not in headers:
-            visit = visit_of(request)
             headers["x-request-id"] = visit.id if visit is not None else request_id(request)
+        if (visit.dialect if visit is not None else dialect_of(request)) == MESSAGES:
+            headers["request-id"] = headers["x-request-id"]
         headers.setdefault("x-content-type-options", "nosniff")
         if request is not None:
             self._allow_origin(headers, request)
@@ -237,6 +247,24 @@ class Dispatcher:
                 request.headers.get("access-control-request-headers") or "authorization, content-type, x-api-key"
             )
             headers["access-control-max-age"] = PREFLIGHT_S
+
+
+def found_behind(path: str) -> tuple[str | None, str | None]:
+    """What is asked for behind a base URL, and the name in that, if it has one; (None, None) when there is nothing."""
+    aside = behind_prefix(ASIDE_PATH, path)
+    if aside is not None:
+        return aside[2], None
+    named = NAMED.fullmatch(path)
+    if named is not None and named[1] not in NO_NAMES:
+        rest = named[2] or MESSAGES_PATH
+        return (MESSAGES_PATH + rest if rest == "/count_tokens" else rest.replace("/v1/v1/", "/v1/", 1)), named[1]
+    doubled = behind_prefix(DOUBLED, path)
+    if doubled is not None:
+        path = doubled[1] + doubled[2]
+    pinned = behind_prefix(PINNED, path)
+    if pinned is not None:
+        return pinned[2], pinned[1]
+    return (path, None) if doubled is not None else (None, None)
 
 
 def behind_prefix(pattern: re.Pattern[str], path: str) -> re.Match[str] | None:

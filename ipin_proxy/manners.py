@@ -17,11 +17,12 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Manners:
-    """Members that a provider does not take, and the names by which it takes a model."""
+    """Members that a provider does not take, the names by which it takes a model, and how long that one's answers may be."""
 
     def __init__(self) -> None:
         self._refused: dict[tuple[str, str], frozenset[str]] = {}
         self._names: dict[tuple[str, str, str], str] = {}
+        self._most: dict[tuple[str, str, str], int] = {}
 
     def refused_by(self, provider: Provider) -> frozenset[str]:
         """The members that calls to this provider go without."""
@@ -38,6 +39,15 @@ class Manners:
         if len(self._names) >= MOST_NAMES:
             self._names.clear()
         self._names[_place_of(deployment)] = name
+
+    def most_tokens_of(self, deployment: Deployment) -> int | None:
+        """How many tokens an answer may be asked for there; None when nobody has said."""
+        return self._most.get(_place_of(deployment)) if self._most else None
+
+    def gives(self, deployment: Deployment, tokens: int) -> None:
+        if len(self._most) >= MOST_NAMES:
+            self._most.clear()
+        self._most[_place_of(deployment)] = tokens
 
 
 def _place_of(deployment: Deployment) -> tuple[str, str, str]:

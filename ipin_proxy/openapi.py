@@ -92,6 +92,17 @@ ABOUT: dict[str, About] = {
     "POST /v1/completions": About(CHAT, "Continue a text", {"model": "demo", "prompt": "Once upon a time"}),
     "POST /v1/responses": About(CHAT, "Answer in the form of the Responses API", {"model": "demo", "input": "Hello!"}),
     "GET /v1/responses": About(CHAT, "Refuse a WebSocket with 426, so that clients use POST"),
+    "GET /v1/responses/{id}": About(CHAT, "Read a response that is kept here"),
+    "DELETE /v1/responses/{id}": About(CHAT, "Forget a response that is kept here"),
+    "GET /v1/responses/{id}/input_items": About(
+        CHAT, "List what a response was made from", asks=("limit", "order", "after")
+    ),
+    "POST /v1/messages": About(
+        CHAT, "Answer in the form of the Messages API", {"model": "demo", "max_tokens": 100, "messages": MESSAGES}
+    ),
+    "POST /v1/messages/count_tokens": About(
+        CHAT, "Count, or estimate, the tokens of such a request", {"model": "demo", "messages": MESSAGES}
+    ),
     "POST /v1/embeddings": About(INPUTS, "Turn texts into vectors", {"model": "my-embedding", "input": ["Hello!"]}),
     "POST /v1/rerank": About(
         INPUTS,
@@ -117,6 +128,7 @@ ABOUT: dict[str, About] = {
     "GET /v1/models/{id}": About(MODELS, "Read one model"),
     "GET /health": About(SERVER, "Say that the server is alive"),
     "GET /ready": About(SERVER, "Say whether it takes calls: loaded, and not shutting down"),
+    "POST /api/event_logging/{rest}": About(SERVER, "Take what coding agents tell of themselves, and forget it", {}),
     "GET /api/hello": About(SERVER, "Answer a client's warm-up with an empty 200", answers=""),
     "GET /v1/usage": About(USAGE, "Read what the presented key has spent, its limits, and when they begin anew"),
     "GET /usage": About(

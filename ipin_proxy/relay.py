@@ -18,6 +18,7 @@ from .billing import told_of
 from .call import (
     CHAT,
     COMPLETION,
+    MESSAGE,
     RESPONSE,
     TRANSCRIPTION,
     TRANSLATION,
@@ -29,7 +30,7 @@ from .call import (
     Usage,
 )
 from .deployments import check_model, no_deployment
-from .dialects import CLIENTS, UpstreamDialect, upstream_dialect
+from .dialects import Way, client_dialect, way
 from .dialects.parts import Part
 from .dialects.passage import Passage
 from .errors import BadRequest, ProxyError, UpstreamError, UpstreamRefused, draining
@@ -54,7 +55,7 @@ PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
 REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
 # Whose streams are events, whatever the provider makes of them.
-SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, TRANSCRIPTION, TRANSLATION)
+SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, MESSAGE, TRANSCRIPTION, TRANSLATION)
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -100,7 +101,7 @@ class Overheard:
 def relay(app: App, call: Call) -> Steps:
     """Carry one call to an upstream and back. Read it top to bottom."""
     bill = Bill(call, app.settle, bytes_in=call.request.body_bytes)
-    client, keepalive_s = CLIENTS[call.dialect], app.config.settings.keepalive_s
+    client, keepalive_s = client_dialect(call.dialect), app.config.settings.keepalive_s
     early: Early | None = None
     if call.wants_stream and call.operation in SPOKEN_OPERATIONS:
         early = Early(Response(200, STREAM_HEADERS), client.keep_alive, keepalive_s)
@@ -251,7 +252,7 @@ def reads_a_file(provider: Provider) -> bool:
 
 def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[Next, None, Answer]:
     """Send the call to one deployment and wait until it speaks. Raises ProxyError."""
-    back = upstream_dialect(deployment.provider, call.operation)
+    back = way(call, deployment, app.memory)
     reply = yield from accepted(app, back, bill, deployment)
     try:
         passing = back.pipe_of(reply, bill, deployment)
@@ -276,12 +277,10 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
         raise
 
 
-def accepted(
-    app: App, back: UpstreamDialect, bill: Bill, deployment: Deployment, number: int = 0
-) -> Generator[Next, None, Reply]:
+def accepted(app: App, back: Way, bill: Bill, deployment: Deployment, number: int = 0) -> Generator[Next, None, Reply]:
     """Send the call, and after a refusal what its dialect knows to try then, until an answer begins. Raises ProxyError: the
     last refusal, when there is nothing more to try."""
-    requests = back.requests(bill.call, deployment, app.manners, number)
+    requests = back.requests(bill.call, deployment, app.memory.manners, number)
     if back.rewrites and len(bill.call.request.body) > REWRITTEN_BYTES:
         yield THREAD
     outbound = next(requests)
@@ -324,9 +323,7 @@ def whole(reply: Reply, deployment: Deployment) -> Generator[Next, None, Content
     return Content(reply.headers.get("content-type") or "", (yield from reply.read_all()))
 
 
-def further(
-    app: App, back: UpstreamDialect, bill: Bill, deployment: Deployment, number: int
-) -> Generator[Next, None, Content]:
+def further(app: App, back: Way, bill: Bill, deployment: Deployment, number: int) -> Generator[Next, None, Content]:
     """One more of the replies that make an answer together."""
     reply = yield from accepted(app, back, bill, deployment, number)
     try:

@@ -12,6 +12,7 @@ from .call import (
     EMBEDDING,
     IMAGE,
     IMAGE_EDIT,
+    MESSAGE,
     MODERATION,
     RERANK,
     RESPONSE,
@@ -19,13 +20,15 @@ from .call import (
     TRANSCRIPTION,
     TRANSLATION,
 )
-from .dialects import OPENAI
+from .dialects import ANY, MESSAGES, OPENAI
 from .handlers import Later, admin, audio, calls, health, models, pages
 from .kinds import KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
-account, data, metrics, ocr, prices = map(Later, ("account", "data", "metrics", "ocr", "prices"))
-providers, reports, settings = map(Later, ("providers", "reports", "settings"))
+account, counting, data, metrics, ocr = map(Later, ("account", "counting", "data", "metrics", "ocr"))
+prices, providers, reports, responses, settings = map(
+    Later, ("prices", "providers", "reports", "responses", "settings")
+)
 token, tracking, usage = map(Later, ("token", "tracking", "usage"))
 
 ROUTES: tuple[Route, ...] = (
@@ -33,6 +36,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/completions", KEY, OPENAI, calls.create(COMPLETION)),
     Route("POST", "/v1/responses", KEY, OPENAI, calls.create(RESPONSE)),
     Route("GET", "/v1/responses", PUBLIC, OPENAI, calls.refuse_websocket),
+    Route("GET", "/v1/responses/{id}", KEY, OPENAI, responses.retrieve),
+    Route("DELETE", "/v1/responses/{id}", KEY, OPENAI, responses.delete),
+    Route("GET", "/v1/responses/{id}/input_items", KEY, OPENAI, responses.input_items),
+    Route("POST", "/v1/messages", KEY, MESSAGES, calls.create(MESSAGE)),
+    Route("POST", "/v1/messages/count_tokens", KEY, MESSAGES, counting.count),
     Route("POST", "/v1/embeddings", KEY, OPENAI, calls.create(EMBEDDING)),
     Route("POST", "/v1/rerank", KEY, OPENAI, calls.create(RERANK)),
     Route("POST", "/v1/moderations", KEY, OPENAI, calls.create(MODERATION)),
@@ -42,8 +50,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/audio/transcriptions", KEY, OPENAI, audio.hear(TRANSCRIPTION)),
     Route("POST", "/v1/audio/translations", KEY, OPENAI, audio.hear(TRANSLATION)),
     Route("POST", "/v1/ocr", KEY, OPENAI, ocr.read),
-    Route("GET", "/v1/models", KEY, OPENAI, models.list_all),
-    Route("GET", "/v1/models/{id...}", KEY, OPENAI, models.retrieve),
+    Route("GET", "/v1/models", KEY, ANY, models.list_all),
+    Route("GET", "/v1/models/{id...}", KEY, ANY, models.retrieve),
     Route("GET", "/v1/usage", KEY, OPENAI, usage.own),
     Route("GET", "/usage", KEY, OPENAI, usage.months),
     Route("GET", "/metrics", PUBLIC, OPENAI, metrics.scrape),
@@ -54,6 +62,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", PUBLIC, OPENAI, health.alive),
     Route("GET", "/ready", PUBLIC, OPENAI, health.ready),
     Route("GET", "/api/hello", PUBLIC, OPENAI, health.hello),
+    Route("POST", "/api/event_logging/{rest...}", PUBLIC, OPENAI, health.telemetry),
     Route("GET", "/openapi.json", PUBLIC, OPENAI, pages.describe(lambda: ROUTES)),
     Route("GET", "/", PUBLIC, OPENAI, pages.page("index.html")),
     Route("GET", "/admin.html", PUBLIC, OPENAI, pages.page("admin.html")),

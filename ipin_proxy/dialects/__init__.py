@@ -9,17 +9,36 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..call import OCR, Bill, Call, Deployment, Operation
+from ..call import MESSAGE, OCR, RESPONSE, Bill, Call, Deployment, Operation
 from ..errors import ProxyError
 from ..manners import Manners
 from ..records import Provider
 from ..upstream import Content, Heard, Outbound, Reply
+from ..web.request import Request
 from ..web.response import Pipe
-from . import openai
 from .chutes_hosts import is_chutes
 from .parts import Part
+
+if TYPE_CHECKING:
+    from ..memory import Memory
+    from .translation import Decoding, Encode
+
+
+class Hub(Protocol):
+    """One call on its way through the hub: `body` is the chat that is made of it."""
+
+    body: dict[str, Any]
+
+    def written(self, completion: dict[str, Any]) -> dict[str, Any]:
+        """The caller's JSON of a completion. Raises UpstreamError when there is no answer in it."""
+
+    def step(self) -> Encode:
+        """Chunks of the answer, or a completion, in; the caller's frames out."""
+
+    def told(self, error: ProxyError) -> ProxyError:
+        """A provider's refusal of the chat, as a refusal of the call."""
 
 
 class ClientDialect(Protocol):
@@ -29,15 +48,32 @@ class ClientDialect(Protocol):
 
     def pictures_in(self, call: Call) -> Iterator[Part]: ...
 
+    def is_ours(self, call: Call, memory: Memory) -> bool:
+        """Whether a call refers to what only this house has kept."""
+
+    def is_named_in(self, refusal: bytes, call: Call) -> bool:
+        """Whether a refusal is about what a call refers to: that is not there, though its path is."""
+
+    def hub_of(self, call: Call, deployment: Deployment, memory: Memory) -> Hub:
+        """A call that its provider has to be asked as a chat. Raises BadRequest."""
+
+    def count(self, call: Call) -> int:
+        """About how many tokens a call's body is. Raises BodyError, BadRequest."""
+
+    def as_told(self, error: ProxyError) -> ProxyError:
+        """An error as these clients know it."""
+
     def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]: ...
 
     def encode_stream_error(self, error: ProxyError, call: Call) -> bytes: ...
 
 
-class UpstreamDialect(Protocol):
-    """The face towards providers."""
+class Way(Protocol):
+    """From a caller to a provider and back, whatever they speak."""
 
-    rewrites: bool  # whether it writes a caller's body anew, which takes its time
+    @property
+    def rewrites(self) -> bool:
+        """Whether it writes a caller's body anew, which takes its time."""
 
     def requests(
         self, call: Call, deployment: Deployment, manners: Manners, number: int
@@ -55,17 +91,60 @@ class UpstreamDialect(Protocol):
 
     def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content: ...
 
+
+class UpstreamDialect(Way, Protocol):
+    """The face towards providers: the way for callers who speak the hub's words, and the parts of the way for others."""
+
+    def native_for(self, operation: Operation) -> UpstreamDialect | None:
+        """Who speaks to the provider in the callers' own words of this operation; None where it has to become a chat."""
+
+    def decoding(self, call: Call, bill: Bill, deployment: Deployment) -> Decoding:
+        """How the stream of a chat is read, chunk by chunk."""
+
+    def completion(self, call: Call, content: Content, bill: Bill, deployment: Deployment) -> dict[str, Any]:
+        """The whole answer of a chat, as a completion."""
+
     def list_request(self, deployment: Deployment, after: str = "") -> Outbound:
         """What asks for the list of models; where that comes in pages, for the one behind the model `after`."""
 
 
-OPENAI = "openai"
+OPENAI, MESSAGES = "openai", "anthropic"
+ANY = "any"  # of a route that answers in whichever its caller speaks
 
-CLIENTS: dict[str, ClientDialect] = {OPENAI: openai.Client()}
+# Files of this folder, by the dialect of a route.
+CLIENTS = {OPENAI: "openai_client", MESSAGES: "messages"}
+CROSSING = (MESSAGE, RESPONSE)  # operations that not every provider knows, and every one that chats can serve
 # Files of this folder, by the `type` of the providers that speak so; whoever is asked to read is spoken to by another.
 UPSTREAMS = frozenset({OPENAI, "anthropic", "chutes", "demo"})
 READING = "ocr"
 SEEING = frozenset({"anthropic", "demo"})  # but for these, who read, or refuse to, in their own way
+
+
+@cache
+def client_dialect(name: str) -> ClientDialect:
+    """Loaded when the first caller speaks it."""
+    dialect: ClientDialect = import_module(f".{CLIENTS[name]}", __package__).Client()
+    return dialect
+
+
+def dialect_of(request: Request | None) -> str:
+    """What a caller speaks, as far as it can be told without a route."""
+    if request is not None and ("anthropic-version" in request.headers or "/v1/messages" in request.path):
+        return MESSAGES
+    return OPENAI
+
+
+def way(call: Call, deployment: Deployment, memory: Memory) -> Way:
+    """From the caller's dialect to the provider's and back, for one attempt."""
+    back = upstream_dialect(deployment.provider, call.operation)
+    if call.operation not in CROSSING:
+        return back
+    native = back.native_for(call.operation)
+    if native is not None and call.operation is MESSAGE:
+        return native
+    from .crossing import Crossing
+
+    return Crossing(client_dialect(call.dialect), back, native, call, deployment, memory)
 
 
 def upstream_dialect(provider: Provider, operation: Operation | None = None) -> UpstreamDialect:

@@ -14,7 +14,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..call import CHAT, Bill, Call, Deployment
+from ..call import CHAT, COUNT, MESSAGE, RESPONSE, Bill, Call, Deployment, Operation
 from ..errors import DO_NOT_RETRY, BadRequest, ProxyError, Unsupported, UpstreamError, UpstreamRefused
 from ..manners import Manners
 from ..meter import usage_of
@@ -22,12 +22,13 @@ from ..upstream import Content, Heard, Outbound, Piece, Reply
 from ..web.members import BodyError, Members
 from ..web.response import STREAM_TYPE, Pipe
 from . import openai, vision
+from .anthropic_native import MessagesTap, events_of
 from .anthropic_ocr import question_about, text_read
 from .anthropic_reply import ERRORS, NO_CREDIT, TOO_LONG, Asked, completion_of
 from .anthropic_request import Traits, encode_request
 from .anthropic_stream import Message, decode_stream
-from .openai_stream import KEEP_ALIVE, error_frame, events_of_completion
-from .translation import Translation, encode_stream
+from .openai_stream import KEEP_ALIVE, events_of_completion
+from .translation import Decoding, Translation, encode_stream
 
 Json = dict[str, Any]
 
@@ -61,6 +62,9 @@ class Upstream(openai.Upstream):
 
     rewrites = True
 
+    def native_for(self, operation: Operation) -> openai.Upstream | None:
+        return Native() if operation is MESSAGE else None if operation is RESPONSE else self
+
     def requests(
         self, call: Call, deployment: Deployment, manners: Manners, number: int
     ) -> Generator[Outbound, Heard, None]:
@@ -84,19 +88,29 @@ class Upstream(openai.Upstream):
         return None
 
     def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:
-        reply = openai.json_reply(contents[0].body, deployment, whole=True)
-        openai.raise_if_error(reply, deployment)
-        bill.used(usage_of(reply))
         if bill.call.document is not None:
+            reply = openai.json_reply(contents[0].body, deployment, whole=True)
+            openai.raise_if_error(reply, deployment)
+            bill.used(usage_of(reply))
             return Content(openai.JSON_TYPE, json.dumps(text_read(reply, deployment)).encode())
-        completion = completion_of(reply, asked_by(bill, deployment), deployment.provider.id)
-        bill.finish_reason = openai.first_finish_reason(completion)
+        completion = self.completion(bill.call, contents[0], bill, deployment)
         if bill.call.wants_stream:
             return Content(STREAM_TYPE, events_of_completion(completion, with_usage=bill.call.asks_usage))
         return Content(openai.JSON_TYPE, json.dumps(completion).encode())
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
-        return translated(asked_by(bill, deployment), bill, deployment)
+        return translated(asked_by(bill.call, deployment), bill, deployment)
+
+    def decoding(self, call: Call, bill: Bill, deployment: Deployment) -> Decoding:
+        return decoding(asked_by(call, deployment)._replace(usage=True), bill, deployment)
+
+    def completion(self, call: Call, content: Content, bill: Bill, deployment: Deployment) -> Json:
+        reply = openai.json_reply(content.body, deployment, whole=True)
+        openai.raise_if_error(reply, deployment)
+        bill.used(usage_of(reply))
+        completion = completion_of(reply, asked_by(call, deployment), deployment.provider.id)
+        bill.finish_reason = openai.first_finish_reason(completion)
+        return completion
 
     def list_request(self, deployment: Deployment, after: str = "") -> Outbound:
         """Its list of models comes in pages."""
@@ -105,6 +119,48 @@ class Upstream(openai.Upstream):
         path = f"{request.path}{'&' if '?' in request.path else '?'}{query}"
         headers = {**headers_to(deployment), "accept": openai.JSON_TYPE}
         return request._replace(path=path, headers=headers)
+
+
+class Native(Upstream):
+    """The same for callers who speak Messages themselves: bytes pass, but for the name of the model."""
+
+    rewrites = False
+
+    def requests(
+        self, call: Call, deployment: Deployment, manners: Manners, number: int
+    ) -> Generator[Outbound, Heard, None]:
+        vision.check_sizes(call.pictures, deployment.upstream_model, call.shown_model)
+        changes = {"model": deployment.upstream_model} if call.model != deployment.upstream_model else {}
+        return once(outbound(openai.body_of(call, changes), call, deployment))
+
+    def decode_error(self, reply: Reply, body: bytes, deployment: Deployment) -> ProxyError:
+        """Its own type and whatever else it says stay as they are: that is what these clients know."""
+        error = openai.Upstream.decode_error(self, reply, body, deployment)
+        return in_their_words(error, openai.error_told(body, reply.media_type), deployment)
+
+    def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:
+        body = contents[0].body
+        reply = openai.json_reply(body, deployment, whole=bill.call.wants_stream)
+        openai.raise_if_error(reply, deployment)
+        bill.used(usage_of(reply))
+        completion = completion_of(reply, asked_by(bill.call, deployment), deployment.provider.id)
+        bill.finish_reason = openai.first_finish_reason(completion)
+        if bill.call.wants_stream:
+            return Content(STREAM_TYPE, events_of(reply, completion))
+        return Content(openai.JSON_TYPE, body)
+
+    def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
+        return MessagesTap(bill, lambda event: in_their_words(error_in(event, deployment), event, deployment))
+
+
+def in_their_words(error: ProxyError, told: Json, deployment: Deployment) -> ProxyError:
+    if not isinstance(error, UpstreamRefused):
+        return error
+    told = openai.error_of(told)
+    kind = openai.word(told.get("type"), deployment)
+    more = told.get("details")
+    error.details = {**({"type": kind} if kind in ERRORS else {}), **({"details": more} if type(more) is dict else {})}
+    return error
 
 
 def attempts(
@@ -129,8 +185,11 @@ def attempts(
 
 def outbound(body: Sequence[Piece], call: Call, deployment: Deployment) -> Outbound:
     provider = deployment.provider
-    origin, path = openai.endpoint(provider, PATH)
-    headers = {**headers_to(deployment, call.request.headers.get(BETA_HEADER)), "content-type": openai.JSON_TYPE}
+    is_theirs = call.operation in (MESSAGE, COUNT)
+    origin, path = openai.endpoint(provider, call.operation.path if is_theirs else PATH)
+    asked = call.request.headers
+    version = asked.get(VERSION_HEADER) if is_theirs else None
+    headers = {**headers_to(deployment, asked.get(BETA_HEADER), version), "content-type": openai.JSON_TYPE}
     headers["accept"] = STREAM_TYPE if call.wants_stream else openai.JSON_TYPE
     return Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
 
@@ -181,7 +240,7 @@ def whole(members: Members, text: str) -> str:
     return "".join(each if isinstance(each, str) else str(bytes(each), "ascii") for each in members.stretches(text))
 
 
-def headers_to(deployment: Deployment, beta: str | None = None) -> dict[str, str]:
+def headers_to(deployment: Deployment, beta: str | None = None, version: str | None = None) -> dict[str, str]:
     """The key goes into `x-api-key`, and to others than Anthropic also where they may look for it. What the administrator
     wrote goes before; betas of both are wanted."""
     provider, secret = deployment.provider, deployment.secret
@@ -191,19 +250,25 @@ def headers_to(deployment: Deployment, beta: str | None = None) -> dict[str, str
         headers.setdefault("x-api-key", secret)
         if "authorization" not in own and HOME.fullmatch(openai.endpoint(provider, "")[0].host):
             del headers["authorization"]
-    headers.setdefault(VERSION_HEADER, VERSION)
+    headers.setdefault(VERSION_HEADER, version or VERSION)
     words = [word.strip() for told in (headers.get(BETA_HEADER), beta) for word in (told or "").split(",")]
     if betas := list(dict.fromkeys(filter(None, words))):
         headers[BETA_HEADER] = ",".join(betas)
     return headers
 
 
-def asked_by(bill: Bill, deployment: Deployment) -> Asked:
-    return Asked.by(bill.call, int(time.time()), deployment.upstream_model)
+def asked_by(call: Call, deployment: Deployment) -> Asked:
+    return Asked.by(call, int(time.time()), deployment.upstream_model)
 
 
 def translated(asked: Asked, bill: Bill, deployment: Deployment) -> Pipe:
     """The pipe of a stream: Anthropic's events in, OpenAI's frames out."""
+    step = encode_stream(bill.call.operation)
+    return Translation(decoding(asked, bill, deployment), step, bill, KEEP_ALIVE)
+
+
+def decoding(asked: Asked, bill: Bill, deployment: Deployment) -> Decoding:
+    """How a stream of events is read."""
     provider = deployment.provider.id
     message = Message(asked, provider, lambda event: error_in(event, deployment))
 
@@ -212,10 +277,7 @@ def translated(asked: Asked, bill: Bill, deployment: Deployment) -> Pipe:
         bill.finish_reason = message.finish or bill.finish_reason
         return message.is_complete
 
-    def tell(error: ProxyError) -> bytes:
-        return error_frame(error, bill.call.operation)
-
-    return Translation(decode_stream(message, provider), encode_stream(), bill, note, tell, KEEP_ALIVE)
+    return Decoding(decode_stream(message, provider), note)
 
 
 def error_in(event: Json, deployment: Deployment) -> ProxyError:

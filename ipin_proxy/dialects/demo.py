@@ -12,7 +12,7 @@ import socket
 import time
 from typing import Any
 
-from ..call import Call, Deployment
+from ..call import CHAT, Call, Deployment, Operation
 from ..connections import Origin
 from ..errors import Unsupported
 from ..upstream import Outbound
@@ -33,6 +33,9 @@ Json = dict[str, Any]
 class Upstream(openai.Upstream):
     """OpenAI's dialect, to an origin that is not on any network, and without headers: nothing here reads them, and those
     a caller sent could make a head longer than anybody takes."""
+
+    def native_for(self, operation: Operation) -> Upstream | None:
+        return self if operation is CHAT else None
 
     def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound:
         if call.document is not None:

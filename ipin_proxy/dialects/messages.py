@@ -12,15 +12,20 @@ It is loaded when the first caller speaks it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..call import Call
+from ..call import Call, Deployment
 from ..errors import ProxyError
+from ..memory import owner_of
 from . import messages_errors, parts
 from .messages_count import estimate
+from .messages_hub import Hub
 from .messages_reply import Asked, encode_response
 from .messages_request import Decoded, decode_request, refuse_thread
 from .messages_stream import PING, encode_stream
+
+if TYPE_CHECKING:
+    from ..memory import Memory
 
 __all__ = [
     "Asked",
@@ -41,6 +46,25 @@ class Client:
 
     def pictures_in(self, call: Call) -> Iterator[parts.Part]:
         return parts.in_messages(call.members.values) if call.members is not None else iter(())
+
+    def is_ours(self, call: Call, memory: Memory) -> bool:
+        return False
+
+    def is_named_in(self, refusal: bytes, call: Call) -> bool:
+        return False
+
+    def hub_of(self, call: Call, deployment: Deployment, memory: Memory) -> Hub:
+        return Hub(call, deployment, memory, owner_of(call.caller))
+
+    def count(self, call: Call) -> int:
+        """About how many tokens a body is. Raises BodyError, BadRequest."""
+        assert call.members is not None
+        body = call.members.full()
+        refuse_thread(body)
+        return estimate(body)
+
+    def as_told(self, error: ProxyError) -> ProxyError:
+        return messages_errors.overflow(error) or error
 
     def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]:
         return messages_errors.encode_error(error, request_id)

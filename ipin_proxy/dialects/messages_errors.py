@@ -104,7 +104,9 @@ def overflow(error: ProxyError) -> ProxyError | None:
     message = overflow_message(error.message, certain=error.code in CODES)
     if message is None:
         return None
-    return BadRequest(message, code="context_length_exceeded", param=error.param, headers=error.headers)
+    return BadRequest(
+        message, code="context_length_exceeded", param=error.param, headers=error.headers, details=error.details
+    )
 
 
 def overflow_message(message: str, *, certain: bool = False) -> str | None:

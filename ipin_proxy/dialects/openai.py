@@ -10,9 +10,9 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .. import __version__, queries
@@ -22,6 +22,7 @@ from ..call import (
     EMBEDDING,
     IMAGE,
     IMAGE_EDIT,
+    MESSAGE,
     RESPONSE,
     SPEECH,
     TRANSCRIPTION,
@@ -29,6 +30,7 @@ from ..call import (
     Bill,
     Call,
     Deployment,
+    Operation,
 )
 from ..connections import Origin
 from ..errors import DO_NOT_RETRY, BadRequest, ProxyError, UpstreamError, UpstreamRefused
@@ -39,16 +41,17 @@ from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
 from ..web.multipart import FormError
 from ..web.response import STREAM_TYPE, Pipe
-from . import parts, vision
+from . import vision
 from .openai_stream import (
-    KEEP_ALIVE,
     StreamTap,
-    error_frame,
     events_of_completion,
     events_of_response,
     events_of_transcript,
 )
 from .passage import Passage
+
+if TYPE_CHECKING:
+    from .translation import Decoding
 
 # What of a caller's headers a provider may need to see.
 FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title", "x-openrouter-title")
@@ -74,31 +77,13 @@ ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|me
 UNVERSIONED = re.compile(r"/(?:inference|deployments/[^/]+)$")
 
 
-class Client:
-    """What OpenAI clients read."""
-
-    keep_alive = KEEP_ALIVE
-
-    def pictures_in(self, call: Call) -> Iterator[parts.Part]:
-        """The images and videos in a call. Every one is asked for them: that there is none takes a short chat half a
-        microsecond."""
-        if call.operation is CHAT and call.members is not None:
-            return parts.in_messages(call.members.values)
-        if call.operation is RESPONSE and call.members is not None:
-            return parts.in_input(call.members.values)
-        return iter(())
-
-    def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]:
-        return {"error": error_object(error)}
-
-    def encode_stream_error(self, error: ProxyError, call: Call) -> bytes:
-        return error_frame(error, call.operation)
-
-
 class Upstream:
     """What OpenAI-compatible providers are told and answer."""
 
     rewrites = False
+
+    def native_for(self, operation: Operation) -> Upstream | None:
+        return None if operation is MESSAGE else self
 
     def requests(
         self, call: Call, deployment: Deployment, manners: Manners, number: int
@@ -200,6 +185,19 @@ class Upstream:
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
         return StreamTap(bill, deployment, raise_if_error)
+
+    def decoding(self, call: Call, bill: Bill, deployment: Deployment) -> Decoding:
+        from .openai_chunks import decoding
+
+        return decoding(bill, deployment, raise_if_error)
+
+    def completion(self, call: Call, content: Content, bill: Bill, deployment: Deployment) -> dict[str, Any]:
+        reply = json_reply(content.body, deployment, whole=True)
+        raise_if_error(reply, deployment)
+        bill.used(usage_of(reply))
+        bill.finish_reason = first_finish_reason(reply)
+        raise_if_no_answer(call, reply, deployment)
+        return reply
 
     def list_request(self, deployment: Deployment, after: str = "") -> Outbound:
         """What asks for the list of models; where that comes in pages, for the one behind the model `after`."""
@@ -362,12 +360,6 @@ def credentials(provider: Provider, secret: str | None) -> dict[str, str]:
 
 
 # -- errors ---------------------------------------------------------------------------------------------------------
-
-
-def error_object(error: ProxyError) -> dict[str, Any]:
-    """All four members are always there; SDKs read nothing else (`details` are ours, for those who look)."""
-    found = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
-    return {**found, **error.details}
 
 
 def error_told(body: bytes, media_type: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A provider's stream as chunks of the hub, for whoever writes them anew, and the pipe that does.
+"""A provider's stream as chunks of the hub, for whoever writes them anew.
 
 It sees what SDKs would not: an error in a line without `data:`, one in a body of the status 200, and an end that is none.
 """
@@ -6,7 +6,6 @@ It sees what SDKs would not: an error in a line without `data:`, one in a body o
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
 from ..web.sse import FrameSplitter, FrameTooLong, parse_event
 from .openai_stream import BARE_LINE, stream_error
+from .translation import Decoding
 
 Json = dict[str, Any]
 
@@ -42,6 +42,9 @@ class ChunkReader:
         self._raise_if_error = raise_if_error
         self._splitter = FrameSplitter()
         self.is_complete = False  # the answer is whole, whatever the connection does now
+        self.is_done = False  # its last word was said, and behind it comes nothing
+        self.usage: Usage | None = None
+        self.finish_reason = ""
 
     def feed(self, data: bytes) -> Iterator[Json]:
         """The chunks in these bytes. What came before an error is given first."""
@@ -68,18 +71,23 @@ class ChunkReader:
                 self._look_for_error(_read(line))
             return None
         if event.data.strip() == b"[DONE]":
-            self.is_complete = True
+            self.is_complete = self.is_done = True
             return None
         body = _read(event.data)
         if body is None:
             return None  # a broken frame; those after it still count
         self._look_for_error(body if event.event != "error" or body.get("error") else {"error": body})
+        usage = usage_in(body)
+        if usage is not None:
+            self.usage = usage if self.usage is None else usage.after(self.usage)
         choice = first_choice(body)
         if choice is not None:
             if choice.get("error"):
                 self._look_for_error({"error": choice["error"]})
             raise_if_failed(choice)
-            self.is_complete = self.is_complete or bool(choice.get("finish_reason"))
+            if reason := choice.get("finish_reason"):
+                self.is_complete = True
+                self.finish_reason = reason if type(reason) is str else self.finish_reason
         return body
 
     def _look_for_error(self, body: Json | None) -> None:
@@ -95,73 +103,33 @@ class ChunkReader:
             raise
 
 
-class ChunkPipe:
-    """The pipe of a stream that is written anew. The step is sent chunks, and None at the end; an error that is thrown into it
-    it tells in its own words, and nothing behind them. Until it has said anything an error is raised, so that it is a status."""
-
-    def __init__(
-        self, reader: ChunkReader, step: Generator[bytes, list[Json] | None, None], keep_alive: bytes, bill: Bill
-    ) -> None:
-        self._reader = reader
-        self._step = step
-        self._keep_alive = keep_alive
-        self._bill = bill
-        self._has_begun = False
-        self._has_failed = False
-        next(step)
-
-    def feed(self, data: bytes) -> bytes:
-        return self._written(self._reader.feed(data)) if not self._has_failed else b""
-
-    def finish(self) -> bytes:
-        if self._has_failed:
-            return b""
-        out = self._written(self._reader.finish())
-        if self._has_failed:
-            return out
-        if not self._has_begun:
-            raise UpstreamError(f"Provider '{self._provider}' ended its answer before it began.")
-        return out + self._step.send(None)
-
-    def fail(self, error: Exception) -> bytes | None:
-        if self._has_failed:
-            return b""
-        if self._reader.is_complete and self._has_begun:  # the connection broke after the last word
-            return self._step.send(None)
-        return self._step.throw(stream_error(error, self._provider))
-
-    def idle(self) -> bytes:
-        return self._keep_alive
-
-    @property
-    def _provider(self) -> str:
-        return self._bill.deployment.provider.id if self._bill.deployment is not None else ""
-
-    def _written(self, chunks: Iterator[Json]) -> bytes:
-        """What the step makes of them. What came before an error is told before it."""
-        out = []
+def decode_stream(reader: ChunkReader) -> Generator[list[Json], bytes | None, None]:
+    """Bytes in, chunks out. As `translation.py` says: an error behind chunks waits until these are taken."""
+    chunks: list[Json] = []
+    failure: ProxyError | None = None
+    while (data := (yield chunks)) is not None and failure is None:
+        chunks = []
         try:
-            for chunk in chunks:
-                self._note(chunk)
-                if piece := self._step.send([chunk]):
-                    out.append(piece)
+            chunks.extend(reader.feed(data))
         except ProxyError as error:
-            if not self._has_begun and not out:
+            if not chunks:
                 raise
-            self._has_failed = True
-            self._bill.error = error
-            out.append(self._step.throw(error))
-        if out and not self._has_begun:
-            self._has_begun = True
-            self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
-        return b"".join(out)
+            failure = error
+    if failure is not None:
+        raise failure
+    yield list(reader.finish())
 
-    def _note(self, chunk: Json) -> None:
-        self._bill.used(usage_in(chunk))
-        choice = first_choice(chunk)
-        reason = choice.get("finish_reason") if choice is not None else None
-        if type(reason) is str and reason:
-            self._bill.finish_reason = reason
+
+def decoding(bill: Bill, deployment: Deployment, raise_if_error: Callable[[Any, Deployment], None]) -> Decoding:
+    """How a stream of chunks is read."""
+    reader = ChunkReader(deployment, raise_if_error)
+
+    def note() -> bool:
+        bill.used(reader.usage)
+        bill.finish_reason = reader.finish_reason or bill.finish_reason
+        return reader.is_done
+
+    return Decoding(decode_stream(reader), note)
 
 
 def usage_in(chunk: Json) -> Usage | None:

@@ -47,6 +47,25 @@ def cleaned_schema(schema: Json, provider: Provider) -> Json:
     return schema
 
 
+def cleaned_chat(chat: Json, provider: Provider) -> Json:
+    """A chat with the schemas in it as this provider takes them."""
+    tools, form = chat.get("tools"), chat.get("response_format")
+    if tools:
+        chat = {**chat, "tools": [_cleaned_in(tool, "function", "parameters", provider) for tool in tools]}
+    if form:
+        chat = {**chat, "response_format": _cleaned_in(form, "json_schema", "schema", provider)}
+    return chat
+
+
+def _cleaned_in(outer: Json, name: str, member: str, provider: Provider) -> Json:
+    inner = outer.get(name)
+    schema = inner.get(member) if type(inner) is dict else None
+    if type(inner) is not dict or type(schema) is not dict:
+        return outer
+    cleaned = cleaned_schema(schema, provider)
+    return outer if cleaned is schema else {**outer, name: {**inner, member: cleaned}}
+
+
 def is_strict(schema: Any) -> bool:
     """Whether a schema is what OpenAI calls strict: every object says all its members, requires them, and takes no others."""
     budget = MOST_NODES

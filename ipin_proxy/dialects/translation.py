@@ -1,9 +1,9 @@
 """The pipe of a stream that changes its dialect: bytes into chunks of the hub, and chunks into frames.
 
 Both are steps: generators that are sent their input, None at the end, and yield their output. A decoding step raises what went
-wrong; where chunks came before that, it yields these, and raises the next time it is sent something, be it b"". This is
-what is around them: what was said so far decides whether a failure is a status or an event, and after the last word
-nothing is one any more.
+wrong; where chunks came before that, it yields these, and raises the next time it is sent something, be it b"". An error that is
+thrown into an encoding step becomes its last words. This is what is around them: what was said so far decides whether a failure
+is a status or an event, and after the last word nothing is one any more.
 """
 
 from __future__ import annotations
@@ -11,38 +11,35 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..call import Bill
-from ..errors import ProxyError
+from ..call import Bill, Operation
+from ..errors import ProxyError, UpstreamError
 from ..web.sse import frame
-from .openai_stream import DONE, stream_error
+from .openai_stream import DONE, error_frame, stream_error
 
 Json = dict[str, Any]
 Decode = Generator[list[Json], bytes | None, None]
 Encode = Generator[bytes, list[Json] | None, None]
 
 
-class Translation:
-    """`decode` and `encode`, one behind the other. `note` is called after each piece, to take over into the bill what
-    `decode` has found out, and tells whether the answer is complete."""
+class Decoding(NamedTuple):
+    """How a provider's stream is read. `note` is called after each piece, to take over into the bill what `step` has found
+    out, and tells whether the answer is complete."""
 
-    def __init__(
-        self,
-        decode: Decode,
-        encode: Encode,
-        bill: Bill,
-        note: Callable[[], bool],
-        tell_error: Callable[[ProxyError], bytes],
-        keep_alive: bytes,
-    ) -> None:
-        next(decode)
+    step: Decode
+    note: Callable[[], bool]
+
+
+class Translation:
+    """`decoding` and `encode`, one behind the other."""
+
+    def __init__(self, decoding: Decoding, encode: Encode, bill: Bill, keep_alive: bytes) -> None:
+        self._decode, self._note = decoding
+        next(self._decode)
         next(encode)
-        self._decode = decode
         self._encode = encode
         self._bill = bill
-        self._note = note
-        self._tell_error = tell_error
         self._keep_alive = keep_alive
         self._has_begun = False  # something was sent: from now on an error is an event and no status
         self._is_over = False  # the last word was said
@@ -62,15 +59,12 @@ class Translation:
             if not out and not self._has_begun:
                 raise
             out += self._failed(error)
-        is_whole = self._note() and not self._is_over
-        if is_whole:
-            out += self._last_word()
+        is_complete = self._note()
         if out and not self._has_begun:
-            self._has_begun = True
-            self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
-        self._bill.bytes_out += len(out)
-        if is_whole:  # whoever hears the last word hangs up, and so it is in the ledger by then
-            self._bill.completed()
+            self._begin()
+        if is_complete and self._has_begun and not self._is_over:
+            out += self._last_word()
+        self._let_out(out)
         return out
 
     def finish(self) -> bytes:
@@ -81,9 +75,11 @@ class Translation:
             chunks = self._decode.send(None)
         finally:
             self._note()
-        out = (self._encode.send(chunks) if chunks else b"") + self._last_word()
-        self._bill.bytes_out += len(out)
-        self._bill.completed()
+        out = self._encode.send(chunks) if chunks else b""
+        if not out and not self._has_begun:
+            raise UpstreamError(f"Provider '{self._provider}' ended its answer before it began.")
+        out += self._last_word()
+        self._let_out(out)
         return out
 
     def fail(self, error: Exception) -> bytes | None:
@@ -92,11 +88,19 @@ class Translation:
         try:
             return self.finish()  # or just before it
         except (ProxyError, StopIteration):
-            assert self._bill.deployment is not None
-            return self._failed(stream_error(error, self._bill.deployment.provider.id))
+            return self._failed(stream_error(error, self._provider))
 
     def idle(self) -> bytes:
         return self._keep_alive
+
+    @property
+    def _provider(self) -> str:
+        assert self._bill.deployment is not None
+        return self._bill.deployment.provider.id
+
+    def _begin(self) -> None:
+        self._has_begun = True
+        self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
 
     def _count(self, chunks: int, size_bytes: int) -> None:
         """What has come, should it be cut before it is told how much it was. The shortest chunk has next to no text."""
@@ -105,19 +109,28 @@ class Translation:
         bill.frames += chunks
         bill.heard_bytes += size_bytes
 
+    def _let_out(self, out: bytes) -> None:
+        """Whoever hears the last word hangs up, and so it is in the ledger by then."""
+        self._bill.bytes_out += len(out)
+        if self._is_over and self._bill.error is None:
+            self._bill.completed()
+
     def _failed(self, error: ProxyError) -> bytes:
         self._is_over = True
         self._bill.error = error
-        return self._tell_error(error)
+        return self._encode.throw(error)
 
     def _last_word(self) -> bytes:
         self._is_over = True
         return self._encode.send(None)
 
 
-def encode_stream() -> Encode:
+def encode_stream(operation: Operation) -> Encode:
     """Chunks as OpenAI's frames, and the end of its streams."""
     out = b""
-    while (chunks := (yield out)) is not None:
-        out = b"".join([frame(json.dumps(chunk)) for chunk in chunks])
-    yield DONE
+    try:
+        while (chunks := (yield out)) is not None:
+            out = b"".join([frame(json.dumps(chunk)) for chunk in chunks])
+        yield DONE
+    except ProxyError as error:
+        yield error_frame(error, operation)

@@ -22,5 +22,10 @@ def ready(app: App, visit: Visit) -> Response:
     return Response.json({"status": "ready", "ledger": "ok" if app.ledger.trouble is None else "trouble"})
 
 
+def telemetry(app: App, visit: Visit) -> Response:
+    """What coding agents tell their maker, and would tell again if nobody took it. It is not looked at."""
+    return Response.json({})
+
+
 def hello(app: App, visit: Visit) -> Response:
     return Response()

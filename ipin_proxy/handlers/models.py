@@ -5,13 +5,14 @@ Behind the prefix of a provider that the environment offers, which takes any nam
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from .. import keys, probe
 from ..app import App, Visit
 from ..call import IMAGE_PART, VIDEO_PART
-from ..dialects import vision
+from ..dialects import OPENAI, vision
 from ..errors import ModelNotFound
 from ..records import Model
 from ..web.response import Response
@@ -24,7 +25,10 @@ def list_all(app: App, visit: Visit) -> Steps:
     keys.check_use(visit.caller, "models", visit.address)
     yield THREAD
     rows = yield from usable(app, visit)
-    return Response.json({"object": "list", "data": list(rows.values())})
+    found = list(rows.values())
+    if visit.dialect == OPENAI:
+        return Response.json({"object": "list", "data": found})
+    return Response.json(page([shown(row) for row in found], visit.request.query))
 
 
 def retrieve(app: App, visit: Visit) -> Steps:
@@ -39,7 +43,29 @@ def retrieve(app: App, visit: Visit) -> Steps:
         raise ModelNotFound(
             f"The model '{name}' does not exist{where}. GET {prefix}/v1/models lists those that do.", param="model"
         )
-    return Response.json(row)
+    return Response.json(row if visit.dialect == OPENAI else shown(row))
+
+
+def shown(row: Json) -> Json:
+    """A model with the members that the other kind of clients reads beside those of OpenAI's; what its type is stands in another one."""
+    at = datetime.fromtimestamp(row["created"], timezone.utc).isoformat().replace("+00:00", "Z")
+    kind = {"model_type": row["type"]} if "type" in row else {}
+    return {**row, **kind, "type": "model", "display_name": row["name"], "created_at": at}
+
+
+def page(rows: list[Json], query: Mapping[str, str]) -> Json:
+    """A page of the list, as `limit`, `after_id` and `before_id` ask for it. Without them it is all."""
+    names = [row["id"] for row in rows]
+    begin = names.index(query["after_id"]) + 1 if query.get("after_id") in names else 0
+    end = names.index(query["before_id"]) if query.get("before_id") in names else len(rows)
+    limit = query.get("limit", "")
+    most = max(1, int(limit)) if limit.isascii() and limit.isdigit() and len(limit) < 6 else len(rows)
+    if query.get("before_id") in names:
+        begin = max(begin, end - most)
+    found = rows[begin:end][:most]
+    ends = {"first_id": found[0]["id"] if found else None, "last_id": found[-1]["id"] if found else None}
+    more = begin > 0 if query.get("before_id") in names else begin + len(found) < end
+    return {"object": "list", "data": found, **ends, "has_more": more}
 
 
 def usable(app: App, visit: Visit) -> Generator[Next, None, dict[str, Json]]:

@@ -216,6 +216,27 @@ class Members:
         return isinstance(value, str) and len(value) < _KEPT_PREFIX and self.values[name] == value
 
 
+class Remade(Members):
+    """A body that nobody sent: `values` made of those of another, whose long strings stay where they are."""
+
+    __slots__ = ()
+
+    def __init__(self, source: Members, values: dict[str, Any]) -> None:
+        super().__init__(source._body, values, {}, source.cuts, source._mark)
+        self._stood_in = source._stood_in
+
+    @property
+    def raw(self) -> bytes:
+        return b"".join(self.pieces({}))
+
+    def full(self) -> dict[str, Any]:
+        return _parse(self.raw, [], "").values if self._mark else self.values
+
+    def pieces(self, changes: Mapping[str, Any]) -> list[Stretch]:
+        made = {name: value for name, value in {**self.values, **changes}.items() if value is not REMOVE}
+        return self.encode(made)
+
+
 def parse(body: bytes | bytearray | memoryview) -> Members:
     """Read a body. Raises BodyError for all that is not one JSON object, saying where it stops being one.
 

@@ -15,8 +15,9 @@ from ipin_proxy.call import CHAT, Bill, Call, Caller, Deployment
 from ipin_proxy.dialects import openai
 from ipin_proxy.dialects.messages import Asked, Client, decode_request, encode_response, encode_stream, estimate
 from ipin_proxy.dialects.messages_tools import Names
-from ipin_proxy.dialects.openai_chunks import ChunkPipe, ChunkReader
+from ipin_proxy.dialects.openai_chunks import decoding
 from ipin_proxy.dialects.tastes import Taste, taste_of
+from ipin_proxy.dialects.translation import Translation
 from ipin_proxy.errors import ProxyError
 from ipin_proxy.records import Model, Provider
 from ipin_proxy.web.head import Headers
@@ -124,8 +125,8 @@ def play(case: Case, pieces: list[bytes]) -> bytes:
     kept: dict[str, Json] = {}
     call: Any = Call("req_1", Caller("test"), CHAT, "m", True, None, 0.0, "messages")  # type: ignore[arg-type]
     bill = Bill(call, deployment=DEPLOYMENT)
-    reader = ChunkReader(DEPLOYMENT, openai.raise_if_error)
-    pipe = ChunkPipe(reader, encode_stream(asked_in(case, kept)), Client.keep_alive, bill)
+    read = decoding(bill, DEPLOYMENT, openai.raise_if_error)
+    pipe = Translation(read, encode_stream(asked_in(case, kept)), bill, Client.keep_alive)
     out = b"".join(map(pipe.feed, pieces))
     try:
         if case.options.get("breaks"):

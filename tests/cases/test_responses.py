@@ -12,7 +12,7 @@ import pytest
 from support.cases import Case, cases_in, splits
 from support.responses_checker import check
 
-from ipin_proxy.dialects import openai
+from ipin_proxy.dialects.openai_client import error_object
 from ipin_proxy.dialects.responses_reply import Asked, encode_response
 from ipin_proxy.dialects.responses_request import Decoded, decode_request
 from ipin_proxy.dialects.responses_stream import encode_stream
@@ -42,7 +42,7 @@ def asked(case: Case) -> Asked:
 
 
 def error_json(error: ProxyError) -> Json:
-    return {"status": error.status, "error": openai.error_object(error)}
+    return {"status": error.status, "error": error_object(error)}
 
 
 @each("client_request.json")

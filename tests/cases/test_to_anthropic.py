@@ -14,6 +14,7 @@ from ipin_proxy.call import CHAT, Bill, Call, Caller, Deployment
 from ipin_proxy.dialects import anthropic, openai
 from ipin_proxy.dialects.anthropic_reply import Asked, completion_of
 from ipin_proxy.dialects.anthropic_request import Traits, encode_request
+from ipin_proxy.dialects.openai_client import error_object
 from ipin_proxy.errors import ProxyError
 from ipin_proxy.meter import usage_of
 from ipin_proxy.records import Model, Provider
@@ -43,7 +44,7 @@ def call_of(case: Case) -> Call:
 
 
 def error_json(error: ProxyError) -> dict[str, Any]:
-    return {"status": error.status, "error": openai.error_object(error)}
+    return {"status": error.status, "error": error_object(error)}
 
 
 def refusal_of(case: Case) -> ProxyError:

@@ -296,7 +296,6 @@ def test_what_has_no_place_there_goes_to_who_takes_it(proxy: Proxy, upstream: Up
     ("path", "body"),
     [
         ("/v1/completions", {"model": build.PUBLIC_MODEL, "prompt": "x"}),
-        ("/v1/responses", {"model": build.PUBLIC_MODEL, "input": "x"}),
         ("/v1/embeddings", {"model": "embeds", "input": "x"}),
     ],
 )

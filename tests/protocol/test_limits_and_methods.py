@@ -275,7 +275,7 @@ def test_a_warm_up_needs_no_key(proxy: Proxy, base: str) -> None:
         assert (warmed.status, warmed.body) == (200, b"")
         assert wire.reply().json["status"] == "healthy"
     reply = proxy.post(f"{base}/api/hello", {})
-    assert (reply.status, reply.error["code"]) == (405, "method_not_allowed")
+    assert reply.status == 405 and "takes GET, HEAD" in reply.json["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from support.pictures import PDF, SVG, base64_of, data_url, png
 
 from ipin_proxy import pictures
 from ipin_proxy.call import CHAT, RESPONSE, Call, Caller, Operation
-from ipin_proxy.dialects import CLIENTS, OPENAI
+from ipin_proxy.dialects import OPENAI, client_dialect
 from ipin_proxy.errors import BadRequest
 from ipin_proxy.records import Model
 from ipin_proxy.web import members
@@ -123,7 +123,7 @@ def test_whatever_a_body_holds(value: Any, where: tuple[Operation, str], ensure_
     body = json.dumps(whole, ensure_ascii=ensure_ascii).encode("utf-8", "replace")
     whole = json.loads(body)
     call = call_of(operation, body)
-    shown = list(CLIENTS[OPENAI].pictures_in(call))
+    shown = list(client_dialect(OPENAI).pictures_in(call))
     assert all(part.member == member for part in shown)
     if shown:
         assert pictures.refused_by(SEEING, shown) in (None, *[part for part in shown if part.kind == "video"])
@@ -139,7 +139,7 @@ def test_whatever_a_body_holds(value: Any, where: tuple[Operation, str], ensure_
     assert unchanged_but_for_images(whole, json.loads(sent))
     # Whoever looks once more finds nothing to put right.
     again = call_of(operation, sent)
-    again = pictures.looked_at(again, list(CLIENTS[OPENAI].pictures_in(again)), 1)
+    again = pictures.looked_at(again, list(client_dialect(OPENAI).pictures_in(again)), 1)
     assert again.members is not None
     assert again.members.with_values({}) == sent
     assert [each.size for each in again.pictures] == [each.size for each in call.pictures]

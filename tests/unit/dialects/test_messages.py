@@ -17,7 +17,8 @@ from ipin_proxy.dialects import openai
 from ipin_proxy.dialects.messages import Asked, Client, decode_request, encode_stream, estimate
 from ipin_proxy.dialects.messages_errors import overflow, overflow_message
 from ipin_proxy.dialects.messages_tools import Names
-from ipin_proxy.dialects.openai_chunks import ChunkPipe, ChunkReader
+from ipin_proxy.dialects.openai_chunks import decoding
+from ipin_proxy.dialects.translation import Translation
 from ipin_proxy.errors import (
     BadRequest,
     BudgetExceeded,
@@ -229,10 +230,10 @@ def call_of() -> Call:
     return Call("req_1", Caller("test"), CHAT, "m", True, None, 0.0, "messages")  # type: ignore[arg-type]
 
 
-def pipe_of() -> tuple[ChunkPipe, Bill]:
+def pipe_of() -> tuple[Translation, Bill]:
     bill = Bill(call_of(), deployment=DEPLOYMENT)
     step = encode_stream(Asked("m", Names(), request_id="req_1"))
-    return ChunkPipe(ChunkReader(DEPLOYMENT, openai.raise_if_error), step, CLIENT.keep_alive, bill), bill
+    return Translation(decoding(bill, DEPLOYMENT, openai.raise_if_error), step, bill, CLIENT.keep_alive), bill
 
 
 def said(*chunks: Json) -> bytes:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ipin_proxy.call import CHAT, COMPLETION, EMBEDDING, RESPONSE, Bill, Call, Caller, Deployment, Operation
 from ipin_proxy.dialects import openai
 from ipin_proxy.dialects.listing import models_told
+from ipin_proxy.dialects.openai_client import error_object
 from ipin_proxy.errors import ProxyError
 from ipin_proxy.probe import Told, judged
 from ipin_proxy.records import Model, Provider
@@ -95,7 +96,7 @@ def test_any_refusal(body: Any, status: int) -> None:
     written = json.dumps(body).encode()
     error = UPSTREAM.decode_error(reply, written, DEPLOYMENT)
     assert isinstance(error.message, str) and error.message
-    json.dumps(openai.error_object(error))
+    json.dumps(error_object(error))
     assert judged(Told(reply, written, body), DEPLOYMENT)[1]
 
 

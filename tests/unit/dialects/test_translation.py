@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from support.proxy import KEY
 
 from ipin_proxy.call import CHAT, Bill, Call, Caller, Deployment
-from ipin_proxy.dialects.translation import Translation, encode_stream
+from ipin_proxy.dialects.translation import Decoding, Translation, encode_stream
 from ipin_proxy.errors import ProxyError, UpstreamError, UpstreamRefused
 from ipin_proxy.records import Model, Provider
 
@@ -48,12 +49,17 @@ def pipe() -> tuple[Translation, Bill]:
     call = Call("r", Caller("ann"), CHAT, "m", True, nobody, 0.0, "openai")
     bill, words = Bill(call, deployment=DEPLOYMENT), Words()
 
-    def tell(error: ProxyError) -> bytes:
-        return f"ERROR {error.code}".encode()
+    decoding = Decoding(words.decode(), lambda: words.is_complete)
+    return Translation(decoding, encode_stream(CHAT), bill, b": still here\n\n"), bill
 
-    return Translation(
-        words.decode(), encode_stream(), bill, lambda: words.is_complete, tell, b": still here\n\n"
-    ), bill
+
+def told(message: str, type: str, code: str) -> bytes:
+    error = {"message": message, "type": type, "param": None, "code": code}
+    return b"data: " + json.dumps({"error": error}).encode() + b"\n\n"
+
+
+BROKEN = told("Broken.", "upstream_error", "x")
+SILENT = told("Provider 'acme' went silent in the middle of its answer.", "upstream_error", "upstream_timeout")
 
 
 def frames(text: str) -> bytes:
@@ -77,14 +83,14 @@ def test_an_error_alone_at_the_beginning_is_raised() -> None:
     made, bill = pipe()
     with pytest.raises(UpstreamRefused) as raised:
         made.feed(b"~!")
-    assert made.fail(raised.value) == b"ERROR x"
+    assert made.fail(raised.value) == BROKEN
     assert bill.first_chunk_ms is None
 
 
 @pytest.mark.parametrize("pieces", [[b"ab!c."], [b"a", b"b!", b"c."], [b"a", b"b", b"!", b"c."]])
 def test_an_error_behind_words_is_the_last_word_however_it_comes(pieces: list[bytes]) -> None:
     made, bill = pipe()
-    assert b"".join(map(made.feed, pieces)) == frames("ab") + b"ERROR x"
+    assert b"".join(map(made.feed, pieces)) == frames("ab") + BROKEN
     assert isinstance(bill.error, UpstreamRefused)
     assert made.finish() == b""
 
@@ -96,6 +102,22 @@ def test_a_stream_that_was_cut_does_not_end_well() -> None:
         made.finish()
     other, bill = pipe()
     other.feed(b"a")
-    assert other.fail(TimeoutError()) == b"ERROR upstream_timeout"
+    assert other.fail(TimeoutError()) == SILENT
     assert other.feed(b"b.") == b""
     assert bill.error is not None
+
+
+def test_what_ends_before_it_began_is_no_answer() -> None:
+    made, _ = pipe()
+    with pytest.raises(UpstreamError, match="Cut"):
+        made.finish()
+
+
+def test_the_bill_counts_what_came_and_is_closed_with_the_last_word() -> None:
+    made, bill = pipe()
+    bill.has_answered = True
+    out = made.feed(b"ab")
+    assert (bill.frames, bill.heard_bytes, bill.bytes_out, bill.first_frame_bytes) == (2, 2, len(out), 1)
+    assert not bill.settled
+    made.feed(b".")
+    assert bill.settled and bill.is_complete

@@ -1,0 +1,68 @@
+"""OpenAI's wire format towards callers: the one error shape that its SDKs read, and where in their bodies pictures stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .. import prices
+from ..call import CHAT, RESPONSE, Call, Deployment
+from ..errors import ProxyError
+from . import parts
+from .openai_stream import KEEP_ALIVE, error_frame
+
+if TYPE_CHECKING:
+    from ..memory import Memory
+    from . import Hub
+
+
+class Client:
+    """What OpenAI clients read."""
+
+    keep_alive = KEEP_ALIVE
+
+    def pictures_in(self, call: Call) -> Iterator[parts.Part]:
+        """The images and videos in a call. Every one is asked for them: that there is none takes a short chat half a
+        microsecond."""
+        if call.operation is CHAT and call.members is not None:
+            return parts.in_messages(call.members.values)
+        if call.operation is RESPONSE and call.members is not None:
+            return parts.in_input(call.members.values)
+        return iter(())
+
+    def is_ours(self, call: Call, memory: Memory) -> bool:
+        """Whether a call refers to what only this house has kept."""
+        if call.member("previous_response_id") is None:
+            return False
+        from .responses_hub import is_kept
+
+        return is_kept(call, memory)
+
+    def is_named_in(self, refusal: bytes, call: Call) -> bool:
+        """Whether a refusal is about what a call refers to, which is not there."""
+        previous = call.member("previous_response_id")
+        return type(previous) is str and bool(previous) and previous.encode("utf-8", "replace") in refusal
+
+    def hub_of(self, call: Call, deployment: Deployment, memory: Memory) -> Hub:
+        """A call by the Responses API as a chat."""
+        from .responses_hub import Hub
+
+        return Hub(call, deployment, memory)
+
+    def count(self, call: Call) -> int:
+        return prices.text_tokens(call)
+
+    def as_told(self, error: ProxyError) -> ProxyError:
+        return error
+
+    def encode_error(self, error: ProxyError, request_id: str) -> dict[str, Any]:
+        return {"error": error_object(error)}
+
+    def encode_stream_error(self, error: ProxyError, call: Call) -> bytes:
+        return error_frame(error, call.operation)
+
+
+def error_object(error: ProxyError) -> dict[str, Any]:
+    """All four members are always there; SDKs read nothing else (`details` are ours, for those who look)."""
+    found = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
+    return {**found, **error.details}

@@ -1,0 +1,96 @@
+"""What to do without after a refusal, where it was not the caller who asked for it: members that we wrote into a chat on the
+way from another dialect, and answers longer than a model gives. What is found out is remembered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from typing import Any
+
+from ..call import Deployment
+from ..manners import Manners
+from ..upstream import Heard, Outbound
+from .openai import JSON_TYPE, error_told
+
+Json = dict[str, Any]
+
+MOST_TRIES = 4
+REFUSED = (400, 422)
+REFUSAL_CHARS = 500  # longer ones repeat what a caller sent, and nothing is to be learned from that
+LIMITS = ("max_tokens", "max_completion_tokens")
+# How many tokens a model gives at most, as OpenAI, DeepSeek and Groq say it.
+MOST_TOKENS = re.compile(
+    r"supports at most (\d+) completion tokens|valid range of max_tokens is \[1, *(\d+)\]"
+    r"|max_(?:completion_)?tokens[`'\"]? must be less than or equal to [`'\"]?(\d+)"
+)
+OPTIONAL = (
+    "reasoning_effort",
+    "reasoning",
+    "user",
+    "top_k",
+    "parallel_tool_calls",
+    "temperature",
+    "top_p",
+    "max_tokens",
+)
+UNWANTED = re.compile(
+    r"not (?:be )?(?:supported|permitted|allowed|available)|unsupported|unknown|unrecogni[sz]ed|n[o']t support|extra inputs"
+    r"|unexpected|does not exist",
+    re.IGNORECASE,
+)
+
+
+def through(requests: Generator[Outbound, Heard, None]) -> Generator[Outbound, Heard, Heard]:
+    """All of these requests, each after the refusal of the one before; the last refusal."""
+    outbound = next(requests)
+    while True:
+        heard = yield outbound
+        try:
+            outbound = requests.send(heard)
+        except StopIteration:
+            return heard
+
+
+def without_refused(chat: Json, deployment: Deployment, manners: Manners) -> Json:
+    """The chat as this model is known to take it."""
+    refused, most = manners.refused_by(deployment.provider), manners.most_tokens_of(deployment)
+    if refused:
+        chat = {_renamed(name, at(name, deployment) in refused): value for name, value in chat.items()}
+        chat.pop("", None)
+    if most is not None:
+        chat |= {name: most for name in LIMITS if type(chat.get(name)) is int and chat[name] > most}
+    return chat
+
+
+def _renamed(name: str, is_refused: bool) -> str:
+    """The name of a member that may be refused; "" when there is no other."""
+    if not is_refused:
+        return name
+    return "max_completion_tokens" if name == "max_tokens" else ""
+
+
+def is_learned(chat: Json, heard: Heard, deployment: Deployment, manners: Manners) -> bool:
+    """Whether a refusal tells what to do otherwise."""
+    message = error_told(heard.body, JSON_TYPE).get("message") if heard.status in REFUSED else None
+    if type(message) is not str:
+        return False
+    found = MOST_TOKENS.search(message)
+    if found is not None:
+        most = int(next(filter(None, found.groups())))
+        asked = [chat[name] for name in LIMITS if type(chat.get(name)) is int]
+        if 0 < most < max(asked, default=0):
+            manners.gives(deployment, most)
+            return True
+    if len(message) > REFUSAL_CHARS or not UNWANTED.search(message):
+        return False
+    known = manners.refused_by(deployment.provider)
+    named = {name for name in OPTIONAL if name in chat and re.search(rf"\b{name}\b", message)}
+    fresh = {at(name, deployment) for name in named} - known
+    if fresh:
+        manners.refuses(deployment.provider, fresh)
+    return bool(fresh)
+
+
+def at(name: str, deployment: Deployment) -> str:
+    """How it is remembered: of one model, while others of the provider may take it, and of chats written by us."""
+    return f"{name} in a chat of {deployment.upstream_model}"

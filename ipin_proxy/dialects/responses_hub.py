@@ -1,0 +1,127 @@
+"""One call by the Responses API on its way through the hub: its request as a chat, and what its answer is written with.
+
+What is remembered of it, so that it may be continued, is its own turn, under the key it was made with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..call import Call, Deployment
+from ..conversations import encoded
+from ..errors import BadRequest, ProxyError
+from ..memory import owner_of
+from ..web.members import BodyError
+from . import messages_errors, openai
+from .messages_request import USER_CHARS, nearest
+from .messages_turns import SHORT_ID
+from .responses_reply import Asked, encode_response
+from .responses_request import decode_request, input_items
+from .responses_stream import encode_stream
+from .schemas import cleaned_chat
+from .tastes import OPENAI, Taste, taste_of
+from .translation import Encode
+
+if TYPE_CHECKING:
+    from ..memory import Memory
+
+Json = dict[str, Any]
+
+
+class Hub:
+    """`body` is the chat."""
+
+    def __init__(self, call: Call, deployment: Deployment, memory: Memory) -> None:
+        assert call.members is not None
+        try:
+            told = call.members.full()
+        except BodyError as error:
+            raise BadRequest(error.message, code="invalid_json") from error
+        self._owner, self._conversations = owner_of(call.caller), memory.conversations
+        host = openai.endpoint(deployment.provider, "")[0].host
+        taste = taste_of(host, deployment.upstream_model)
+        previous = told.get("previous_response_id")
+        decoded = decode_request(
+            told,
+            earlier=self._conversations.history(self._owner, previous) if type(previous) is str else None,
+            recall=lambda name: self._conversations.item(self._owner, name),
+            openai=OPENAI.fullmatch(host) is not None,
+            reasoning=taste.hands_back,
+        )
+        memory.note(call, decoded.notes)
+        chat = tasted(decoded.chat, taste)
+        self.body: Json = {**cleaned_chat(chat, deployment.provider), "model": deployment.upstream_model}
+        id = f"resp_{secrets.token_hex(16)}"
+        self._asked = Asked(id, int(time.time()), call.model, told, decoded.tools)
+        # Written down now, in a thread's time: the stream ends on the loop.
+        self._items = encoded(input_items(told, id)) if told.get("store") is not False else None
+
+    def written(self, completion: Json) -> Json:
+        response = encode_response(completion, self._asked)
+        self._keep(response)
+        return response
+
+    def step(self) -> Encode:
+        return encode_stream(self._asked, self._keep)
+
+    def told(self, error: ProxyError) -> ProxyError:
+        """A conversation that is too long is known by its code, whatever a provider calls it."""
+        return messages_errors.overflow(error) or error
+
+    def _keep(self, response: Json) -> None:
+        if self._items is not None:
+            self._conversations.keep(self._owner, response, self._items)
+
+
+def is_kept(call: Call, memory: Memory) -> bool:
+    """Whether a call continues a response of this house."""
+    previous = call.member("previous_response_id")
+    return type(previous) is str and memory.conversations.has(owner_of(call.caller), previous)
+
+
+# -- what a model takes ---------------------------------------------------------------------------------------------
+
+
+def tasted(chat: Json, taste: Taste) -> Json:
+    """The chat as its model wants to be told it."""
+    effort = nearest(chat.pop("reasoning_effort", None), taste.efforts)
+    if effort is not None:
+        chat |= {"reasoning": {"effort": effort}} if taste.reasoning else {"reasoning_effort": effort}
+    if not taste.sampling:
+        chat.pop("temperature", None)
+        chat.pop("top_p", None)
+    user = chat.get("user")
+    if type(user) is not str or not taste.user:
+        chat.pop("user", None)
+    elif len(user) > USER_CHARS:
+        chat["user"] = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
+    if taste.leading_system:
+        chat["messages"] = with_leading_system(chat["messages"])
+    if taste.short_ids:
+        chat["messages"] = [with_short_ids(message) for message in chat["messages"]]
+    return chat
+
+
+def with_leading_system(messages: list[Json]) -> list[Json]:
+    """For templates that know a system message only at the beginning: what comes later is a user's."""
+    first = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    return messages[:first] + [
+        {**message, "role": "user", "content": f"<system-reminder>\n{message['content']}\n</system-reminder>"}
+        if message["role"] == "system" and type(message["content"]) is str
+        else message
+        for message in messages[first:]
+    ]
+
+
+def with_short_ids(message: Json) -> Json:
+    calls, of = message.get("tool_calls"), message.get("tool_call_id")
+    if calls:
+        message = {**message, "tool_calls": [{**call, "id": short(call["id"])} for call in calls]}
+    return {**message, "tool_call_id": short(of)} if of is not None else message
+
+
+def short(id: str) -> str:
+    return id if SHORT_ID.fullmatch(id) else hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[:9]

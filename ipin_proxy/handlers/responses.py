@@ -1,0 +1,49 @@
+"""Responses that this house has kept: those of providers that only chat. One may be read again, with what it was made from, or
+forgotten. What a provider keeps itself is asked for there."""
+
+from __future__ import annotations
+
+from .. import keys
+from ..app import App, Visit
+from ..call import RESPONSE
+from ..conversations import Kept
+from ..dialects.responses_reply import deleted, page_of
+from ..errors import BadRequest, NotFound
+from ..memory import owner_of
+from ..web.response import Response
+
+MOST_ITEMS = 100
+
+
+def retrieve(app: App, visit: Visit) -> Response:
+    return Response.json(kept(app, visit).response)
+
+
+def delete(app: App, visit: Visit) -> Response:
+    kept(app, visit)
+    app.memory.conversations.delete(owner_of(visit.caller), visit.params["id"])
+    return Response.json(deleted(visit.params["id"]))
+
+
+def input_items(app: App, visit: Visit) -> Response:
+    query = visit.request.query
+    limit = query.get("limit", "20")
+    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:4]) <= MOST_ITEMS:
+        raise BadRequest(f"'limit' must be a whole number from 1 to {MOST_ITEMS}.", param="limit")
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise BadRequest("'order' must be asc or desc.", param="order")
+    items = kept(app, visit).input
+    return Response.json(page_of(items, after=query.get("after"), limit=int(limit), newest_first=order == "desc"))
+
+
+def kept(app: App, visit: Visit) -> Kept:
+    keys.check_use(visit.caller, RESPONSE.scope, visit.address)
+    name = visit.params["id"]
+    found = app.memory.conversations.get(owner_of(visit.caller), name)
+    if found is None:
+        raise NotFound(
+            f"Response with id '{name[:80]}' not found. It may be too old, made with another key, or kept by its provider.",
+            param="id",
+        )
+    return found
