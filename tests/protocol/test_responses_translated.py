@@ -1,0 +1,226 @@
+"""The Responses API in front of providers that only chat: found out once, answered all the same, and kept for who continues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import build, messages
+from support.build import chunk, completion, finish, opening, tool_call, tool_chunk, usage
+from support.client import Reply
+from support.proxy import KEY, Proxy
+from support.responses_checker import check
+from support.upstream import Upstream, answer, hang_up, pause, stream
+
+Json = dict[str, Any]
+
+PATH, CHAT = "/v1/responses", "/v1/chat/completions"
+OTHER = "sk-key-of-somebody-else-00001"
+NOT_FOUND = answer(404, {"detail": "Not Found"})
+PATCH = {"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}}
+SHELL = {
+    "type": "function",
+    "name": "shell",
+    "parameters": {"type": "object", "properties": {"cmd": {"type": "string"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def house(shared_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """A proxy in which "acme" is asked, model by model, whether it speaks it; "claude" is an Anthropic one's."""
+    base = shared_upstream.origin
+    models = [build.model(f"m{number}", upstreamModel=f"up{number}") for number in range(12)]
+    proxy = Proxy.start(
+        tmp_path_factory.mktemp("responses"),
+        providers=[build.provider(base), build.provider(base, "native", type="anthropic")],
+        models=[build.model(), *models, build.model("claude", "native", upstreamModel=messages.MODEL)],
+        keys=[build.key(KEY), build.key(OTHER, "other")],
+    )
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def running(house: Proxy) -> Proxy:
+    return house
+
+
+def ask(proxy: Proxy, key: str = KEY, **more: Any) -> Reply:
+    return proxy.post(PATH, {"model": "m0", "input": "Say hello.", **more}, key)
+
+
+def learned(proxy: Proxy, upstream: Upstream, model: str) -> None:
+    """After this it is known of the model that it only chats."""
+    upstream.will(NOT_FOUND, answer(200, completion()))
+    assert ask(proxy, model=model).status == 200
+
+
+@pytest.mark.parametrize(("status", "model"), [(404, "m1"), (405, "m2"), (501, "m3")])
+def test_a_provider_that_does_not_know_it_is_asked_for_a_chat_and_not_again(
+    proxy: Proxy, upstream: Upstream, status: int, model: str
+) -> None:
+    upstream.will(answer(status, {"detail": "No."}), answer(200, completion("Hello!")))
+    reply = ask(proxy, model=model, instructions="Be kind.")
+    assert reply.status == 200
+    said = reply.json
+    assert (said["object"], said["status"], said["model"]) == ("response", "completed", model)
+    assert said["output"][0]["content"][0]["text"] == "Hello!"
+    assert (said["usage"]["input_tokens"], said["usage"]["output_tokens"]) == (3, 2)
+    assert [seen.path for seen in upstream.history] == [PATH, CHAT]
+    sent = upstream.history[-1].json
+    assert sent["model"] == model.replace("m", "up")
+    assert [each["role"] for each in sent["messages"]] == ["system", "user"]
+    upstream.will_stream(opening(), chunk("Hel"), chunk("lo"), finish(), usage(3, 2))
+    again = ask(proxy, model=model, stream=True)
+    assert check(again.body)["output"][0]["content"][0]["text"] == "Hello"
+    assert [seen.path for seen in upstream.history] == [PATH, CHAT, CHAT]
+    id_ = again.header("x-request-id")
+    (line,) = proxy.log_lines(lambda line: line.get("event") == "call" and line.get("request_id") == id_)
+    assert (line["input_tokens"], line["output_tokens"], line["finish_reason"]) == (3, 2, "stop")
+
+
+def test_who_speaks_it_gets_the_bytes(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_stream(*build.response_events("Hel", "lo"), done=False)
+    body = b'{"model": "up0",  "input": "hi", "stream": true, "tools": [{"type":"web_search"}], "odd": 1.50}'
+    reply = proxy.post(PATH, body.replace(b"up0", b"m0"), KEY, [("content-type", "application/json")])
+    assert reply.body == b"".join(build.response_events("Hel", "lo"))
+    assert upstream.history[-1].body == body
+
+
+def test_a_refusal_of_what_it_does_know_is_told_as_it_is(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(400, build.error("Bad input.", "invalid_request_error"))
+    assert (ask(proxy).status, upstream.started) == (400, 1)
+
+
+def test_tools_that_run_elsewhere_are_left_out_with_a_line_in_the_log(proxy: Proxy, upstream: Upstream) -> None:
+    learned(proxy, upstream, "m4")
+    upstream.will_answer(200, completion())
+    hosted = [{"type": "web_search"}, {"type": "namespace", "name": "mcp", "tools": [SHELL]}, {"type": "tool_search"}]
+    reply = ask(proxy, model="m4", tools=hosted)
+    assert reply.status == 200
+    id_ = reply.header("x-request-id")
+    (line,) = proxy.log_lines(lambda line: line.get("event") == "left_out" and line.get("request_id") == id_)
+    assert "web_search" in str(line["notes"])
+    assert [tool["type"] for tool in upstream.history[-1].json["tools"]] == ["function"]
+
+
+def test_a_custom_tool_is_called_there_and_back(proxy: Proxy, upstream: Upstream) -> None:
+    learned(proxy, upstream, "m5")
+    upstream.will_stream(
+        opening(),
+        tool_chunk(0, '{"input": "*** Beg', name="apply_patch"),
+        tool_chunk(0, 'in\\n"}'),
+        finish("tool_calls"),
+        usage(3, 2),
+    )
+    response = check(ask(proxy, model="m5", stream=True, store=False, tools=[PATCH, SHELL]).body)
+    (item,) = response["output"]
+    assert (item["type"], item["name"], item["input"]) == ("custom_tool_call", "apply_patch", "*** Begin\n")
+    upstream.will_answer(200, completion("Done."))
+    output = {"type": "custom_tool_call_output", "call_id": item["call_id"], "output": "ok"}
+    reply = ask(proxy, model="m5", tools=[PATCH], input=[{"role": "user", "content": "Go."}, item, output])
+    assert reply.json["output"][0]["content"][0]["text"] == "Done."
+    _, call, result = upstream.history[-1].json["messages"]
+    assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"input": "*** Begin\n"}
+    assert (result["role"], result["content"]) == ("tool", "ok")
+
+
+def test_a_response_is_continued_read_and_forgotten_by_its_key_alone(proxy: Proxy, upstream: Upstream) -> None:
+    learned(proxy, upstream, "m6")
+    upstream.will_answer(200, completion("I am Ada."))
+    first = ask(proxy, model="m6", input="Who are you?").json
+    upstream.will_answer(200, completion("Ada, still."))
+    second = ask(proxy, model="m6", input="And now?", previous_response_id=first["id"]).json
+    assert second["previous_response_id"] == first["id"]
+    assert [each["content"] for each in upstream.history[-1].json["messages"]] == [
+        "Who are you?",
+        "I am Ada.",
+        "And now?",
+    ]
+
+    # Another model, of which nobody knows yet that it only chats: what is kept here cannot be continued there.
+    upstream.will_answer(200, completion("Ada, here too."))
+    assert ask(proxy, model="m7", input="?", previous_response_id=second["id"]).status == 200
+    assert len(upstream.history[-1].json["messages"]) == 5
+
+    place = f"{PATH}/{first['id']}"
+    assert proxy.get(place, KEY).json == first
+    items = proxy.get(f"{place}/input_items?order=asc&limit=1", KEY).json
+    assert (items["object"], items["has_more"], items["data"][0]["content"][0]["text"]) == (
+        "list",
+        False,
+        "Who are you?",
+    )
+    assert proxy.get(f"{place}/input_items?limit=0", KEY).error["param"] == "limit"
+    for reply in (proxy.get(place, OTHER), proxy.request("DELETE", place, key=OTHER), proxy.get(f"{PATH}/resp_0", KEY)):
+        assert (reply.status, reply.error["code"]) == (404, "not_found")
+    before = len(upstream.history)
+    theirs = ask(proxy, OTHER, model="m6", previous_response_id=first["id"])
+    assert (theirs.status, theirs.error["code"]) == (400, "previous_response_not_found")
+    assert len(upstream.history) == before
+    assert proxy.request("DELETE", place, key=KEY).json == {"id": first["id"], "object": "response", "deleted": True}
+    assert proxy.get(place, KEY).status == 404
+
+
+def test_what_is_not_to_be_stored_is_not(proxy: Proxy, upstream: Upstream) -> None:
+    learned(proxy, upstream, "m8")
+    upstream.will_answer(200, completion("Hush."))
+    said = ask(proxy, model="m8", store=False).json
+    assert proxy.get(f"{PATH}/{said['id']}", KEY).status == 404
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_it_is_answered_by_anthropic_too(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
+    if streams:
+        call = messages.called(1, '{"cmd"', ': "ls"}', name="shell")
+        upstream.will_stream(
+            messages.start(), *messages.said(0, "Let me see."), *call, *messages.end("tool_use"), done=False
+        )
+        response = check(ask(proxy, model="claude", stream=True, tools=[SHELL]).body)
+    else:
+        use = messages.tool_use(name="shell", cmd="ls")
+        upstream.will_answer(200, messages.message(messages.text("Let me see."), use, stop="tool_use"))
+        response = ask(proxy, model="claude", tools=[SHELL]).json
+    said, made = response["output"]
+    assert said["content"][0]["text"] == "Let me see."
+    assert (made["type"], made["name"], json.loads(made["arguments"])) == ("function_call", "shell", {"cmd": "ls"})
+    assert response["usage"]["input_tokens"] == 130
+    assert response["usage"]["input_tokens_details"]["cached_tokens"] == 100
+    assert [seen.path for seen in upstream.history] == ["/v1/messages"]
+
+
+def test_an_early_failure_is_a_status_and_a_late_one_a_failed_response(proxy: Proxy, upstream: Upstream) -> None:
+    learned(proxy, upstream, "m9")
+    upstream.will_stream({"error": {"message": "Busy", "code": 503}}, done=False)
+    early = ask(proxy, model="m9", stream=True)
+    assert (early.status, early.error["message"]) == (503, "Busy")
+    upstream.will_stream(opening(), chunk("Hel"), hang_up, done=False)
+    late = check(ask(proxy, model="m9", stream=True).body)
+    assert (late["status"], late["error"]["code"]) == ("failed", "upstream_stream_interrupted")
+
+
+def test_a_conversation_that_is_too_long_is_known_by_its_code(proxy: Proxy, upstream: Upstream) -> None:
+    learned(proxy, upstream, "m10")
+    long = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+    upstream.will_answer(500, {"detail": long})
+    reply = ask(proxy, model="m10")
+    assert (reply.status, reply.error["code"]) == (400, "context_length_exceeded")
+
+
+def test_a_stream_comes_word_by_word(proxy: Proxy, upstream: Upstream) -> None:
+    learned(proxy, upstream, "m11")
+    upstream.will(stream(opening(), chunk("Hel"), pause, chunk("lo"), finish(), usage(3, 2)))
+    frames = ask(proxy, model="m11", stream=True).frames()
+    seen = b""
+    while b'"Hel"' not in seen:  # while the rest is not even sent
+        seen += next(frames)
+    upstream.resume()
+    assert check(seen + b"".join(frames))["status"] == "completed"
+
+
+def test_calls_of_tools_come_whole(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, completion(None, finish="tool_calls", tool_calls=[tool_call("shell", '{"cmd": "ls"}')]))
+    made = ask(proxy, model="m11", tools=[SHELL]).json["output"][0]
+    assert (made["call_id"], made["name"], made["arguments"]) == ("call_1", "shell", '{"cmd": "ls"}')
