@@ -7,6 +7,7 @@ ARGS ?=
 
 VENV := .venv
 NODE := tests/sdk/node
+AGENTS := tests/sdk/agents
 BROWSER := tests/browser
 CODE := ipin_proxy server.py
 TEXT := $(CODE) tests
@@ -14,14 +15,14 @@ TEXT := $(CODE) tests
 # The development tools when they are there, else what the system has.
 py = $(if $(wildcard $(VENV)/.tools),$(VENV)/bin/python,$(PYTHON))
 
-.PHONY: help run test check lint fix sdk browser bench pythons tools node axe clean
+.PHONY: help run test check lint fix sdk browser bench pythons tools node agents axe clean
 
 help:
 	@echo "make run      start the server (ARGS='--port 8080')"
 	@echo "make test     every test; makes .venv by itself (PYTEST_ARGS='-k stream')"
 	@echo "make check    format, lint, types and every test: what has to pass"
 	@echo "make fix      format, and mend what can be mended"
-	@echo "make sdk      the official clients against the server"
+	@echo "make sdk      the official clients and coding agents against the server"
 	@echo "make browser  the pages in Chromium (CHROMIUM=/path/to/it)"
 	@echo "make bench    speed and memory, as ratios to a direct call"
 	@echo "make pythons  the tests that need nothing installed, on every Python from 3.10 on that is here"
@@ -30,7 +31,7 @@ run:
 	@$(PYTHON) server.py $(ARGS)
 
 # The tools are wanted, not needed: without them the tests that use them are skipped, and say so.
-test: tools node axe
+test: tools node agents axe
 	@$(MAKE) -s --no-print-directory pytest
 
 .PHONY: pytest
@@ -51,7 +52,7 @@ fix: tools
 	$(VENV)/bin/ruff format $(TEXT)
 	$(VENV)/bin/ruff check --fix $(TEXT)
 
-sdk: tools node
+sdk: tools node agents
 	@$(MAKE) -s --no-print-directory pytest PYTEST_ARGS='tests/sdk $(PYTEST_ARGS)'
 
 browser: tools axe
@@ -87,6 +88,17 @@ $(NODE)/node_modules/.tools: $(NODE)/package.json
 	@cd $(NODE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error > "$(CURDIR)/.node.log" 2>&1
 	@mkdir -p $(NODE)/node_modules && touch $@
 
+agents:
+	@if [ -f $(AGENTS)/package.json ] && command -v npm > /dev/null; then \
+	  $(MAKE) -s --no-print-directory $(AGENTS)/node_modules/.tools || \
+	    echo "The coding agents could not be installed (see .node.log); their tests are skipped."; \
+	fi
+
+$(AGENTS)/node_modules/.tools: $(AGENTS)/package.json
+	@echo "Installing the coding agents into $(AGENTS)/node_modules ..."
+	@cd $(AGENTS) && npm install --no-package-lock --no-audit --no-fund --loglevel=error > "$(CURDIR)/.node.log" 2>&1
+	@mkdir -p $(AGENTS)/node_modules && touch $@
+
 axe:
 	@if [ -f $(BROWSER)/package.json ] && command -v npm > /dev/null; then \
 	  $(MAKE) -s --no-print-directory $(BROWSER)/node_modules/.tools || \
@@ -117,5 +129,5 @@ pythons:
 	done; [ $$ran -gt 0 ] || { echo "No Python was found."; exit 1; }
 
 clean:
-	rm -rf $(VENV) .pythons $(NODE)/node_modules $(BROWSER)/node_modules .venv.log .node.log .pythons.log .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .pythons $(NODE)/node_modules $(AGENTS)/node_modules $(BROWSER)/node_modules .venv.log .node.log .pythons.log .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

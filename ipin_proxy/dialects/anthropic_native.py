@@ -89,7 +89,7 @@ class MessagesTap:
 
     def _begin(self, first: bytes) -> None:
         self._has_begun = True
-        self._bill.first_frame_bytes = len(first)
+        self._bill.shortest_frame_bytes = len(first)
         self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
 
     def _look(self, raw: bytes) -> bool:

@@ -13,8 +13,9 @@ import pytest
 
 # What the node id of a test in the suite looks like.
 SUITES = {
-    "sdk": re.compile(r"(^|/)sdk/(?!.*node)"),
+    "sdk": re.compile(r"(^|/)sdk/(?!.*(node|agents))"),
     "node": re.compile(r"(^|/)sdk/.*node"),
+    "agents": re.compile(r"(^|/)sdk/.*agents"),
     "properties": re.compile(r"_properties\.py"),
     "browser": re.compile(r"(^|/)browser/"),
     "audio": re.compile(r"real_audio"),
