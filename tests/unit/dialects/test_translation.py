@@ -117,7 +117,12 @@ def test_the_bill_counts_what_came_and_is_closed_with_the_last_word() -> None:
     made, bill = pipe()
     bill.has_answered = True
     out = made.feed(b"ab")
-    assert (bill.frames, bill.heard_bytes, bill.bytes_out, bill.shortest_frame_bytes) == (2, len(out), len(out), len(out) // 2)
+    assert (bill.frames, bill.heard_bytes, bill.bytes_out, bill.shortest_frame_bytes) == (
+        2,
+        len(out),
+        len(out),
+        len(out) // 2,
+    )
     assert not bill.settled
     made.feed(b".")
     assert bill.settled and bill.is_complete
