@@ -121,9 +121,9 @@ def test_errors_are_of_the_right_class(proxy: Proxy, client: Any, upstream: Upst
         ask()
     with pytest.raises(anthropic.NotFoundError):
         ask(model="none")
-    with anthropic.Anthropic(api_key="sk-nobodys-key", base_url=proxy.base_url, max_retries=2) as stranger:
-        with pytest.raises(anthropic.AuthenticationError):
-            ask(stranger)
+    stranger = anthropic.Anthropic(api_key="sk-nobodys-key", base_url=proxy.base_url, max_retries=2)
+    with stranger, pytest.raises(anthropic.AuthenticationError):
+        ask(stranger)
     upstream.will_answer(400, build.error("This model's maximum context length is 8 tokens. However, you requested 9."))
     with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
         ask()
@@ -139,9 +139,9 @@ def test_what_passes_is_tried_again(proxy: Proxy, upstream: Upstream) -> None:
 def test_an_error_in_mid_stream_raises(client: Any, upstream: Upstream) -> None:
     upstream.will_stream(opening(), chunk("Hel"), hang_up, done=False)
     words = []
-    with pytest.raises(anthropic.APIStatusError):
-        with client.messages.stream(model=MODEL, max_tokens=50, messages=ASKED) as stream:
-            words += stream.text_stream
+    streaming = client.messages.stream(model=MODEL, max_tokens=50, messages=ASKED)
+    with pytest.raises(anthropic.APIStatusError), streaming as stream:
+        words += stream.text_stream
     assert "".join(words) in ("", "Hel")
 
 
