@@ -30,7 +30,7 @@ from .call import (
     Usage,
 )
 from .deployments import check_model, no_deployment
-from .dialects import Way, client_dialect, way
+from .dialects import client_dialect, way
 from .dialects.parts import Part
 from .dialects.passage import Passage
 from .errors import BadRequest, ProxyError, UpstreamError, UpstreamRefused, draining
@@ -46,6 +46,7 @@ from .web.task import THREAD, Next, Steps
 
 if TYPE_CHECKING:
     from .app import App
+    from .dialects.faces import Way
 
 FORWARDED = ("openai-processing-ms", "openai-version")
 HEARD_BYTES = 16 * 1024  # of a stream, for the log

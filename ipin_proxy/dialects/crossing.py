@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from ..call import CHAT, Bill, Call, Deployment
-from ..errors import ProxyError
+from ..errors import ProxyError, UpstreamError
 from ..manners import Manners
 from ..upstream import Content, Heard, Outbound, Reply
 from ..web.members import Remade
@@ -21,7 +21,7 @@ from .translation import Translation
 
 if TYPE_CHECKING:
     from ..memory import Memory
-    from . import ClientDialect, Hub, UpstreamDialect, Way
+    from .faces import ClientDialect, Hub, UpstreamDialect, Way
 
 NOT_THERE = (404, 405, 501)
 
@@ -95,12 +95,16 @@ class Crossing:
             assert self._native is not None
             return self._native.decode_body(contents, bill, deployment)
         completion = self._back.completion(self._call, contents[0], bill, deployment)
-        if not bill.call.wants_stream:
-            return Content(openai.JSON_TYPE, json.dumps(self._hub.written(completion)).encode())
-        self._hub.written(completion)  # raises what is no answer, which a stream would say too late
-        step = self._hub.step()
-        next(step)
-        return Content(STREAM_TYPE, step.send([completion]) + step.send(None))
+        try:
+            answer = json.dumps(self._hub.written(completion), allow_nan=False)
+            if not bill.call.wants_stream:
+                return Content(openai.JSON_TYPE, answer.encode())
+            step = self._hub.step()
+            next(step)
+            return Content(STREAM_TYPE, step.send([completion]) + step.send(None))
+        except (ValueError, RecursionError) as error:
+            provider = deployment.provider.id
+            raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
 
     def _learn(self, deployment: Deployment) -> None:
         """It chats, and does not speak what the caller does: the next one need not ask."""

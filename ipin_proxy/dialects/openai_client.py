@@ -13,7 +13,7 @@ from .openai_stream import KEEP_ALIVE, error_frame
 
 if TYPE_CHECKING:
     from ..memory import Memory
-    from . import Hub
+    from .faces import Hub
 
 
 class Client:
