@@ -150,6 +150,7 @@ class Provider(Record):
     ca_file: str | None = column(check.file_path, None)
     verify: bool = column(check.flag, True)
     include_usage: bool | None = column(check.flag, None)
+    responses: bool | None = column(check.flag, None)  # whether it speaks the Responses API; None: to be found out
     ocr_path: str | None = column(check.url_path, None)
 
     @classmethod

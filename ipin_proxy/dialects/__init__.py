@@ -51,11 +51,12 @@ def way(call: Call, deployment: Deployment, memory: Memory) -> Way:
     if call.operation not in CROSSING:
         return back
     native = back.native_for(call.operation)
-    if native is not None and call.operation is MESSAGE:
+    speaks = deployment.provider.responses if call.operation is RESPONSE else native is not None
+    if speaks and native is not None:
         return native
     from .crossing import Crossing
 
-    return Crossing(client_dialect(call.dialect), back, native, call, deployment, memory)
+    return Crossing(client_dialect(call.dialect), back, native if speaks is None else None, call, deployment, memory)
 
 
 def upstream_dialect(provider: Provider, operation: Operation | None = None) -> UpstreamDialect:

@@ -34,8 +34,18 @@ def house(shared_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -
     models = [build.model(f"m{number}", upstreamModel=f"up{number}") for number in range(12)]
     proxy = Proxy.start(
         tmp_path_factory.mktemp("responses"),
-        providers=[build.provider(base), build.provider(base, "native", type="anthropic")],
-        models=[build.model(), *models, build.model("claude", "native", upstreamModel=messages.MODEL)],
+        providers=[
+            build.provider(base),
+            build.provider(base, "native", type="anthropic"),
+            build.provider(base, "chats", responses=False),
+            build.provider(base, "speaks", responses=True),
+        ],
+        models=[
+            build.model("chats", "chats"),
+            build.model("speaks", "speaks"),
+            *models,
+            build.model("claude", "native", upstreamModel=messages.MODEL),
+        ],
         keys=[build.key(KEY), build.key(OTHER, "other")],
     )
     yield proxy
@@ -79,6 +89,14 @@ def test_a_provider_that_does_not_know_it_is_asked_for_a_chat_and_not_again(
     id_ = again.header("x-request-id")
     (line,) = proxy.log_lines(lambda line: line.get("event") == "call" and line.get("request_id") == id_)
     assert (line["input_tokens"], line["output_tokens"], line["finish_reason"]) == (3, 2, "stop")
+
+
+def test_what_a_providers_record_says_is_not_found_out(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, completion())
+    assert ask(proxy, model="chats").status == 200
+    upstream.will(NOT_FOUND)
+    assert ask(proxy, model="speaks").status == 404
+    assert [seen.path for seen in upstream.history] == [CHAT, PATH]
 
 
 def test_who_speaks_it_gets_the_bytes(proxy: Proxy, upstream: Upstream) -> None:
