@@ -43,7 +43,8 @@ class Memory:
 
 
 def owner_of(caller: Caller) -> str:
-    """Whose a thing is that is kept: nobody is given another's."""
+    """Whose a thing is that is kept: nobody is given another's, nor that of a key or a user whose id they have got."""
     if caller.key is not None:
-        return f"key {caller.key.id}"
-    return f"user {caller.user.id}" if caller.user is not None else caller.name
+        return f"key {caller.key.key_hash}"
+    user = caller.user
+    return f"user {user.created_at} {user.id}" if user is not None else caller.name

@@ -58,7 +58,7 @@ def without_refused(chat: Json, deployment: Deployment, manners: Manners) -> Jso
         chat = {_renamed(name, at(name, deployment) in refused): value for name, value in chat.items()}
         chat.pop("", None)
     if most is not None:
-        chat |= {name: most for name in LIMITS if type(chat.get(name)) is int and chat[name] > most}
+        chat = {**chat, **{name: most for name in LIMITS if type(chat.get(name)) is int and chat[name] > most}}
     return chat
 
 

@@ -182,6 +182,16 @@ def test_a_response_is_continued_read_and_forgotten_by_its_key_alone(proxy: Prox
     assert proxy.get(place, KEY).status == 404
 
 
+def test_who_gets_the_id_of_a_key_gets_nothing_else_of_it(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, completion("A secret."))
+    said = ask(proxy, OTHER, model="chats").json
+    assert proxy.get(f"{PATH}/{said['id']}", OTHER).status == 200
+    fresh = "sk-another-key-of-that-id-0001"
+    assert proxy.admin("DELETE", "/apikeys/other").status == 200
+    assert proxy.admin("POST", "/apikeys", {"id": "other", "name": "other", "key": fresh}).status == 201
+    assert proxy.get(f"{PATH}/{said['id']}", fresh).status == 404
+
+
 def test_what_is_not_to_be_stored_is_not(proxy: Proxy, upstream: Upstream) -> None:
     learned(proxy, upstream, "m8")
     upstream.will_answer(200, completion("Hush."))

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from ipin_proxy.web.members import HOLLOW_FROM, MAX_NAME, REMOVE, BodyError, _read_int, parse
+from ipin_proxy.web.members import HOLLOW_FROM, MAX_NAME, REMOVE, BodyError, Remade, _read_int, parse
 
 BODY = (
     b' {\r\n "model" : "gpt\\u002d4" ,\t"n":1e2,\n"messages": [ {"role":"user","content":"\xc3\xa9\\/"} ] , "x":null}\n'
@@ -317,3 +317,27 @@ def test_a_control_character_in_a_picture_is_found_when_it_is_read():
     assert members.values["model"] == "m"
     with pytest.raises(BodyError, match="control character"):
         members.full()
+
+
+# ---- written anew ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image", ["data:image/png;base64,QQ==", PNG], ids=["small", "hollow"])
+def test_a_body_made_of_anothers_values_has_its_long_strings(image: str):
+    members = parse(vision(image))
+    shown = members.values["messages"][0]["content"][1]["image_url"]["url"]
+    made = Remade(members, {"model": "other", "picture": f"<{shown}>", "gone": 1})
+    whole = {"model": "other", "picture": f"<{image}>", "gone": 1}
+    assert made.full() == json.loads(made.raw) == whole
+    changed = made.with_values({"model": "third", "more": [shown], "gone": REMOVE})
+    assert json.loads(changed) == {"model": "third", "picture": f"<{image}>", "more": [image]}
+
+
+def test_a_body_made_of_anothers_is_not_copied():
+    members = parse(vision(PNG))
+    values = {"messages": members.values["messages"]}
+    tracemalloc.start()
+    pieces = Remade(members, values).pieces({})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(PNG) / 4 and len(b"".join(pieces)) > len(PNG)
