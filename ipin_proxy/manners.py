@@ -29,7 +29,8 @@ class Manners:
         return self._refused.get((provider.id, provider.base_url), NOTHING) if self._refused else NOTHING
 
     def refuses(self, provider: Provider, members: Set[str]) -> None:
-        self._refused[provider.id, provider.base_url] = self.refused_by(provider) | members
+        known = self.refused_by(provider)
+        self._refused[provider.id, provider.base_url] = (known if len(known) < MOST_NAMES else NOTHING) | members
 
     def name_at(self, deployment: Deployment) -> str:
         """What the model is called there."""

@@ -124,7 +124,7 @@ ABOUT: dict[str, About] = {
         MEDIA, "Write down in English what was said", {"model": "my-transcription", "file": FILE}
     ),
     "POST /v1/ocr": About(MEDIA, "Read the text in an image or a PDF", {"model": "my-ocr", "file": FILE}),
-    "GET /v1/models": About(MODELS, "List the models this key may use"),
+    "GET /v1/models": About(MODELS, "List the models this key may use", asks=("limit", "after_id", "before_id")),
     "GET /v1/models/{id}": About(MODELS, "Read one model"),
     "GET /health": About(SERVER, "Say that the server is alive"),
     "GET /ready": About(SERVER, "Say whether it takes calls: loaded, and not shutting down"),

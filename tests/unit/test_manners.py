@@ -41,3 +41,21 @@ def test_names_that_callers_make_up_do_not_fill_the_memory() -> None:
         manners.is_called(deployment(f"made-up-{number}"), "real")
     assert len(manners._names) <= MOST_NAMES
     assert manners.name_at(deployment(f"made-up-{3 * MOST_NAMES - 1}")) == "real"
+
+
+def test_what_is_refused_of_made_up_models_does_not_grow_without_end() -> None:
+    manners = Manners()
+    for number in range(3 * MOST_NAMES):
+        manners.refuses(provider(), {f"user of {number}"})
+    assert len(manners.refused_by(provider())) <= MOST_NAMES
+    assert f"user of {3 * MOST_NAMES - 1}" in manners.refused_by(provider())
+
+
+def test_how_long_answers_may_be_is_known_of_each_model() -> None:
+    manners = Manners()
+    assert manners.most_tokens_of(deployment("a")) is None
+    manners.gives(deployment("a"), 8192)
+    assert (manners.most_tokens_of(deployment("a")), manners.most_tokens_of(deployment("b"))) == (8192, None)
+    for number in range(MOST_NAMES):
+        manners.gives(deployment(str(number)), 1)
+    assert manners.most_tokens_of(deployment("a")) is None

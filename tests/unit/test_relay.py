@@ -70,9 +70,10 @@ def ask(app: App, path: str, body: dict[str, Any]) -> tuple[int, weakref.ref[Bod
         return response.status, watched
 
 
-def test_an_answered_call_leaves_nothing(app: App, uncollected: None) -> None:
-    message = {"role": "user", "content": "hi"}
-    status, body = ask(app, "/v1/chat/completions", {"model": "demo", "messages": [message]})
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/v1/responses"])
+def test_an_answered_call_leaves_nothing(app: App, uncollected: None, path: str) -> None:
+    said = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, "input": "hi"}
+    status, body = ask(app, path, {"model": "demo", **said})
     assert (status, body()) == (200, None)
 
 
