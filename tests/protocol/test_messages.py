@@ -268,6 +268,17 @@ def test_silence_is_bridged_with_pings(proxy: Proxy, upstream: Upstream) -> None
 # -- what goes wrong
 
 
+@pytest.mark.parametrize("model", [build.PUBLIC_MODEL, "claude"])
+def test_an_error_behind_nothing_but_pings_is_an_event(proxy: Proxy, upstream: Upstream, model: str) -> None:
+    broken = messages.event(messages.error()) if model == "claude" else {"error": {"message": "Busy", "code": 529}}
+    upstream.will_stream(pause, broken, done=False)
+    frames = ask(proxy, stream=True, model=model).frames()
+    seen = next(frames)
+    upstream.resume()
+    message = read_messages_stream(seen + b"".join(frames))
+    assert message.error is not None and message.error["type"] == "overloaded_error"
+
+
 def test_before_the_first_word_an_error_is_a_status(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_stream({"error": {"message": "Busy", "code": 503}}, done=False)
     assert refusal(ask(proxy, stream=True), 503)["message"] == "Busy"
