@@ -148,7 +148,7 @@ class App:
         """What can be asked for now; made anew only when the store or the configuration has changed."""
         snapshot, config, known = self.store.snapshot(), self.config, self._catalog
         if known is None or known[0] is not snapshot or known[1] is not config:
-            catalog = Catalog(snapshot.providers, snapshot.models, offered(config.environ))
+            catalog = Catalog(snapshot.providers, snapshot.models, offered(config.environ), snapshot.aliases)
             self._catalog = known = (snapshot, config, catalog)
         return known[2]
 

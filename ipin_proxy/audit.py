@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import queries
 from .errors import ProxyError
-from .kinds import KEYS, MODELS, PROVIDERS, USERS, Collection, Json
+from .kinds import ALIASES, KEYS, MODELS, PROVIDERS, USERS, Collection, Json
 from .records import Provider, User
 from .trail import Change
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
     from .store import Draft
 
-KINDS = (PROVIDERS, MODELS, KEYS, USERS)
-NOISE = frozenset({"lastUsedAt"})  # changes with every call
+KINDS = (PROVIDERS, MODELS, KEYS, USERS, ALIASES)
+NOISE = frozenset({"lastUsedAt", "trouble"})  # what changes without being changed
 
 
 class Touched(NamedTuple):

@@ -91,7 +91,7 @@ def entry_of(bill: Bill, usage: Usage, cost: Cost) -> Entry:
         call.request.headers.get("user-agent") or "",
         call.dialect,
         call.endpoint,
-        "",
+        call.alias,
         call.model,
         deployment.upstream_model if deployment is not None else "",
         deployment.provider.id if deployment is not None else "",
@@ -192,6 +192,8 @@ def log_line(entry: Entry) -> dict[str, Any]:
         "ms": round(entry.latency_ms, 1),
         "upstream_ms": round(entry.upstream_ms, 1),
     }
+    if entry.alias:
+        line["alias"] = entry.alias
     if entry.provider_id:
         line["provider"] = entry.provider_id
         line["upstream_model"] = entry.upstream_model

@@ -137,7 +137,8 @@ class Call(NamedTuple):
     """One AI request in flight, since `started_at` (monotonic seconds), in the caller's `dialect`. Its body is a JSON object
     (`members`) or an upload (`form`). A recording in it lasts for so many `seconds`, where it tells; `pictures` are the images
     and videos in it, once they have been looked at. A call for the text of a `document` has that instead of a body. It came
-    from an `address`, to the `endpoint` of a route."""
+    from an `address`, to the `endpoint` of a route. `model` is its name as it was asked for; where that, or the prefix of the
+    path, was an `alias`, `pin` is the provider this leads to, and its prompt adds so many characters to the body."""
 
     id: str
     caller: Caller
@@ -155,6 +156,8 @@ class Call(NamedTuple):
     document: Document | None = None
     address: str = ""
     endpoint: str = ""
+    alias: str = ""
+    added_chars: int = 0
 
     @property
     def shown_model(self) -> str:

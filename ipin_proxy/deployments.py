@@ -1,7 +1,7 @@
 """A model's name → the deployments that serve it, in order of preference.
 
-A `Catalog` is what one snapshot of the store offers: providers (stored and offered from the environment), models, and the
-demo as long as there is nothing else. It decides nothing about callers; a deployment that failed a moment ago goes last.
+A `Catalog` is what one snapshot of the store offers: providers (stored and offered from the environment), models, aliases,
+and the demo as long as there is nothing else. It decides nothing about callers; a deployment that failed a moment ago goes last.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from . import keys
 from .call import NAME_CHARS, Call, Caller, Deployment, Operation
 from .errors import BadRequest, ModelNotFound, NotConfigured, NotFound
-from .records import DeploymentRow, Model, Price, Provider
+from .records import Alias, DeploymentRow, Model, Price, Provider
 
 COOLDOWN_S = 30.0
 DEMO_PROVIDER = Provider(id="demo", name="Demo (built in)", type="demo", auth="none")
@@ -25,12 +25,19 @@ DEMO_MODEL = Model(
     price=Price(input=0, output=0),  # known to cost nothing, so that a key with a budget may use it
 )
 NAMES_IN_MESSAGES = 12
+NO_ALIASES: Mapping[str, Alias] = {}
 
 
 class Catalog:
     """What can be asked for. Built anew for every snapshot; reading it costs nothing."""
 
-    def __init__(self, providers: Mapping[str, Provider], models: Mapping[str, Model], offers: Mapping[str, Provider]):
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        models: Mapping[str, Model],
+        offers: Mapping[str, Provider],
+        aliases: Mapping[str, Alias] = NO_ALIASES,
+    ) -> None:
         self.providers: dict[str, Provider] = {DEMO_PROVIDER.id: DEMO_PROVIDER, **offers, **providers}
         self.offered = frozenset(offers) - frozenset(providers)
         self.models: dict[str, Model] = {model.id: model for model in models.values() if self._is_served(model)}
@@ -43,39 +50,86 @@ class Catalog:
         }
         self.only: dict[tuple[str, str | None, str], list[Deployment]] = {}  # what relay has found out, for next time
         self._rows = {model.id: [first_row(model), *model.deployments] for model in self.models.values()}
+        # An alias goes before what the environment merely offers, and behind what is stored.
+        self.aliases = {each.id: each for each in aliases.values() if each.enabled and each.id not in providers}
+        self._default = next((each for each in self.aliases.values() if each.default), None)
 
     def _is_served(self, model: Model) -> bool:
         rows = (model.provider_id, *(row.provider_id for row in model.deployments))
         return model.enabled and any(id_ in self.providers and self.providers[id_].enabled for id_ in rows)
 
-    def check_pin(self, pin: str) -> None:
-        """Raises NotFound for the prefix of a path that is the name of nothing."""
-        if pin not in self.providers:
-            shown = pin if len(pin) <= NAME_CHARS else f"{pin[:NAME_CHARS]}…"
-            raise NotFound(f"There is no provider '{shown}', so there is nothing behind that prefix of the path.")
+    def check_pin(self, pin: str, caller: Caller) -> None:
+        """Raises NotFound for the prefix of a path that is the name of nothing, or of an alias that is none to this caller."""
+        alias = self.aliases.get(pin)
+        if alias is None and pin in self.providers:
+            return
+        if alias is not None:
+            from . import aliases
+
+            if aliases.is_there(self, alias, caller):
+                return
+        shown = pin if len(pin) <= NAME_CHARS else f"{pin[:NAME_CHARS]}…"
+        raise NotFound(f"There is no provider or alias '{shown}', so there is nothing behind that prefix of the path.")
+
+    def alias_of(self, name: str, pin: str | None) -> Alias | None:
+        """The alias a call goes through: the prefix of its path, the name it asks for, or the one for names nobody has."""
+        if not self.aliases:
+            return None
+        if pin is not None:
+            return self.aliases.get(pin)
+        if self.find_curated(name) is not None:
+            return None
+        found = self.aliases.get(name)
+        return found if found is not None or self._default is None or self.find(name, None) else self._default
 
     def find(self, name: str, pin: str | None) -> Model | None:
         """The model a caller means by `name`. Pinned to a provider, its own name for a model counts too; a provider
         offered from the environment takes any name until it has models of its own."""
-        model = self.models.get(name) or self._unserved(name)
         if pin is None:
+            model = self.find_curated(name)
             if model is None and "/" in name:
                 first, _, rest = name.partition("/")
-                return self._passed_on(rest, first, id_=name)
+                return self.passed_on(rest, first)
             return model
-        if model is not None and self.serves(model, pin):
+        provider = self.providers.get(pin)
+        if provider is not None and (provider.model_map or provider.default_model):
+            from . import aliases
+
+            return aliases.at_provider(self, provider, name).model
+        return self.find_at(name, pin) or self.passed_on(name, pin)
+
+    def find_curated(self, name: str) -> Model | None:
+        """The model of that name that somebody has set up and not disabled."""
+        return self.models.get(name) or self._unserved(name)
+
+    def find_at(self, name: str, provider_id: str) -> Model | None:
+        """Likewise one that a provider serves, by its own name for it, too."""
+        model = self.find_curated(name)
+        if model is not None and self.serves(model, provider_id):
             return model
-        return self._by_upstream_name.get((pin, name)) or self._passed_on(name, pin, id_=f"{pin}/{name}")
+        return self._by_upstream_name.get((provider_id, name))
 
     def passes_on(self, provider_id: str) -> bool:
         """Whether a provider takes any name: it is offered from the environment, and nobody has set up models of it."""
         return provider_id in self.offered and provider_id not in self._curated
 
-    def _passed_on(self, upstream_name: str, provider_id: str, id_: str) -> Model | None:
+    def passed_on(self, upstream_name: str, provider_id: str) -> Model | None:
+        id_ = f"{provider_id}/{upstream_name}"
         if not self.passes_on(provider_id) or id_ in self._known or not is_name(id_):
             return None
-        # Its type is not known, so none is held against it: every operation may try.
-        return Model(id=id_, name=id_, provider_id=provider_id, type="chat", upstream_model=upstream_name)
+        return without_record(upstream_name, provider_id)
+
+    def unlisted(self, upstream_name: str, provider_id: str) -> Model | None:
+        """A model of a provider that only the administrator's maps name. What a record disables stays disabled."""
+        id_ = f"{provider_id}/{upstream_name}"
+        names = (upstream_name, id_)
+        if any((known := self._known.get(name)) is not None and self.serves(known, provider_id) for name in names):
+            return None
+        if any(
+            (each.provider_id, each.upstream_model) == (provider_id, upstream_name) for each in self._known.values()
+        ):
+            return None
+        return without_record(upstream_name, provider_id)
 
     def _unserved(self, name: str) -> Model | None:
         """A model that is switched on while none of its providers is: it exists, and somebody has to see to it."""
@@ -105,6 +159,12 @@ class Catalog:
                 continue
             if caller.may_use(fallback.id):
                 yield fallback
+
+
+def without_record(upstream_name: str, provider_id: str) -> Model:
+    """A model nobody has set up. Its type is not known, so none is held against it: every operation may try."""
+    id_ = f"{provider_id}/{upstream_name}"
+    return Model(id=id_, name=id_, provider_id=provider_id, type="chat", upstream_model=upstream_name)
 
 
 def is_name(text: str) -> bool:
@@ -147,27 +207,52 @@ class Cooldowns:
         return sorted(deployments, key=lambda each: self._until.get((each.provider.id, each.upstream_model), 0.0) > now)
 
 
+def asked_for(catalog: Catalog, call: Call) -> tuple[Call, Model]:
+    """The call with the alias it goes through, if any, and its model. Raises as `check_model`, and NotConfigured."""
+    alias = catalog.alias_of(call.model, call.pin)
+    if alias is None:
+        return call, check_model(catalog, call)
+    from . import aliases
+
+    through, model = aliases.check(catalog, call, alias)
+    check_further(call)
+    if catalog.is_curated(model) and model.type not in call.operation.model_types:
+        if call.pin is None and call.model != alias.id:  # it came to the default by chance
+            return call, check_model(catalog, call)
+        raise wrong_type(call, model)
+    return through, model
+
+
 def check_model(catalog: Catalog, call: Call) -> Model:
-    """The model of a call, after the checks a caller can do something about. Raises Forbidden, ModelNotFound, BadRequest.
+    """The model of a call that goes through no alias, after the checks a caller can do something about. Raises Forbidden,
+    ModelNotFound, BadRequest.
 
     What a key may use is asked of the model that is found: pinned to a provider, another one may answer to its name.
     """
     model = catalog.find(call.model, call.pin)
     keys.check_model(call.caller, model.id if model is not None else call.model, call.shown_model)
-    for name in further_models(call):
-        keys.check_model(call.caller, name, name)
+    check_further(call)
     if model is None:
         where = f" at provider '{call.pin}'" if call.pin else ""
         raise ModelNotFound(
             f"The model '{call.shown_model}' does not exist{where}. {names_for(catalog, call)}", param="model"
         )
     if catalog.is_curated(model) and model.type not in call.operation.model_types:
-        raise BadRequest(
-            f"The model '{call.shown_model}' is of type {model.type}; {wanted(call.operation)}",
-            code="invalid_model_type",
-            param="model",
-        )
+        raise wrong_type(call, model)
     return model
+
+
+def wrong_type(call: Call, model: Model) -> BadRequest:
+    return BadRequest(
+        f"The model '{call.shown_model}' is of type {model.type}; {wanted(call.operation)}",
+        code="invalid_model_type",
+        param="model",
+    )
+
+
+def check_further(call: Call) -> None:
+    for name in further_models(call):
+        keys.check_model(call.caller, name, name)
 
 
 def further_models(call: Call) -> Iterator[str]:
@@ -187,6 +272,10 @@ def names_for(catalog: Catalog, call: Call) -> str:
         for model in catalog.models.values()
         if call.caller.may_use(model.id) and catalog.serves(model, call.pin)
     ]
+    if catalog.aliases and call.pin is None:
+        from . import aliases
+
+        names += aliases.models_named(catalog, call.caller)
     if not names:
         return "No model is set up there." if call.pin else "No model is set up."
     shown = ", ".join(names[:NAMES_IN_MESSAGES])

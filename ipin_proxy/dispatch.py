@@ -166,7 +166,7 @@ class Dispatcher:
         if visit.route is not None and visit.route.access != PUBLIC:
             visit.caller = identify(self._app, visit.request, visit.route.access)
             if visit.pin is not None:  # told to nobody without a key
-                self._app.catalog().check_pin(visit.pin)
+                self._app.catalog().check_pin(visit.pin, visit.caller)
 
     def _without_route(self, visit: Visit) -> Response:
         """OPTIONS, warm-ups, 405 and 404."""

@@ -1,4 +1,4 @@
-"""Providers, models, keys and users: the four kinds of record an administrator edits, and the rules of each.
+"""Providers, models, keys, users and aliases: the kinds of record an administrator edits, and the rules of each.
 
 A `Collection` says what is particular to one kind: how a new record and a changed one are made of what was given, what
 the other records have to say about it, what goes with it when it is deleted. Who may ask, in which words, and when it is
@@ -20,7 +20,7 @@ from .call import IMAGE_PART, VIDEO_PART
 from .deployments import DEMO_PROVIDER
 from .dialects import vision
 from .errors import BadRequest, Conflict, NotFound
-from .records import SENSITIVE_NAME, Model, Provider, Record, User, VirtualKey, is_mask, keep_secrets, merge
+from .records import SENSITIVE_NAME, Alias, Model, Provider, Record, User, VirtualKey, is_mask, keep_secrets, merge
 from .references import file_under
 
 if TYPE_CHECKING:
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 # What is added to records where they are shown; nobody sends it but by sending back an answer.
-SHOWN_ALONE = {Provider: frozenset({"source"}), Model: frozenset({"takesImages", "takesVideo"})}
+SHOWN_ALONE = {
+    Provider: frozenset({"source"}),
+    Model: frozenset({"takesImages", "takesVideo"}),
+    Alias: frozenset({"trouble"}),
+}
 # What a client may choose as a key: it travels in a header, where blanks and anything outside ASCII get lost.
 KEY = re.compile(r"[!-~]{16,512}")
 
@@ -63,6 +67,11 @@ class Collection(NamedTuple):
     def known(self, given: Json) -> Json:
         """What was given, without what only the server sets."""
         return {name: value for name, value in given.items() if name not in self.ignored}
+
+    @property
+    def one(self) -> str:
+        """The noun with its article."""
+        return f"{'an' if self.noun[0] in 'aA' else 'a'} {self.noun}"
 
     def nothing_called(self, id_: str) -> NotFound:
         return NotFound(f"There is no {self.noun} '{id_}'.")
@@ -158,6 +167,8 @@ def shown_model(app: App, model: Model) -> Json:
 
 def check_model(app: App, draft: Draft, model: Model, before: Model | None) -> None:
     """Every provider it names must be there; one it has named all along may be missing, so that the rest can be mended."""
+    if before is None and model.id in draft.aliases:
+        raise Conflict(f"There is an alias '{model.id}' already. Choose another id.", param="id")
     known = {*draft.providers, *offers(app), DEMO_PROVIDER.id}
     if before is not None:
         known |= {before.provider_id, *(row.provider_id for row in before.deployments)}
@@ -268,6 +279,29 @@ def check_administrators(before: Mapping[str, User], after: Mapping[str, User]) 
         )
 
 
+# -- aliases ----------------------------------------------------------------------------------------------------------
+
+
+def shown_alias(app: App, alias: Alias) -> Json:
+    """With what an administrator has to see to before it can be used, if anything."""
+    from . import aliases
+
+    return {**alias.public_json(), "trouble": aliases.trouble(app.catalog(), alias)}
+
+
+def check_alias(app: App, draft: Draft, alias: Alias, before: Alias | None) -> None:
+    """Its id is a name of its own, and there is one default. Its target may be missing: it is told, and comes with time."""
+    for noun, rows in (("provider", {**offers(app), **draft.providers}), ("model", draft.models)):
+        if before is None and alias.id in rows:
+            raise Conflict(f"There is a {noun} '{alias.id}' already. Choose another id.", param="id")
+    others = (each for each in draft.aliases.values() if each.default and each.enabled and each.id != alias.id)
+    if alias.default and alias.enabled and (other := next(others, None)) is not None:
+        raise Conflict(
+            f"The alias '{other.id}' takes the names that no model has. Only one can; change that one first.",
+            param="default",
+        )
+
+
 # -- shared -----------------------------------------------------------------------------------------------------------
 
 
@@ -344,4 +378,17 @@ USERS = Collection(
     changed=changed_user,
     check=check_user,
     removed=removed_user,
+)
+ALIASES = Collection(
+    noun="alias",
+    plural="aliases",
+    kind=Alias,
+    rows=lambda tables: tables.aliases,
+    ignored=Alias.server_members() | SHOWN_ALONE[Alias] | {"createdAt"},
+    shown=shown_alias,
+    for_new=unchanged,
+    for_change=unchanged,
+    changed=merge,
+    check=check_alias,
+    removed=nothing_removed,
 )

@@ -74,12 +74,13 @@ class About(NamedTuple):
 def record(noun: str, plural: str, path: str, example: Json, several: str = "") -> dict[str, About]:
     """The five routes every kind of record has."""
     tag = PROVIDERS if noun == "provider" else RECORDS
+    one = f"an {noun}" if noun == "alias" else f"a {noun}"
     return {
         f"GET {path}": About(tag, f"List the {plural}"),
-        f"POST {path}": About(tag, f"Add a {noun}{several}", example),
+        f"POST {path}": About(tag, f"Add {one}{several}", example),
         f"GET {path}/{{id}}": About(tag, f"Read one {noun}"),
-        f"PUT {path}/{{id}}": About(tag, f"Change members of a {noun}; secrets left out stay", example),
-        f"DELETE {path}/{{id}}": About(tag, f"Delete a {noun}"),
+        f"PUT {path}/{{id}}": About(tag, f"Change members of {one}; secrets left out stay", example),
+        f"DELETE {path}/{{id}}": About(tag, f"Delete {one}"),
     }
 
 
@@ -183,6 +184,15 @@ ABOUT: dict[str, About] = {
     "POST /api/admin/apikeys/{id}/rotate": About(RECORDS, "Replace a key; the answer has the new one, once"),
     **record("user", "users", "/api/admin/users", {"username": "somebody", "password": "…", "role": "user"}),
     "POST /api/admin/users/{id}/revoke": About(RECORDS, "End every token and session of a user"),
+    **record(
+        "alias", "aliases", "/api/admin/aliases", {"id": "cheap", "target": "my-model", "modelMap": {"haiku": "small"}}
+    ),
+    "POST /api/admin/aliases/bulk": About(RECORDS, "Enable, disable or delete several aliases", BULK),
+    "POST /api/admin/aliases/preview": About(
+        RECORDS,
+        "Show where a name leads behind an alias, and what becomes of a system prompt, before it is saved",
+        {"alias": {"id": "cheap", "target": "my-model"}, "model": "my-model", "system": "…"},
+    ),
     "GET /api/admin/usage": About(
         REPORTS,
         "Read sums, by day, hour, key, user, model, provider or alias",
@@ -240,7 +250,7 @@ def document(routes: Iterable[Route]) -> Json:
             "title": "iPin Proxy",
             "version": __version__,
             "description": "Every AI provider behind one OpenAI-compatible API. Any /v1 path also answers behind the id of a "
-            "provider, /{provider}/v1/…, which pins it to that provider. Ids may hold slashes, as they are or as %2F.",
+            "provider or an alias, /{id}/v1/…, which pins it to that one. Ids may hold slashes, as they are or as %2F.",
         },
         "servers": [{"url": "/"}],
         "paths": paths,

@@ -6,13 +6,16 @@ providers by themselves (offers.py). Nothing else depends on them: what is store
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 
 class Preset(NamedTuple):
     """`owner` is who gets to read what is sent there. A `base_url` may hold a {placeholder} for a person to fill in;
-    `key_url` is where keys are made, `variable` the environment variable in which a key is looked for."""
+    `key_url` is where keys are made, `variable` the environment variable in which a key is looked for. `model_map` is what coding
+    agents get there for the names they know: the largest of its current models, the usual one, and the small and quick one."""
 
     id: str
     name: str
@@ -25,6 +28,7 @@ class Preset(NamedTuple):
     key_hint: str = ""
     note: str | None = None
     variable: str | None = None
+    model_map: Mapping[str, str] = MappingProxyType({})
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -39,7 +43,13 @@ class Preset(NamedTuple):
             "keyUrl": self.key_url,
             "keyHint": self.key_hint,
             "note": self.note,
+            "modelMap": dict(self.model_map),
         }
+
+
+def agents(opus: str, sonnet: str, haiku: str) -> Mapping[str, str]:
+    """A model map by families, as aliases.py reads them."""
+    return MappingProxyType({"opus": opus, "sonnet": sonnet, "haiku": haiku})
 
 
 def local(id_: str, name: str, port: int, note: str) -> Preset:
@@ -65,6 +75,7 @@ PRESETS = (
         key_url="https://platform.openai.com/api-keys",
         key_hint="Begins with sk-",
         variable="OPENAI_API_KEY",
+        model_map=agents("gpt-6-astra", "gpt-6.1-sol", "gpt-6-luna"),
     ),
     Preset(
         id="openrouter",
@@ -75,6 +86,7 @@ PRESETS = (
         key_hint="Begins with sk-or-",
         note="Passes calls on to many companies; which one answers depends on the model.",
         variable="OPENROUTER_API_KEY",
+        model_map=agents("anthropic/claude-opus-4.8", "anthropic/claude-sonnet-5", "anthropic/claude-haiku-4.5"),
     ),
     Preset(
         id="anthropic",
@@ -85,6 +97,7 @@ PRESETS = (
         key_url="https://console.anthropic.com/settings/keys",
         key_hint="Begins with sk-ant-",
         variable="ANTHROPIC_API_KEY",
+        model_map=agents("claude-opus-4-8", "claude-sonnet-5", "claude-haiku-4-5"),
     ),
     Preset(
         id="groq",
@@ -95,6 +108,7 @@ PRESETS = (
         key_hint="Begins with gsk_",
         note="Images: at most 4 MB as base64 in one request.",
         variable="GROQ_API_KEY",
+        model_map=agents("openai/gpt-oss-120b", "openai/gpt-oss-120b", "openai/gpt-oss-20b"),
     ),
     Preset(
         id="gemini",
@@ -104,6 +118,7 @@ PRESETS = (
         key_url="https://aistudio.google.com/apikey",
         key_hint="An API key of Google AI Studio",
         note="The ids it lists begin with models/.",
+        model_map=agents("gemini-pro-latest", "gemini-flash-latest", "gemini-flash-lite-latest"),
     ),
     Preset(
         id="mistral",
@@ -112,6 +127,7 @@ PRESETS = (
         base_url="https://api.mistral.ai/v1",
         key_url="https://console.mistral.ai/api-keys",
         key_hint="An API key of the Mistral console",
+        model_map=agents("mistral-large-latest", "devstral-latest", "devstral-small-latest"),
     ),
     Preset(
         id="deepseek",
@@ -120,6 +136,7 @@ PRESETS = (
         base_url="https://api.deepseek.com/v1",
         key_url="https://platform.deepseek.com/api_keys",
         key_hint="Begins with sk-",
+        model_map=agents("deepseek-v4-pro", "deepseek-v4-pro", "deepseek-v4-flash"),
     ),
     Preset(
         id="xai",
@@ -129,6 +146,7 @@ PRESETS = (
         key_url="https://console.x.ai",
         key_hint="Begins with xai-",
         note="Images must be JPEG or PNG.",
+        model_map=agents("grok-4.7", "grok-4.7", "grok-4.3"),
     ),
     Preset(
         id="together",
@@ -137,6 +155,7 @@ PRESETS = (
         base_url="https://api.together.xyz/v1",
         key_url="https://api.together.ai/settings/api-keys",
         key_hint="An API key of Together AI",
+        model_map=agents("moonshotai/Kimi-K3", "zai-org/GLM-5.3", "zai-org/GLM-5.3-Flash"),
     ),
     Preset(
         id="chutes",

@@ -291,7 +291,7 @@ def text_tokens(call: Call) -> int:
     """About how many tokens the text of a call is, without the files in it. Markup counts as text."""
     if call.members is None:
         return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN
-    body, size = call.request.body, len(call.request.body)
+    body, size = call.request.body, len(call.request.body) + call.added_chars
     if call.members.hollow:  # long strings are known by their places, and files look like nothing else
         size -= sum(end - begin for begin, end in call.members.cuts if BASE64.match(body, begin))
         return size // CHARACTERS_A_TOKEN

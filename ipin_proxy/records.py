@@ -25,11 +25,11 @@ from .errors import BadRequest
 Json = dict[str, Any]
 R = TypeVar("R", bound="Record")
 
-# First path segments that are routes or pages of ours: `/{name}/v1/…` must never hide one of them.
+# Segments of paths that are routes or pages of ours: neither `/{name}/v1/…` nor `/v1/messages/{name}` must hide one.
 RESERVED_SEGMENTS = frozenset(
-    {".well-known", "admin", "admin.html", "api", "assets", "chat.html", "favicon.ico", "health", "icons.svg", "js"}
-    | {"index.html", "metrics", "openapi.json", "ready", "robots.txt", "static", "style.css", "theme.js", "token"}
-    | {"ui", "usage", "user.html", "v1", "v1beta"}
+    {".well-known", "admin", "admin.html", "api", "assets", "batches", "chat.html", "count_tokens", "favicon.ico"}
+    | {"health", "icons.svg", "index.html", "js", "metrics", "openapi.json", "ready", "robots.txt", "static"}
+    | {"style.css", "theme.js", "token", "ui", "usage", "user.html", "v1", "v1beta"}
 )
 PATH_SAFE = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 SENSITIVE_NAME = re.compile(r"pass|secret|token|auth|cookie|credential|signature|key$", re.IGNORECASE)
@@ -374,7 +374,8 @@ class SystemPrompt(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alias(Record):
-    """A name of its own for a model or provider. `default` takes the model names that no record has."""
+    """A name of its own for a model or provider, as a model's name and as a base URL (`/{id}/v1`). `model_map` says what is meant
+    by the names callers ask for, `default` takes those that no model has (aliases.py)."""
 
     noun: ClassVar[str] = "alias"
     id: str = column(check.identifier)

@@ -29,7 +29,7 @@ from .call import (
     Picture,
     Usage,
 )
-from .deployments import check_model, no_deployment
+from .deployments import Catalog, asked_for, no_deployment
 from .dialects import client_dialect, way
 from .dialects.parts import Part
 from .dialects.passage import Passage
@@ -41,6 +41,7 @@ from .prices import estimate, price_of
 from .records import Model, Provider
 from .standings import decimal
 from .upstream import Content, Heard, Reply
+from .web.members import BodyError
 from .web.response import STREAM_TYPE, CallerGone, Early, Pipe, Response, ShuttingDown, Stream
 from .web.task import THREAD, Next, Steps
 
@@ -108,12 +109,16 @@ def relay(app: App, call: Call) -> Steps:
         early = Early(Response(200, STREAM_HEADERS), client.keep_alive, keepalive_s)
         yield early
     try:
-        model = check_model(app.catalog(), call)
+        catalog = app.catalog()
+        call, model = asked_for(catalog, call)
+        bill.call = call
         shown = client.pictures_in(call)
         parts = [] if (first := next(shown, None)) is None else (yield from listed(call, first, shown))
         admit(app, bill, model, parts)
         if parts or call.document is not None:
             call = bill.call = with_pictures(app, call, model, parts)
+        if call.alias:
+            yield from prompted(catalog, call)
         answer = yield from first_answer(app, call, bill, model)
     except Exception as error:
         bill.error, bill.status = error, getattr(error, "status", 503 if isinstance(error, ShuttingDown) else 500)
@@ -170,6 +175,19 @@ def with_pictures(app: App, call: Call, model: Model, shown: Sequence[Part]) -> 
     anybody asks who would serve it."""
     pictures.check_kinds(call, model, shown or call.pictures)
     return pictures.looked_at(call, shown, app.config.settings.max_image_mb) if shown else call
+
+
+def prompted(catalog: Catalog, call: Call) -> Generator[Next, None, None]:
+    """Put the system prompt of the alias that a call goes through, if it has one, into its body. Raises BadRequest."""
+    prompt = catalog.aliases[call.alias].system_prompt
+    if prompt is None:
+        return
+    if len(call.request.body) > REWRITTEN_BYTES:
+        yield THREAD
+    try:
+        client_dialect(call.dialect).put_prompt(call, prompt)
+    except BodyError as error:
+        raise BadRequest(error.message, code="invalid_json") from error
 
 
 def charged(reply: Reply) -> Usage | None:

@@ -1,6 +1,6 @@
 """The table of everything that can be asked for. Paths are promises; tests compare them with the README.
 
-Any `/v1/…` route also answers behind the name of a provider (`/openai/v1/…`), which pins it to that provider.
+Any `/v1/…` route also answers behind the name of a provider (`/openai/v1/…`), which pins it to that provider, or of an alias.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from .call import (
 )
 from .dialects import ANY, MESSAGES, OPENAI
 from .handlers import Later, admin, audio, calls, health, models, pages
-from .kinds import KEYS, MODELS, PROVIDERS, USERS
+from .kinds import ALIASES, KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
-account, counting, data, metrics, ocr = map(Later, ("account", "counting", "data", "metrics", "ocr"))
+account, aliases, counting, data = map(Later, ("account", "aliases", "counting", "data"))
+metrics, ocr = map(Later, ("metrics", "ocr"))
 prices, providers, reports, responses, settings = map(
     Later, ("prices", "providers", "reports", "responses", "settings")
 )
@@ -113,6 +114,13 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.retrieve(USERS)),
     Route("PUT", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.update(USERS)),
     Route("DELETE", "/api/admin/users/{id...}", ADMIN, OPENAI, admin.delete(USERS)),
+    Route("GET", "/api/admin/aliases", ADMIN, OPENAI, admin.list_all(ALIASES)),
+    Route("POST", "/api/admin/aliases", ADMIN, OPENAI, admin.create(ALIASES)),
+    Route("POST", "/api/admin/aliases/bulk", ADMIN, OPENAI, admin.bulk(ALIASES)),
+    Route("POST", "/api/admin/aliases/preview", ADMIN, OPENAI, aliases.preview),
+    Route("GET", "/api/admin/aliases/{id...}", ADMIN, OPENAI, admin.retrieve(ALIASES)),
+    Route("PUT", "/api/admin/aliases/{id...}", ADMIN, OPENAI, admin.update(ALIASES)),
+    Route("DELETE", "/api/admin/aliases/{id...}", ADMIN, OPENAI, admin.delete(ALIASES)),
     Route("GET", "/api/admin/usage", ADMIN, OPENAI, reports.usage),
     Route("GET", "/api/admin/requests", ADMIN, OPENAI, reports.requests),
     Route("GET", "/api/admin/requests/{requestId}", ADMIN, OPENAI, reports.request),

@@ -11,6 +11,7 @@ from ..call import Bill, Call, Deployment, Operation
 from ..errors import ProxyError
 from ..manners import Manners
 from ..memory import Memory
+from ..records import SystemPrompt
 from ..upstream import Content, Heard, Outbound, Reply
 from ..web.response import Pipe
 from .parts import Part
@@ -38,6 +39,9 @@ class ClientDialect(Protocol):
     keep_alive: bytes  # what a stream says when there is nothing to say
 
     def pictures_in(self, call: Call) -> Iterator[Part]: ...
+
+    def put_prompt(self, call: Call, prompt: SystemPrompt) -> None:
+        """What an alias wants of the system prompt, put into the body; of a call that has none, nothing. Raises BodyError."""
 
     def is_ours(self, call: Call, memory: Memory) -> bool:
         """Whether a call refers to what only this house has kept."""

@@ -26,6 +26,7 @@ from .messages_stream import PING, encode_stream
 
 if TYPE_CHECKING:
     from ..memory import Memory
+    from ..records import SystemPrompt
 
 __all__ = [
     "Asked",
@@ -46,6 +47,12 @@ class Client:
 
     def pictures_in(self, call: Call) -> Iterator[parts.Part]:
         return parts.in_messages(call.members.values) if call.members is not None else iter(())
+
+    def put_prompt(self, call: Call, prompt: SystemPrompt) -> None:
+        from .. import prompts  # few aliases have one
+
+        if call.members is not None:
+            prompts.put(call.members, prompt, prompts.for_messages)
 
     def is_ours(self, call: Call, memory: Memory) -> bool:
         return False

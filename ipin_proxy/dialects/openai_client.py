@@ -13,6 +13,7 @@ from .openai_stream import KEEP_ALIVE, error_frame
 
 if TYPE_CHECKING:
     from ..memory import Memory
+    from ..records import SystemPrompt
     from .faces import Hub
 
 
@@ -29,6 +30,12 @@ class Client:
         if call.operation is RESPONSE and call.members is not None:
             return parts.in_input(call.members.values)
         return iter(())
+
+    def put_prompt(self, call: Call, prompt: SystemPrompt) -> None:
+        from .. import prompts  # few aliases have one
+
+        if call.members is not None and call.operation in (CHAT, RESPONSE):
+            prompts.put(call.members, prompt, prompts.for_chat if call.operation is CHAT else prompts.for_responses)
 
     def is_ours(self, call: Call, memory: Memory) -> bool:
         """Whether a call refers to what only this house has kept."""

@@ -1,4 +1,4 @@
-"""Providers, models, keys and users for administrators: one CRUD, written once for the four kinds (kinds.py).
+"""Providers, models, keys, users and aliases for administrators: one CRUD, written once for all kinds (kinds.py).
 
 A change is looked at and stored under the store's lock, whole or not at all, and is a line in the log. Secrets leave here
 once, in the answer to the request that made them.
@@ -72,7 +72,7 @@ def create(c: Collection) -> Handler:
 def new_record(c: Collection, row: Any) -> tuple[Json, Any]:
     """What was given, with what was made for it, and the record. Raises BadRequest."""
     if not isinstance(row, dict):
-        raise BadRequest(f"A {c.noun} is a JSON object.")
+        raise BadRequest(f"Expected {c.one}, which is a JSON object.")
     given = c.for_new(c.known(row))
     record = c.kind.from_json({**given, "createdAt": now_ms()})
     check_new(record)
@@ -143,7 +143,7 @@ def check_same_id(c: Collection, rows: Mapping[str, Any], id_: str, given: Json)
         return
     if isinstance(wanted, str) and wanted in rows:
         raise Conflict(f"The id '{wanted}' is taken by another {c.noun}, and an id cannot be changed.", param="id")
-    raise BadRequest(f"The id of a {c.noun} cannot be changed. Make a new {c.noun} and delete this one.", param="id")
+    raise BadRequest(f"The id of {c.one} cannot be changed. Make a new {c.noun} and delete this one.", param="id")
 
 
 def delete(c: Collection) -> Handler:
@@ -205,6 +205,7 @@ def bulk(c: Collection) -> Handler:
                     c.removed(app, draft, rows.pop(id_))
                 else:
                     rows[id_] = after = replace(record, enabled=action == "enable")
+                    c.check(app, draft, after, record)
                     now = audit.state(app, c, after, after)
                 changes.append(audit.Touched(action, c.plural, id_, was, now))
             changed = [rows[id_] for id_ in ids if id_ in rows]

@@ -11,11 +11,11 @@ from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
 from ..call import COUNT, MESSAGE, Call
-from ..deployments import check_model
+from ..deployments import asked_for
 from ..dialects import client_dialect, upstream_dialect
 from ..errors import BadRequest, ProxyError, UpstreamRefused
 from ..records import Model
-from ..relay import ERROR_BYTES, deployments_of
+from ..relay import ERROR_BYTES, deployments_of, prompted
 from ..web.members import BodyError
 from ..web.response import Response
 from ..web.task import THREAD, Next, Steps
@@ -30,9 +30,12 @@ def count(app: App, visit: Visit) -> Steps:
         if body.values.get(member) in (None, ""):
             raise BadRequest(f"The body has no '{member}'.", code=code, param=member)
     call = visit.call(COUNT, model, False, members=body)
-    found = check_model(app.catalog(), call)
+    catalog = app.catalog()
+    call, found = asked_for(catalog, call)
     reservation = app.limits.admit(call.caller, counts_parallel=False)
     try:
+        if call.alias:
+            yield from prompted(catalog, call)
         tokens = yield from told(app, call, found)
     finally:
         app.limits.release(reservation)

@@ -1,6 +1,7 @@
 """`GET /v1/models` and `/v1/models/{id}`: what this caller may use, in OpenAI's shape with members of ours.
 
-Behind the prefix of a provider that the environment offers, which takes any name, it is what that provider says.
+An alias is a model among others. Behind the prefix of one, it is what its maps name and its provider serves; behind that of a
+provider that the environment offers, which takes any name, what that provider says.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ..app import App, Visit
 from ..call import IMAGE_PART, VIDEO_PART
 from ..dialects import OPENAI, vision
 from ..errors import ModelNotFound
-from ..records import Model
+from ..records import Model, Provider
 from ..web.response import Response
 from ..web.task import THREAD, Next, Steps
 
@@ -35,11 +36,14 @@ def retrieve(app: App, visit: Visit) -> Steps:
     keys.check_use(visit.caller, "models", visit.address)
     yield THREAD
     name, pin, catalog = visit.params["id"], visit.pin, app.catalog()
-    model = catalog.find(name, pin) if pin is not None and catalog.passes_on(pin) else None
-    keys.check_model(visit.caller, model.id if model is not None else name, name)
-    row = (yield from usable(app, visit)).get(name)
+    row = through_aliases(app, visit).get(name)
     if row is None:
-        where, prefix = (f" at provider '{pin}'", f"/{pin}") if pin else ("", "")
+        at = provider_of(app, pin)
+        model = catalog.find(name, at) if at is not None and catalog.passes_on(at) else None
+        keys.check_model(visit.caller, model.id if model is not None else name, name)
+        row = (yield from usable(app, visit)).get(name)
+    if row is None:
+        where, prefix = (f" behind '{pin}'", f"/{pin}") if pin else ("", "")
         raise ModelNotFound(
             f"The model '{name}' does not exist{where}. GET {prefix}/v1/models lists those that do.", param="model"
         )
@@ -71,9 +75,11 @@ def page(rows: list[Json], query: Mapping[str, str]) -> Json:
 def usable(app: App, visit: Visit) -> Generator[Next, None, dict[str, Json]]:
     """What this caller may use where it asks, by the name it has there. Raises ProxyError when a provider has to be
     asked and does not say."""
-    caller, pin, catalog = visit.caller, visit.pin, app.catalog()
-    served = [model for model in catalog.models.values() if caller.may_use(model.id) and catalog.serves(model, pin)]
-    rows = {model.id: described(model, pin) for model in served}
+    caller, catalog = visit.caller, app.catalog()
+    rows, pin = through_aliases(app, visit), provider_of(app, visit.pin)
+    if pin is not None or visit.pin is None:
+        served = [model for model in catalog.models.values() if caller.may_use(model.id) and catalog.serves(model, pin)]
+        rows = {**{model.id: described(model, pin) for model in served}, **rows}
     if pin is not None and catalog.passes_on(pin):
         for told in (yield from probe.list_models(app, catalog.providers[pin])):
             model = catalog.find(told["id"], pin)
@@ -82,10 +88,42 @@ def usable(app: App, visit: Visit) -> Generator[Next, None, dict[str, Json]]:
     return rows
 
 
-def described(model: Model, pin: str | None) -> Json:
+def through_aliases(app: App, visit: Visit) -> dict[str, Json]:
+    """What this caller may use through an alias: by its own name, or behind its prefix."""
+    catalog, caller = app.catalog(), visit.caller
+    if not catalog.aliases:
+        return {}
+    from .. import aliases
+
+    if visit.pin is None:
+        named = aliases.models_named(catalog, caller)
+        return {
+            id_: {**described(model, pin, id_), "name": catalog.aliases[id_].name}
+            for id_, (model, pin) in named.items()
+        }
+    alias = catalog.aliases.get(visit.pin)
+    if alias is None:
+        return {}
+    behind = aliases.models_behind(catalog, alias, caller)
+    return {name: described(model, None, name) for name, model in behind.items() if name not in aliases.FAMILIES}
+
+
+def provider_of(app: App, pin: str | None) -> str | None:
+    """The provider that a path is pinned to: what is in it, or what the alias in it stands for."""
+    catalog = app.catalog()
+    alias = catalog.aliases.get(pin) if pin is not None else None
+    if alias is None:
+        return pin
+    from .. import aliases
+
+    target = aliases.target_of(catalog, alias)
+    return target.id if isinstance(target, Provider) else None
+
+
+def described(model: Model, pin: str | None, id_: str = "") -> Json:
     created = model.extra.get("createdAt")
     return {
-        "id": model.id,
+        "id": id_ or model.id,
         "object": "model",
         "created": created // 1000 if isinstance(created, int) else 0,
         "owned_by": pin or model.provider_id,

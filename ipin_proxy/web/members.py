@@ -135,8 +135,8 @@ class Members:
         return "".join(each if isinstance(each, str) else self._put_aside(each) for each in stretches)
 
     def amend(self, *names: str) -> None:
-        """Take what `values` says of these members now for what they say: they are written anew from here on. Raises
-        BodyError when one is nested too deeply to be written."""
+        """Take what `values` says of these members now for what they say: they are written anew from here on,
+        or added. Raises BodyError when one is nested too deeply to be written."""
         self._amended |= {name: self.encode(self.values[name]) for name in names}
 
     def with_values(self, changes: Mapping[str, Any]) -> bytes:
@@ -204,10 +204,11 @@ class Members:
                 edits.append((spans[index - 1][1][2], end, []))
             else:
                 edits.append((begin, spans[index + 1][1][0] if index + 1 < len(spans) else end, []))
-        added = [(name, value) for name, value in changes.items() if name not in self._spans and value is not REMOVE]
-        for name, value in added:
+        changed = {name: value for name, value in changes.items() if name not in self._spans and value is not REMOVE}
+        added = {name: new for name, new in self._amended.items() if name not in self._spans and name not in changes}
+        for name, new in {**added, **{name: self.encode(value) for name, value in changed.items()}}.items():
             at = spans[-1][1][2] if spans else self._body.index(b"{") + 1
-            edits.append((at, at, [b"," if kept else b"", *self.encode(name), b":", *self.encode(value)]))
+            edits.append((at, at, [b"," if kept else b"", *self.encode(name), b":", *new]))
             kept = True
         return edits
 

@@ -44,6 +44,7 @@ AMISS = """
 Opened = Callable[[str], "Page"]
 LONG = "a-name-without-a-single-place-to-break-it-that-goes-on-and-on-and-on-and-on-and-on-and-on"
 VARIABLE = "A_RATHER_LONG_NAME_FOR_THE_KEY_OF_A_PROVIDER_KEY"
+LONG_ALIAS = LONG[:60]
 SCREENS = [
     "/",
     "/admin.html#/overview",
@@ -54,6 +55,7 @@ SCREENS = [
     "/admin.html#/providers",
     "/admin.html#/models",
     "/admin.html#/models?q=nothing-has-this-name",
+    "/admin.html#/aliases",
     "/admin.html#/keys",
     "/admin.html#/users",
     "/admin.html#/playground?panel=chat",
@@ -82,6 +84,9 @@ DIALOGS = {
     "choose a provider": ("/admin.html#/providers", ["Add a provider"]),
     "a provider": ("/admin.html#/providers", ["Add a provider", "Another server"]),
     "a model": ("/admin.html#/models", ["Add by hand"]),
+    "an alias": ("/admin.html#/aliases", ["Add an alias"]),
+    "a stored alias": ("/admin.html#/aliases", [f"More for {LONG_ALIAS}", "Edit"]),
+    "use of an alias": ("/admin.html#/aliases", [f"More for {LONG_ALIAS}", "Use with…"]),
     "models of a provider": ("/admin.html#/models?provider=hostile", ["Add from a provider"]),
     "a key": ("/admin.html#/keys", ["Create an API key"]),
     "a user": ("/admin.html#/users", ["Add a user"]),
@@ -95,7 +100,9 @@ DIALOGS = {
 SHOWING_NAMES = [
     each
     for each in SCREENS
-    if re.search(r"/(providers|models|keys|users|requests|requests/req_hostile|playground\?panel=chat|docs)$", each)
+    if re.search(
+        r"/(providers|models|aliases|keys|users|requests|requests/req_hostile|playground\?panel=chat|docs)$", each
+    )
 ]
 
 
@@ -125,6 +132,16 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream,
     for name, key in ((HOSTILE, "key-1"), (LONG, "key-2")):
         person = {"username": name[:60], "password": PASSWORD, "apiKeyId": key, "email": "a.person@example.com"}
         assert proxy.admin("POST", "/users", person).status == 201
+    prompt = {"template": f"{HOSTILE} {{{{ENV_INFO}}}}", "mode": "replace"}
+    for id_, name, model in (("hostile-alias", HOSTILE, HOSTILE), (LONG_ALIAS, LONG, f"{LONG}/{LONG}")):
+        alias = {
+            "id": id_,
+            "name": name,
+            "target": model,
+            "modelMap": {"haiku": model, name: model},
+            "systemPrompt": prompt,
+        }
+        assert proxy.admin("POST", "/aliases", alias).status == 201
     yield proxy
     proxy.stop()
 

@@ -213,6 +213,7 @@ def test_presets_come_in_the_order_to_show(proxy: Proxy) -> None:
     found = proxy.admin("GET", "/presets").json["presets"]
     assert [found[0]["id"], found[-1]["id"]] == ["openai", "custom"]
     members = {"id", "name", "owner", "host", "baseUrl", "type", "auth", "local", "keyUrl", "keyHint", "note"}
+    members |= {"modelMap"}
     assert all(set(preset) == members for preset in found)
     assert proxy.get("/api/admin/presets").status == 401
 

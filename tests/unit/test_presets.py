@@ -6,6 +6,7 @@ import pytest
 
 from ipin_proxy.offers import offered
 from ipin_proxy.presets import PRESETS, Preset
+from ipin_proxy.pricelist import read
 from ipin_proxy.records import Provider, check_new
 
 
@@ -35,3 +36,17 @@ def test_a_key_in_the_environment_offers_its_provider_and_is_not_copied() -> Non
     found = offered({"OPENROUTER_API_KEY": "sk-or-0123456789", "HOME": "/"})
     assert list(found) == ["openrouter"]
     assert found["openrouter"].api_key == "env:OPENROUTER_API_KEY"
+
+
+def test_the_models_of_a_map_are_known_and_an_offer_has_it_where_names_are_passed_on() -> None:
+    table = read()
+    mapped = [each for each in PRESETS if each.model_map]
+    assert {each.id for each in mapped} >= {"anthropic", "openrouter", "openai", "deepseek", "groq"}
+    for each in mapped:
+        record = Provider.from_json({**each.to_json(), "apiKey": "a-key-0123456789"})
+        assert record.model_map == each.model_map
+        for name in each.model_map.values():
+            assert table.find(record, name) is not None, f"{each.id}: {name}"
+    found = offered({each.variable: "a-key-0123456789" for each in PRESETS if each.variable})
+    assert found["openrouter"].model_map["haiku"].startswith("anthropic/")
+    assert dict(found["anthropic"].model_map) == {}

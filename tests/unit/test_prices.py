@@ -377,6 +377,13 @@ def test_a_long_text_is_one() -> None:
     assert estimate(call(message(text))).input_tokens == pytest.approx(len(text) / 4, rel=0.01)
 
 
+def test_the_prompt_of_an_alias_counts_as_text() -> None:
+    assert (
+        estimate(call(message("Hi."), added_chars=4000)).input_tokens
+        == estimate(call(message("Hi."))).input_tokens + 1000
+    )
+
+
 def test_what_came_of_a_broken_answer_is_counted_instead_of_what_might_have_come() -> None:
     assert estimate(call({**message("Hi."), "max_tokens": 5000}), output_tokens=7).output_tokens == 7
 

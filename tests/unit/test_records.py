@@ -452,7 +452,10 @@ def test_paths() -> None:
 # New ids, changes, what is shown.
 
 
-@pytest.mark.parametrize("value", ["v1", "API", "admin.html", "..", ".", "a/b", "a b", "ümlaut", "x" * 129, "a%2f"])
+@pytest.mark.parametrize(
+    "value",
+    ["v1", "API", "admin.html", "..", ".", "a/b", "a b", "ümlaut", "x" * 129, "a%2f", "count_tokens", "batches"],
+)
 def test_an_odd_provider_id_loads_but_is_not_created(value: str) -> None:
     found = provider(id=value)
     with pytest.raises(BadRequest) as raised:

@@ -31,15 +31,16 @@ export function screen(root, params, app) {
   let filter = filterOf(params);
 
   const fetchAll = async () => {
-    const [one, two, three, four, five] = await Promise.all([
+    const [one, two, three, four, five, six] = await Promise.all([
       get("/api/admin/apikeys"),
       get("/api/admin/models"),
       get("/api/admin/users"),
       get("/api/admin/settings"),
       fetchSpend("key"),
+      get("/api/admin/aliases"),
     ]);
     keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first, until somebody sorts
-    models = two.models;
+    models = [...two.models, ...six.aliases.map((each) => ({ ...each, type: "alias" }))]; // a key may have either
     users = three.users;
     spend = five;
     master = four.settings.find((each) => each.name === "MASTER_API_KEY");

@@ -19,6 +19,7 @@ const SCREENS = {
   start: ["Set-up guide", () => import("./start.js")],
   providers: ["Providers", () => import("./providers.js")],
   models: ["Models", () => import("./models.js")],
+  aliases: ["Aliases", () => import("./aliases.js")],
   keys: ["API keys", () => import("./keys.js")],
   users: ["Users", () => import("./users.js")],
   playground: ["Playground", () => import("./playground.js")],

@@ -130,7 +130,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
   headerName.hidden = authKind !== "header";
   const more = h(
     "details.more.across",
-    h("summary", "More: kind of authentication, headers, time limits"),
+    h("summary", "More: kind of authentication, headers, time limits, names for models"),
     h(
       "div.fields",
       auth,
@@ -175,7 +175,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
         field({
           label: "Other names for models",
           name: "modelMap",
-          hint: "What callers ask for under this provider's own address, and what is sent instead.",
+          hint: "What callers ask for under this provider's own address or an alias of it, and what is sent instead. The words haiku, sonnet and opus stand for every name they are a part of, as coding agents ask for them.",
           value: toLines(from.modelMap),
           ...rows({
             columns: [
@@ -191,7 +191,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
         label: "Default model",
         name: "defaultModel",
         value: from.defaultModel ?? "",
-        hint: "Used when a caller names none.",
+        hint: "For names under that address that none of its models has.",
       }),
       field({
         label: "Path for OCR",
@@ -272,6 +272,7 @@ function startOf(preset, taken) {
     baseUrl: preset.baseUrl,
     type: preset.type,
     auth: preset.auth ?? "bearer",
+    modelMap: preset.modelMap,
   };
 }
 

@@ -113,14 +113,49 @@ export function clients({ base, model, key = "YOUR-KEY" }) {
         { where: "In the terminal", code: `export IPIN_API_KEY=${shell(key)}\nopencode` },
       ],
     },
-    {
-      id: "claude-code",
-      name: "Claude Code",
-      types: ["chat"],
-      about: "It speaks Anthropic's protocol, and arrives with the Anthropic front end of this server.",
-      steps: [],
-    },
+    claudeCode({ base, key, model }),
+    anthropic({ base, key, model }),
   ];
+}
+
+/** Claude Code at an address. `model`: for everything it asks for; without one its own names have to mean something there. */
+export function claudeCode({ base, key, model = "" }) {
+  const names = { ANTHROPIC_BASE_URL: base, ANTHROPIC_AUTH_TOKEN: key };
+  if (model) Object.assign(names, { ANTHROPIC_MODEL: model, ANTHROPIC_DEFAULT_HAIKU_MODEL: model });
+  const lines = (each) => Object.entries(names).map(([name, value]) => each(name, value));
+  return {
+    id: "claude-code",
+    name: "Claude Code",
+    types: ["chat"],
+    about: "A coding agent for the terminal.",
+    steps: [
+      { where: "In the terminal", code: [...lines((name, value) => `export ${name}=${shell(value)}`), "claude"].join("\n") },
+      { where: "In PowerShell", code: [...lines((name, value) => `$env:${name} = '${value.replaceAll("'", "''")}'`), "claude"].join("\n") },
+      { where: "Or for good, in ~/.claude/settings.json", code: JSON.stringify({ env: names }, null, 2) },
+    ],
+    note: "The address is without /v1: it appends that itself.",
+  };
+}
+
+/** Anthropic's own libraries, and whatever has a field for their address. */
+export function anthropic({ base, key, model = "claude-sonnet-5" }) {
+  return {
+    id: "anthropic",
+    name: "Anthropic SDKs",
+    types: ["chat"],
+    about: "For everything that has a field for Anthropic's base URL: the address without /v1, and a key of this server.",
+    steps: [
+      { where: "In the environment", code: `export ANTHROPIC_BASE_URL=${shell(base)}\nexport ANTHROPIC_API_KEY=${shell(key)}` },
+      {
+        where: "In Python",
+        code: `from anthropic import Anthropic\n\nclient = Anthropic(base_url=${text(base)}, api_key=${text(key)})\nmessage = client.messages.create(\n    model=${text(model)},\n    max_tokens=1024,\n    messages=[{"role": "user", "content": "Hello!"}],\n)\nprint(message.content[0].text)`,
+      },
+      {
+        where: "In JavaScript",
+        code: `import Anthropic from "@anthropic-ai/sdk";\n\nconst client = new Anthropic({ baseURL: ${text(base)}, apiKey: ${text(key)} });\nconst message = await client.messages.create({\n  model: ${text(model)},\n  max_tokens: 1024,\n  messages: [{ role: "user", content: "Hello!" }],\n});\nconsole.log(message.content[0].text);`,
+      },
+    ],
+  };
 }
 
 function continueYaml(model, v1, key, type) {

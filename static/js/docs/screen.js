@@ -68,7 +68,6 @@ function withModels(models, refusal, wanted, { base, tell }) {
 
 function client({ id, name, about, steps, note: more }, type, open) {
   const codes = steps.map(({ where, code }) => [h("p.small", where), codeBlock(typeof code === "function" ? code(type) : code, { label: `set-up of ${name}, ${where}` })]);
-  if (!steps.length) return h("div.client", h("strong", name), h("p.quiet-text", about));
   return h("details.more", { id: `client-${id}`, open: open.has(`client-${id}`) }, h("summary", name), h("div.stack-small", h("p", about), codes, more && h("p.hint", more)));
 }
 
