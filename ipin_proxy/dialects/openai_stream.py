@@ -72,11 +72,14 @@ class StreamTap:
         else:
             out = b"".join([each if worth(each) is None else self._look(each) for each in frames])
         bill = self._bill
-        bill.frames += len(frames)
-        bill.heard_bytes += len(data)
         bill.bytes_out += len(out)
+        # Comments say nothing (": OPENROUTER PROCESSING", by the dozen, before the first word).
+        if spoken := [each for each in frames if each[:1] != b":"]:
+            bill.shortest_frame_bytes = bill.shortest_frame_bytes if bill.frames else len(spoken[0])
+            bill.frames += len(spoken)
+            bill.heard_bytes += sum(map(len, spoken))
         if out and not self._has_begun:
-            self._begin(frames[0])
+            self._begin()
         if self._is_over:
             bill.completed()
         return out
@@ -100,9 +103,8 @@ class StreamTap:
     def idle(self) -> bytes:
         return KEEP_ALIVE
 
-    def _begin(self, first: bytes) -> None:
+    def _begin(self) -> None:
         self._has_begun = True
-        self._bill.shortest_frame_bytes = len(first)
         self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
 
     def _cut(self) -> ProxyError:

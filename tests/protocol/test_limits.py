@@ -12,7 +12,7 @@ from support import build
 from support.build import Json, completion, finish, hello
 from support.client import Client, Reply, request
 from support.proxy import KEY, Proxy
-from support.upstream import Upstream, answer, pause
+from support.upstream import Upstream, answer, hang_up, pause
 
 CHAT = "/v1/chat/completions"
 BY_CALL = {"perRequest": 0.25}
@@ -381,6 +381,14 @@ def test_a_stream_that_breaks_is_paid_for_by_its_last_word(
         lambda line: line["event"] == "call" and line["request_id"] == reply.header("x-request-id")
     )
     assert (line["input_tokens"], line["output_tokens"], line["cost_nano_usd"]) == (100, 50, 300_000)
+
+
+def test_comments_in_a_stream_are_not_paid_for(proxy: Proxy, upstream: Upstream, limited: Callable[..., str]) -> None:
+    words = [build.chunk(f"word{number} ") for number in range(40)]
+    upstream.will_stream(*[b": OPENROUTER PROCESSING\n\n"] * 200, *words, hang_up, done=False)
+    reply = ask(proxy, limited(), "by-token", stream=True)
+    row = proxy.admin("GET", f"/requests/{reply.header('x-request-id')}").json
+    assert row["costBasis"] == "estimated" and 35 <= row["outputTokens"] <= 120
 
 
 def test_a_refusal_speaks_before_a_stream_begins(proxy: Proxy, limited: Callable[..., str]) -> None:
