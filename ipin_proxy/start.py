@@ -16,11 +16,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, config, firststart, keys
+from . import __version__, config, firststart, keys, ledgerfile
 from .app import App
 from .config import Config, Settings
 from .errors import ConfigError, ProxyError
 from .flags import Flags, help_text, read_flags
+from .ledger import place as place_of_ledger
 from .limits import longest_rolling
 from .logs import Log
 from .store import Store, find, inspect, plan
@@ -89,6 +90,7 @@ def check(flags: Flags, folder: Path) -> int:
         return 0
     snapshot = inspect(path)
     read_config(flags, folder, dict(snapshot.settings))
+    ledgerfile.check(place_of_ledger(path))
     print(f"The settings and {path} are good: {counted(snapshot)}.")
     return 0
 

@@ -5,12 +5,14 @@ Each test has a folder with nothing in it but the program, as after a fresh clon
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -355,6 +357,16 @@ def test_check_says_whether_it_would_start_and_touches_nothing(clone: Clone) -> 
     proxy = clone.start(**GIVEN)
     assert clone.run("--check", **GIVEN)[0] == 0, "while it runs, too"
     assert proxy.is_healthy()
+
+
+def test_check_refuses_the_ledger_of_a_newer_version_as_a_start_does(clone: Clone) -> None:
+    assert clone.start(**GIVEN).stop() == 0
+    path = clone.folder / "ipin-proxy-usage.db"
+    with contextlib.closing(sqlite3.connect(path)) as ledger:
+        ledger.execute("PRAGMA user_version = 99")
+    path.chmod(0o600)
+    for arguments in (("--check",), ()):
+        assert "was written by a newer iPin Proxy" in clone.refuses(*arguments, **GIVEN)
 
 
 @pytest.mark.parametrize("flags", [(), ("--db", "ipin-proxy.db"), ("--db", "data/other.db")])
