@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .call import (
+    COMPLETION,
     EMBEDDING,
     IMAGE,
     IMAGE_EDIT,
@@ -102,6 +103,7 @@ SPOKEN_A_CHARACTER = 1.4  # fifteen characters are said in a second, which is ab
 OF_AN_ANSWER = 2_000  # when the caller sets no bound
 MOST_OF_AN_ANSWER = 1_000_000  # no model writes more, whatever the bound
 MOST_ANSWERS = 128
+MOST_PROMPTS = 2_048  # of one completion, as of one list to be embedded
 DOCUMENTS_A_SEARCH = 100
 BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 WITHOUT_ANSWER = (EMBEDDING, RERANK, MODERATION)
@@ -324,8 +326,13 @@ def bound_of(call: Call) -> int:
 
 
 def answers_asked_for(call: Call) -> int:
-    """How many answers, or pictures: `n`."""
+    """How many answers, or pictures: `n`, and as many for each of the prompts of a completion, which may be a list."""
     told: Any = call.member("n")
+    if call.operation is COMPLETION:
+        prompt, best_of = call.member("prompt"), call.member("best_of")
+        is_list = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], (str, list))
+        each = max(sane(told, MOST_ANSWERS), sane(best_of, MOST_ANSWERS), 1)
+        return each * (min(len(prompt), MOST_PROMPTS) if is_list else 1)
     if call.form is not None:
         text = call.field("n") or ""
         told = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None

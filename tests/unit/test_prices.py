@@ -364,6 +364,21 @@ def test_the_callers_bound_is_reserved(asked: Json, expected: int) -> None:
     assert estimate(call({"prompt": "Hi.", **asked}, COMPLETION)).output_tokens == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"prompt": ["A", "B", "C"]}, 30),
+        ({"prompt": [[1, 2], [3]], "n": 2}, 40),
+        ({"prompt": [1, 2, 3]}, 10),
+        ({"prompt": []}, 10),
+        ({"prompt": "A", "n": 2, "best_of": 5}, 50),
+        ({"prompt": "A", "best_of": -5}, 10),
+    ],
+)
+def test_each_prompt_of_a_completion_has_an_answer(asked: Json, expected: int) -> None:
+    assert estimate(call({"max_tokens": 10, **asked}, COMPLETION)).output_tokens == expected
+
+
 @pytest.mark.parametrize("size", [30_000, 3_000_000])
 def test_files_are_not_taken_for_text(size: int) -> None:
     small = estimate(call(picture(size))).input_tokens
