@@ -321,8 +321,8 @@ def tokens_of_picture(picture: Picture) -> int:
 
 
 def bound_of(call: Call) -> int:
-    """How many tokens an answer may have."""
-    return next((bound for name in BOUNDS if (bound := sane(call.member(name), MOST_OF_AN_ANSWER))), OF_AN_ANSWER)
+    """How many tokens an answer may have. Of several bounds the widest: not every provider knows them all."""
+    return max(sane(call.member(name), MOST_OF_AN_ANSWER) for name in BOUNDS) or OF_AN_ANSWER
 
 
 def answers_asked_for(call: Call) -> int:

@@ -352,6 +352,7 @@ def test_a_text_is_four_characters_a_token_and_an_answer_what_it_may_be() -> Non
         ({}, 2_000),
         ({"max_completion_tokens": 9, "max_tokens": 5}, 9),
         ({"max_output_tokens": 9}, 9),
+        ({"max_completion_tokens": 1, "max_tokens": 500}, 500),
         ({"max_tokens": 9, "n": 3}, 27),
         ({"max_tokens": 10**30, "n": 10**30}, 128_000_000),
         ({"max_tokens": -1, "n": "3"}, 2_000),
