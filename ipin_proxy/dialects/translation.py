@@ -52,7 +52,7 @@ class Translation:
             chunks = self._decode.send(data)
             if chunks:
                 out = self._encode.send(chunks)
-                self._count(len(chunks), len(out))
+                self._count(out)
                 self._decode.send(b"")
         except ProxyError as error:
             self._note()
@@ -102,12 +102,13 @@ class Translation:
         self._has_begun = True
         self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
 
-    def _count(self, chunks: int, size_bytes: int) -> None:
-        """What has come, should it be cut before it is told how much it was. The shortest chunk has next to no text."""
-        bill, each_bytes = self._bill, size_bytes // chunks
-        bill.shortest_frame_bytes = min(each_bytes, bill.shortest_frame_bytes) if bill.frames else each_bytes
-        bill.frames += chunks
-        bill.heard_bytes += size_bytes
+    def _count(self, out: bytes) -> None:
+        """What has come, should it be cut before it is told how much it was. The shortest frame has next to no text."""
+        bill, sizes = self._bill, [len(each) for each in out.split(b"\n\n") if each]
+        if sizes:
+            bill.shortest_frame_bytes = min([*sizes, bill.shortest_frame_bytes] if bill.frames else sizes)
+            bill.frames += len(sizes)
+            bill.heard_bytes += sum(sizes)
 
     def _let_out(self, out: bytes) -> None:
         """Whoever hears the last word hangs up, and so it is in the ledger by then."""

@@ -365,11 +365,13 @@ def test_a_connection_that_breaks_behind_the_last_word_does_no_harm(proxy: Proxy
     assert (heard.content, heard.finish, heard.error) == ("Hi", "stop", None)
 
 
-def test_what_came_of_a_stream_that_was_cut_is_counted(proxy: Proxy, upstream: Upstream) -> None:
-    upstream.will_stream(messages.start(), *messages.said(0, *["a few words "] * 40), hang_up, done=False)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_came_of_a_stream_that_was_cut_is_counted(proxy: Proxy, upstream: Upstream, at_once: bool) -> None:
+    begun = [messages.start(), *messages.said(0, "I ", *["a few words "] * 40)]
+    upstream.will_stream(*([b"".join(begun)] if at_once else begun), hang_up, done=False)
     reply = ask(proxy, stream=True)
     line = line_of(proxy, reply)
-    assert line["estimated"] and 40 <= line["output_tokens"] <= 200
+    assert line["estimated"] and 80 <= line["output_tokens"] <= 160
     (row,) = proxy.admin("GET", f"/requests?q={reply.header('x-request-id')}").json["items"]
     assert row["bytesOut"] >= 40 * len("a few words ")
 
