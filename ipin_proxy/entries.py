@@ -27,6 +27,7 @@ MOST_TIME = 10**13  # ms: the year 2286
 MOST_COUNT = 10**12  # of tokens, images, bytes: more is garbage
 MOST_COST = 10**15  # nano-dollars: a million dollars for one call
 MOST_MICROS = 10**12  # 11 days
+MOST_NUMBER = 10**30  # a larger one is no float in the end, and nothing that can be meant
 MOST_NAME = 200  # characters
 MOST_AGENT = 300
 MOST_MESSAGE = 1_000
@@ -179,7 +180,7 @@ def read(text: bytes) -> Entry | None:
         return None
     for at, factor in enumerate(map(DURATIONS.get, Entry._fields[: len(values)])):
         if factor is not None and isinstance(values[at], int):
-            values[at] /= factor
+            values[at] = values[at] / factor if abs(values[at]) < MOST_NUMBER else 0.0
     entry = Entry(*values[: len(Entry._fields)])
     return entry._replace(attempts=tuple(Attempt(*each) for each in _attempts(entry.attempts)))
 
@@ -191,7 +192,7 @@ def _mended(entry: Entry) -> Iterator[Any]:
             yield micros(value, DURATIONS[name]) if value is not None else None
         elif name == "attempts":
             yield _attempts(value)
-        elif value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**30):
+        elif value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < MOST_NUMBER):
             yield value
         else:
             try:

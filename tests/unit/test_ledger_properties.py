@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.book import NOW_MS, Book, entry
 
@@ -75,6 +75,7 @@ def test_the_journal_gives_back_what_it_was_given(given_entry: Entry) -> None:
 
 
 @given(wild)
+@example(Entry("r", 1, latency_ms=10**320))
 def test_anything_can_be_written_to_the_journal(given_entry: Entry) -> None:
     text = entries.written(given_entry)
     assert b"\n" not in text
