@@ -24,12 +24,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 CHAT_PATH = "/v1/chat/completions"
+MESSAGES_PATH = "/v1/messages"
 OPENINGS_PER_S = 500
 INTERVAL_S = 0.020
 PATIENCE_S = 10.0
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
-_STAMP = re.compile(rb'"content":"@(\d{19}) (\d{6}) "')
+_STAMP = re.compile(rb'"(?:content|text)": ?"@(\d{19}) (\d{6}) "')
+LAST_WORDS = (b"data: [DONE]\n\n", b'"message_stop"}\n\n')
 
 WRK_SCRIPT = """
 wrk.method, wrk.body = "POST", [[%s]]
@@ -55,6 +57,13 @@ def chat_body(model: str, chunks: int = 0) -> bytes:
     if chunks:
         body |= {"stream": True, "max_tokens": chunks}
     return json.dumps(body).encode()
+
+
+def messages_body(model: str, chunks: int) -> bytes:
+    """The same question as a client of Anthropic's API puts it; its stream has to be translated, there and back."""
+    asked: dict[str, object] = json.loads(chat_body(model, chunks))
+    system, *messages = asked["messages"]  # type: ignore[misc]
+    return json.dumps(asked | {"system": system["content"], "messages": messages}).encode()
 
 
 def request_bytes(port: int, key: str, body: bytes, path: str = CHAT_PATH, kind: str = "application/json") -> bytes:
@@ -250,7 +259,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What one stream got: its stamped chunks in order, and whether [DONE] and the last HTTP chunk came."""
+    """What one stream got: its stamped chunks in order, and whether its last words and the last HTTP chunk came."""
 
     stream: Stream
     chunks: list[Chunk]
@@ -285,7 +294,7 @@ def examine(stream: Stream) -> Received:
             chunks.append(
                 Chunk(int(stamp[2]), int(stamp[1]), stream.pieces[bisect.bisect_left(piece_ends, raw_end)][0])
             )
-    return Received(stream, chunks, is_last and text.endswith(b"data: [DONE]\n\n"))
+    return Received(stream, chunks, is_last and text.endswith(LAST_WORDS))
 
 
 def measure_streams(client: StreamClient) -> dict[str, float]:
@@ -309,12 +318,13 @@ def measure_streams(client: StreamClient) -> dict[str, float]:
         "broken": sum(not (r.is_whole and len(r.chunks) == r.stream.chunks) for r in received),
         "delivered": 100 * in_order / sum(r.stream.chunks for r in received),
         "pace": 100 * len(delays) / nominal,
+        "chunks": sum(len(r.chunks) for r in received),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["latency", "rate", "streams"])
+    parser.add_argument("what", choices=["latency", "rate", "streams", "translated"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--key", default="")
     parser.add_argument("--model", required=True)
@@ -329,6 +339,12 @@ def main() -> None:
         result = measure_latency(args.port, request_for(), args.seconds)
     elif args.what == "rate":
         result = measure_rate(args.port, request_for(), args.clients, args.seconds)
+    elif args.what == "translated":
+
+        def in_messages(chunks: int) -> bytes:
+            return request_bytes(args.port, args.key, messages_body(args.model, chunks), MESSAGES_PATH)
+
+        result = measure_streams(StreamClient(args.port, args.clients, args.seconds, in_messages))
     else:
         result = measure_streams(StreamClient(args.port, args.clients, args.seconds, request_for))
     print(json.dumps(result), flush=True)

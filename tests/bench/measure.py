@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import random
 import socket
 import struct
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import load
 from children import HERE, KEY, BenchError, Children, Proxy, Target, Yardstick
-from report import AT_ONCE, UPLOAD_MB, VISION_MB, Results
+from report import AT_ONCE, TRANSLATED_LEVELS, UPLOAD_MB, VISION_MB, Results
 
 STARTS = 5
 BODY_REPEATS = 3
@@ -137,6 +138,12 @@ def _last_words(client: subprocess.Popen[str]) -> dict[str, float]:
     return words
 
 
+def cpu_us(pid: int) -> float:
+    """What a process has used of the processor so far, in microseconds; a tick is 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
 # Start-up
 
 
@@ -230,6 +237,20 @@ def _one_stream_run(bench: Bench, target: Target, count: int) -> None:
         bench.results.add(f"{name}_{count}", target.name, value)
     if target.pid and count >= 500:
         bench.results.add(f"memory_{count}", target.name, (most - before) / count)
+
+
+def measure_translated(bench: Bench) -> None:
+    """What a chunk costs the proxy in CPU time, and how long it takes, as it came and translated to another dialect."""
+    for _ in range(bench.rounds):
+        for count in TRANSLATED_LEVELS:
+            for what in ("streams", "translated"):
+                with settled(bench.proxy) as target:
+                    before = cpu_us(target.pid)
+                    result = run_load(bench, what, target.paced_port, STREAM, count, bench.seconds)
+                    used = cpu_us(target.pid) - before
+                bench.results.add(f"chunk_cpu_{what}_{count}", target.name, used / max(1, result["chunks"]))
+                bench.results.add(f"chunk_delay_{what}_{count}", target.name, result["delay_p50"])
+                bench.results.add("broken_translated", target.name, result["broken"])
 
 
 # Memory

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 RATE_LEVELS = (1, 16, 64)
 STREAM_LEVELS = (1, 100, 500, 1000)
+TRANSLATED_LEVELS = (1, 100)
 VISION_MB = 20
 UPLOAD_MB = 25
 AT_ONCE = 20
@@ -65,6 +66,16 @@ def _stream_metrics(count: int) -> dict[str, Metric]:
     return metrics
 
 
+def _translated_metrics() -> dict[str, Metric]:
+    found = {}
+    for count in TRANSLATED_LEVELS:
+        streams = "1 stream" if count == 1 else f"{count} streams"
+        for what, how in (("streams", "as it came"), ("translated", "translated")):
+            found[f"chunk_cpu_{what}_{count}"] = Metric(f"CPU a chunk, {how}, {streams}", "µs")
+            found[f"chunk_delay_{what}_{count}"] = Metric(f"chunk delay p50, {how}, {streams}", "ms")
+    return found | {"broken_translated": Metric("broken, translated or not", "", Limit(0), max)}
+
+
 METRICS: dict[str, Metric] = {
     "start_best": Metric("start to first 200, best of 5", "ms", Limit(150), min),
     "start_median": Metric("start to first 200, median of 5", "ms", Limit(150)),
@@ -82,6 +93,7 @@ METRICS: dict[str, Metric] = {
     "recorded_share": Metric("the former of the latter", "%", Limit(85, at_least=True)),
     "failed": Metric("failed calls", "", Limit(0), max),
     **{name: metric for count in STREAM_LEVELS for name, metric in _stream_metrics(count).items()},
+    **_translated_metrics(),
     "idle_rss": Metric("idle memory, RSS", "MB", Limit(25)),
     "idle_pss": Metric("idle memory, PSS", "MB"),
     "idle_anon": Metric("idle memory, anonymous", "MB"),

@@ -28,6 +28,7 @@ PARTS = {
     "start": measure.measure_start,
     "rate": measure.measure_rates,
     "streams": measure.measure_streams,
+    "translated": measure.measure_translated,
     "memory": measure.measure_memory,
 }
 QUICK_RATE_LEVELS = (16, 64)
