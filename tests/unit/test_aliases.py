@@ -5,59 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from support.naming import call, caller, catalog, leads
 
 from ipin_proxy import aliases
-from ipin_proxy.call import CHAT, EMBEDDING, Call, Caller, Operation
-from ipin_proxy.deployments import Catalog, asked_for
+from ipin_proxy.call import EMBEDDING
+from ipin_proxy.deployments import asked_for
 from ipin_proxy.errors import BadRequest, Forbidden, ModelNotFound, NotConfigured, NotFound
-from ipin_proxy.records import Alias, Model, Provider, VirtualKey
-
-ACME = Provider(id="acme", base_url="https://acme.test")
-MAPPED = Provider(
-    id="mapped",
-    base_url="https://mapped.test",
-    model_map={"nick": "vendor/full", "opus": "their-big"},
-    default_model="their-usual",
-)
-OFF = Provider(id="off", base_url="https://off.test", enabled=False)
-OFFER = Provider(
-    id="offered", base_url="https://provider.test/v1", api_key="env:SOME_KEY", model_map={"sonnet": "maker/middle"}
-)
-MODELS = (
-    Model(id="fast", provider_id="acme", upstream_model="vendor/fast"),
-    Model(id="slow", provider_id="acme"),
-    Model(id="vectors", provider_id="acme", type="embedding"),
-    Model(id="switched-off", provider_id="acme", enabled=False, upstream_model="vendor/off"),
-    Model(id="known", provider_id="mapped", upstream_model="claude-opus-old"),
-)
-
-
-def catalog(*rows: dict[str, Any], offers: tuple[Provider, ...] = (OFFER,)) -> Catalog:
-    found = [Alias.from_json(row) for row in rows]
-    return Catalog(
-        {each.id: each for each in (ACME, MAPPED, OFF)},
-        {each.id: each for each in MODELS},
-        {each.id: each for each in offers},
-        {each.id: each for each in found},
-    )
-
-
-def caller(*allowed: str) -> Caller:
-    return Caller("k", key=VirtualKey(id="k", key_hash="0" * 64, allowed_models=allowed))
-
-
-def call(name: str, pin: str | None = None, *, allowed: tuple[str, ...] = (), operation: Operation = CHAT) -> Call:
-    return Call("id", caller(*allowed), operation, name, False, None, 0.0, "openai", pin=pin)  # type: ignore[arg-type]
-
-
-def leads(shelf: Catalog, name: str, pin: str | None = None, **more: Any) -> str:
-    """`alias>provider:upstream name` of a call."""
-    through, model = asked_for(shelf, call(name, pin, **more))
-    assert through.model == name, "what was asked for stays what it was"
-    return f"{through.alias}>{through.pin or model.provider_id}:{model.upstream_model or model.id}"
-
+from ipin_proxy.records import Alias
 
 # Which model.
 
@@ -262,37 +216,3 @@ def test_what_is_listed_is_what_may_be_used() -> None:
     assert list(aliases.models_behind(shelf, shelf.aliases["a"], caller("slow"))) == ["exact", "slow"]
     assert list(aliases.models_behind(shelf, shelf.aliases["a"], caller("a"))) == ["haiku", "exact"]
     assert list(aliases.models_behind(shelf, shelf.aliases["broken"], caller())) == []
-
-
-NAMES = st.sampled_from(
-    ["fast", "slow", "vectors", "a", "b", "acme", "mapped", "offered/x", "claude-haiku-5", "claude-opus-5", "?", ""]
-)
-TARGETS = st.sampled_from([None, "fast", "switched-off", "acme", "mapped", "offered", "off", "gone"])
-MAPS = st.dictionaries(
-    st.sampled_from(["haiku", "opus", "?", "fast"]), st.sampled_from(["fast", "slow", "vendor/off", "gone", "acme/new"])
-)
-
-
-@given(
-    NAMES,
-    st.sampled_from([None, "a", "acme", "mapped"]),
-    TARGETS,
-    MAPS.filter(bool),
-    st.booleans(),
-    st.lists(st.sampled_from(["fast", "slow", "a", "offered/*", "acme/new"]), max_size=2),
-)
-def test_nothing_is_served_that_neither_the_list_nor_an_allowed_alias_names(
-    name: str, pin: str | None, target: str | None, model_map: dict[str, str], default: bool, allowed: list[str]
-) -> None:
-    row = {"id": "a", "modelMap": model_map, "default": default, **({"target": target} if target else {})}
-    shelf = catalog(row)
-    try:
-        through, model = asked_for(shelf, call(name, pin, allowed=tuple(allowed)))
-    except (Forbidden, ModelNotFound, NotConfigured, BadRequest):
-        return
-    written = {*model_map.values(), target, "their-usual", "their-big", "vendor/full", "maker/middle"}
-    names = {model.id, model.upstream_model, f"{model.provider_id}/{model.upstream_model}"}
-    if allowed and not caller(*allowed).may_use(model.id):
-        assert through.alias == "a" in allowed
-        assert names & written
-    assert model.id != "switched-off"
