@@ -34,6 +34,7 @@ MOST_MESSAGE = 1_000
 MOST_ATTEMPTS = 50
 MOST_WRITTEN = 16_000  # bytes of an entry
 MOST_KNOWN = 5_000  # facets whose numbers are kept in memory
+BREATH_ROWS = 16  # made at a stretch: the thread of the loop need not wait for the interpreter lock, which is 5 ms else
 BOUND = 999  # values one statement may have in an old SQLite
 STEPS = 8  # of a histogram of latencies, for every doubling: half of one is 4 %
 
@@ -244,7 +245,9 @@ class Writer:
         rows: list[tuple[Any, ...]] = []
         per_facet: Counter[int] = Counter()
         latencies: Counter[tuple[int, int, int]] = Counter()
-        for entry in batch:
+        for at, entry in enumerate(batch):
+            if not at % BREATH_ROWS:
+                time.sleep(0)
             if entry.cost is not None and money(entry.cost) is None:
                 entry = entry._replace(cost=None, cost_basis="unknown")
             facet, failed = self._facet(entry)
