@@ -419,6 +419,54 @@ def test_errors_pass_between_two_of_a_kind(proxy: Proxy, upstream: Upstream) -> 
     assert message.text == "Hel" and message.error is not None
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'data: {"error":{"message":"Out of memory.","type":"server_error"}}\n\n',
+        b'{"error":{"message":"Out of memory."}}\n\n',
+        b'data: {"type":"error","error":{"type":"api_error","message":"Out of memory."}}\n\n',
+        b'data: {"detail":"Out of memory."}\n\n',
+        b"event: error\ndata: Out of memory.\n\n",
+    ],
+)
+@pytest.mark.parametrize("ending", [[], [hang_up], messages.end()])
+def test_an_error_that_clients_would_not_see_is_told_as_one(
+    proxy: Proxy, upstream: Upstream, broken: bytes, ending: list[Any]
+) -> None:
+    upstream.will_stream(messages.start(), *messages.said(0, "Hel"), broken, *ending, done=False)
+    reply = ask(proxy, stream=True, model="claude")
+    message = read_messages_stream(reply.body)
+    assert message.text == "Hel" and message.error is not None
+    assert (message.error["type"], message.error["message"]) == ("api_error", "Out of memory.")
+    assert line_of(proxy, reply)["error"] in ("upstream_invalid_response", "upstream_error")
+    upstream.will_stream(broken, *ending, done=False)  # before anything else it is a status
+    status = 500 if b"api_error" in broken else 502
+    assert "Out of memory." in refusal(ask(proxy, stream=True, model="claude"), status)["message"]
+
+
+@pytest.mark.parametrize("kind", ["api_error", "authentication_error"])
+def test_an_error_in_a_stream_tells_nothing_of_the_provider_s_key(proxy: Proxy, upstream: Upstream, kind: str) -> None:
+    broken = messages.event(messages.error(kind, f"No such key native-secret-key-0123456789 at {upstream.origin}"))
+    upstream.will_stream(messages.start(), *messages.said(0, "Hel"), broken, done=False)
+    reply = ask(proxy, stream=True, model="claude")
+    message = read_messages_stream(reply.body)
+    assert message.error is not None and message.error["type"] == "api_error"
+    assert b"native-secret" not in reply.body and str(upstream.port).encode() not in reply.body
+
+
+@pytest.mark.parametrize("ending", [[], [hang_up]])
+@pytest.mark.parametrize("cut", [b"", b'event: message_stop\ndata: {"type":"mess'])
+def test_an_answer_that_was_cut_behind_its_reason_to_stop_is_whole(
+    proxy: Proxy, upstream: Upstream, ending: list[Any], cut: bytes
+) -> None:
+    sent = [messages.start(), *messages.said(0, "Hello"), messages.end("end_turn", 7)[0]]
+    upstream.will_stream(*sent, cut, *ending, done=False)
+    reply = ask(proxy, stream=True, model="claude")
+    assert reply.body == b"".join(sent) + messages.event({"type": "message_stop"})
+    line = line_of(proxy, reply)
+    assert (line.get("error"), line["output_tokens"], line["finish_reason"]) == (None, 7, "stop")
+
+
 def test_an_error_right_behind_the_start_is_still_a_status(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_stream(messages.start(), messages.event(messages.error()), done=False)
     assert refusal(ask(proxy, stream=True, model="claude"), 529)["type"] == "overloaded_error"
