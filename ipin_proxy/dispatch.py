@@ -15,7 +15,7 @@ from typing import NamedTuple
 from . import billing, keys, signin
 from .addresses import caller_address
 from .app import ADMIN, KEY, NOBODY, PUBLIC, App, Visit
-from .call import Caller
+from .call import COUNT, Caller
 from .deployments import Catalog
 from .dialects import ANY, MESSAGES, client_dialect, dialect_of
 from .errors import (
@@ -48,6 +48,7 @@ DOUBLED = re.compile(r"((?:/[^/]+)?)/v1(/v1/(?:messages|models)(?:/.*)?)")
 NAMED = re.compile(r"(?:/v1)?/v1/messages/([^/]+)((?:/v1)?/v1/.+|/count_tokens)?")
 MESSAGES_PATH = "/v1/messages"
 NO_NAMES = ("count_tokens", "batches")
+COUNT_PATTERN = f"/v1{COUNT.path}"
 # Whatever a client may have been given as base URL: the root or a prefix, with or without what clients put behind it.
 BASE = r"(?:/(?!v1(?:/|\Z))([^/]+))?(?:/v1(?:/messages(?:/[^/]+(?:/v1(?:/messages)?)?)?)?)?"
 # What clients warm a connection up with: HEAD of a base URL itself, GET or HEAD of this behind it.
@@ -289,9 +290,10 @@ def identify(app: App, request: Request, access: str) -> Caller:
 
 
 def is_a_call(visit: Visit) -> bool:
-    """Whether somebody with a good key wanted to make a call, of which there is no bill: it was refused before."""
+    """Whether somebody with a good key wanted to make a call, of which there is no bill: it was refused before. Counting
+    tokens is none."""
     route = visit.route
-    wanted = route is not None and route.access == KEY and route.method == "POST"
+    wanted = route is not None and route.access == KEY and route.method == "POST" and route.pattern != COUNT_PATTERN
     return wanted and not visit.has_bill and visit.caller is not NOBODY
 
 

@@ -73,4 +73,4 @@ def told(app: App, call: Call, model: Model) -> Generator[Next, None, int | None
         tokens = json.loads(body).get("input_tokens") if reply.status == 200 else None
     except (ValueError, RecursionError, AttributeError):
         return None
-    return tokens if type(tokens) is int else None
+    return tokens if type(tokens) is int and tokens >= 0 else None
