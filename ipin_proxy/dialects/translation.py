@@ -19,6 +19,7 @@ from ..web.sse import frame
 from .openai_stream import DONE, error_frame, stream_error
 
 Json = dict[str, Any]
+BLANK = b"\n\n"  # the end of a frame, which is part of it
 Decode = Generator[list[Json], bytes | None, None]
 Encode = Generator[bytes, list[Json] | None, None]
 
@@ -104,7 +105,7 @@ class Translation:
 
     def _count(self, out: bytes) -> None:
         """What has come, should it be cut before it is told how much it was. The shortest frame has next to no text."""
-        bill, sizes = self._bill, [len(each) for each in out.split(b"\n\n") if each]
+        bill, sizes = self._bill, [len(each) + len(BLANK) for each in out.split(BLANK) if each]
         if sizes:
             bill.shortest_frame_bytes = min([*sizes, bill.shortest_frame_bytes] if bill.frames else sizes)
             bill.frames += len(sizes)
