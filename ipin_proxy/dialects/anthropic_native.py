@@ -48,12 +48,12 @@ class MessagesTap:
             frames = self._splitter.feed(data)
         except FrameTooLong as error:
             raise UpstreamError(f"Provider '{self._provider}' sent an event without an end.") from error
-        return self._pass(frames, len(data)) if frames else b""
+        return self._pass(frames) if frames else b""
 
     def finish(self) -> bytes:
         rest, out = self._splitter.rest, b""
         if rest.strip() and body_of(parse_event(rest), rest) is not None:  # at half a frame clients would fail
-            out = self._pass([rest.rstrip(b"\r\n") + b"\n\n"], 0)
+            out = self._pass([rest.rstrip(b"\r\n") + b"\n\n"])
         if not self._is_complete:
             raise stream_error(EOFError(), self._provider)
         return out + self._last_word()
@@ -79,8 +79,9 @@ class MessagesTap:
     def _provider(self) -> str:
         return self._bill.deployment.provider.id if self._bill.deployment is not None else ""
 
-    def _pass(self, frames: list[bytes], size: int) -> bytes:
-        out = []
+    def _pass(self, frames: list[bytes]) -> bytes:
+        out: list[bytes] = []
+        before = 0  # frames of `out` in which nothing is said yet
         for raw in frames:
             if self._has_failed:
                 break
@@ -93,11 +94,12 @@ class MessagesTap:
             self._held.append(raw)
             if not goes_before:
                 self._begin(raw)
+                before = len(self._held) - 1
                 out += self._held
                 self._held.clear()
         bill = self._bill
-        bill.frames += len(frames)
-        bill.heard_bytes += size
+        bill.frames += len(out) - before
+        bill.heard_bytes += sum(map(len, out[before:]))
         bill.bytes_out += sum(map(len, out))
         if self._is_over and bill.error is None:
             bill.completed()

@@ -19,7 +19,7 @@ from ..web.sse import frame
 from .openai_stream import DONE, error_frame, stream_error
 
 Json = dict[str, Any]
-BLANK = b"\n\n"  # the end of a frame, which is part of it
+SPOKEN = ("content", "reasoning_content", "reasoning", "refusal")  # members of a delta that are words of the model
 Decode = Generator[list[Json], bytes | None, None]
 Encode = Generator[bytes, list[Json] | None, None]
 
@@ -41,6 +41,7 @@ class Translation:
         next(encode)
         self._encode = encode
         self._bill = bill
+        bill.frames = 1  # the first one, which is none of text
         self._keep_alive = keep_alive
         self._has_begun = False  # something was sent: from now on an error is an event and no status
         self._is_over = False  # the last word was said
@@ -53,7 +54,7 @@ class Translation:
             chunks = self._decode.send(data)
             if chunks:
                 out = self._encode.send(chunks)
-                self._count(out)
+                self._count(chunks)
                 self._decode.send(b"")
         except ProxyError as error:
             self._note()
@@ -103,13 +104,13 @@ class Translation:
         self._has_begun = True
         self._bill.first_chunk_ms = int((time.monotonic() - self._bill.call.started_at) * 1000)
 
-    def _count(self, out: bytes) -> None:
-        """What has come, should it be cut before it is told how much it was. The shortest frame has next to no text."""
-        bill, sizes = self._bill, [len(each) + len(BLANK) for each in out.split(BLANK) if each]
-        if sizes:
-            bill.shortest_frame_bytes = min([*sizes, bill.shortest_frame_bytes] if bill.frames else sizes)
-            bill.frames += len(sizes)
-            bill.heard_bytes += sum(sizes)
+    def _count(self, chunks: list[Json]) -> None:
+        """What has come, should it be cut before it is told how much it was: of the chunks, since frames of some dialects are
+        mostly not text, and say all of it several times."""
+        bill = self._bill
+        for chars in filter(None, map(chars_said, chunks)):
+            bill.frames += 1
+            bill.heard_bytes += chars
 
     def _let_out(self, out: bytes) -> None:
         """Whoever hears the last word hangs up, and so it is in the ledger by then."""
@@ -125,6 +126,22 @@ class Translation:
     def _last_word(self) -> bytes:
         self._is_over = True
         return self._encode.send(None)
+
+
+def chars_said(chunk: Json) -> int:
+    """About how much of an answer is in a chunk: the length of its texts, and something for what is none."""
+    choices, found = chunk.get("choices"), 0
+    for choice in choices if type(choices) is list else ():
+        delta = choice.get("delta") if type(choice) is dict else None
+        if type(delta) is not dict:
+            continue
+        told = [delta[name] for name in SPOKEN if name in delta]
+        calls = delta.get("tool_calls")
+        for call in calls if type(calls) is list else ():
+            function = call.get("function") if type(call) is dict else None
+            told += [function.get("name"), function.get("arguments")] if type(function) is dict else []
+        found += sum(len(each) if type(each) is str else bool(each) for each in told)
+    return found
 
 
 def encode_stream(operation: Operation) -> Encode:

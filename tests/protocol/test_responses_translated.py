@@ -252,3 +252,24 @@ def test_calls_of_tools_come_whole(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, completion(None, finish="tool_calls", tool_calls=[tool_call("shell", '{"cmd": "ls"}')]))
     made = ask(proxy, model="m11", tools=[SHELL]).json["output"][0]
     assert (made["call_id"], made["name"], made["arguments"]) == ("call_1", "shell", '{"cmd": "ls"}')
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("path", [PATH, "/v1/messages"])
+def test_of_a_stream_that_was_cut_only_words_are_charged(
+    proxy: Proxy, upstream: Upstream, path: str, native: bool
+) -> None:
+    words = ["a few words "] * 40
+    begun = [messages.start(), *messages.said(0, *words)] if native else [opening(), *map(chunk, words)]
+    body = {"model": "claude" if native else "chats", "stream": True}
+    body |= {"input": "Hi"} if path == PATH else {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    upstream.will_stream(*begun, hang_up, done=False)
+    reply = proxy.post(path, body, KEY)
+    reply.read()
+    (row,) = proxy.admin("GET", f"/requests?q={reply.header('x-request-id')}").json["items"]
+    assert row["costBasis"] != "reported" and 80 <= row["outputTokens"] <= 160
+    upstream.will_stream(*begun[: 2 if native else 1], hang_up, done=False)
+    reply = proxy.post(path, body, KEY)
+    reply.read()
+    (row,) = proxy.admin("GET", f"/requests?q={reply.header('x-request-id')}").json["items"]
+    assert row["outputTokens"] <= 1
