@@ -10,12 +10,16 @@ import pytest
 from support.proxy import KEY
 
 from ipin_proxy.call import CHAT, Bill, Call, Caller, Deployment
-from ipin_proxy.dialects.translation import Decoding, Translation, encode_stream
+from ipin_proxy.dialects.translation import Decoding, Translation, chars_said, encode_stream
 from ipin_proxy.errors import ProxyError, UpstreamError, UpstreamRefused
 from ipin_proxy.records import Model, Provider
 
 Json = dict[str, Any]
 DEPLOYMENT = Deployment(Model(id="m", provider_id="acme"), Provider(id="acme", base_url="http://a.test"), "m", KEY, 1.0)
+
+
+def chunk(char: str) -> Json:
+    return {"choices": [{"index": 0, "delta": {"content": char}}]}
 
 
 class Words:
@@ -34,7 +38,7 @@ class Words:
                     failure = UpstreamRefused("Broken.", status=529, code="x")
                     break
                 self.is_complete = self.is_complete or char == "."
-                chunks.append({"c": char})
+                chunks.append(chunk(char))
             if failure is not None and not chunks:
                 raise failure
         if failure is not None:
@@ -63,7 +67,7 @@ SILENT = told("Provider 'acme' went silent in the middle of its answer.", "upstr
 
 
 def frames(text: str) -> bytes:
-    return b"".join(b'data: {"c": "%b"}\n\n' % char.encode() for char in text)
+    return b"".join(b"data: %b\n\n" % json.dumps(chunk(char)).encode() for char in text)
 
 
 END = b"data: [DONE]\n\n"
@@ -117,12 +121,26 @@ def test_the_bill_counts_what_came_and_is_closed_with_the_last_word() -> None:
     made, bill = pipe()
     bill.has_answered = True
     out = made.feed(b"ab")
-    assert (bill.frames, bill.heard_bytes, bill.bytes_out, bill.shortest_frame_bytes) == (
-        2,
-        len(out) - 4,
-        len(out),
-        len(out) // 2 - 2,
-    )
+    assert (bill.frames, bill.heard_bytes, bill.bytes_out) == (3, 2, len(out))
     assert not bill.settled
     made.feed(b".")
     assert bill.settled and bill.is_complete
+
+
+@pytest.mark.parametrize(
+    ("delta", "chars"),
+    [
+        ({"content": "abc", "reasoning_content": "de"}, 5),
+        ({"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "f", "arguments": "{}"}}]}, 3),
+        ({"tool_calls": [{"function": {"arguments": {"a": 1}}}, None, {"function": None}]}, 1),
+        ({"content": [{"type": "text", "text": "a"}]}, 1),
+        ({"role": "assistant", "content": ""}, 0),
+        (None, 0),
+    ],
+)
+def test_of_a_chunk_only_what_the_model_says_counts(delta: Any, chars: int) -> None:
+    assert chars_said({"choices": [{"delta": delta}]}) == chars
+
+
+def test_what_is_no_chunk_says_nothing() -> None:
+    assert [chars_said(each) for each in ({}, {"choices": None}, {"choices": [None, {"delta": 5}]})] == [0, 0, 0]
