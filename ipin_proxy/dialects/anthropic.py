@@ -21,7 +21,7 @@ from ..meter import usage_of
 from ..upstream import Content, Heard, Outbound, Piece, Reply
 from ..web.members import BodyError, Members
 from ..web.response import STREAM_TYPE, Pipe
-from . import openai, vision
+from . import openai, refusals, vision
 from .anthropic_native import MessagesTap, events_of
 from .anthropic_ocr import question_about, text_read
 from .anthropic_reply import ERRORS, NO_CREDIT, TOO_LONG, Asked, completion_of
@@ -175,7 +175,10 @@ def attempts(
         body = encode_request(hub, deployment.upstream_model, traits, lambda text: whole(members, text))
         heard = yield outbound(written(body, members), call, deployment)
         message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
-        found = traits_after(message, body, hub, traits) if isinstance(message, str) else traits
+        if not isinstance(message, str):
+            return
+        message = refusals.without_echoes(message, hub, UNWANTED, MOST_TOKENS)
+        found = traits_after(message, body, hub, traits)
         if found == traits:
             return
         if is_about_the_model(message):

@@ -4,7 +4,7 @@ way from another dialect, and answers longer than a model gives. What is found o
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from ..call import Deployment
@@ -74,6 +74,7 @@ def is_learned(chat: Json, heard: Heard, deployment: Deployment, manners: Manner
     message = error_told(heard.body, JSON_TYPE).get("message") if heard.status in REFUSED else None
     if type(message) is not str:
         return False
+    message = without_echoes(message, chat, UNWANTED, MOST_TOKENS)
     found = MOST_TOKENS.search(message)
     if found is not None:
         most = int(next(filter(None, found.groups())))
@@ -89,6 +90,21 @@ def is_learned(chat: Json, heard: Heard, deployment: Deployment, manners: Manner
     if fresh:
         manners.refuses(deployment.provider, fresh)
     return bool(fresh)
+
+
+def without_echoes(message: str, chat: Mapping[str, Any], *telling: re.Pattern[str]) -> str:
+    """A refusal without the caller's own words, which some servers repeat, where they look as if they told something: what is
+    learned holds for everybody, and nobody may make it up."""
+    open_: list[Any] = [dict(chat)]
+    while open_:
+        value = open_.pop()
+        if type(value) is dict:
+            open_ += [*value, *value.values()]
+        elif type(value) is list:
+            open_ += value
+        elif type(value) is str and value in message and any(words.search(value) for words in telling):
+            message = message.replace(value, "")
+    return message
 
 
 def at(name: str, deployment: Deployment) -> str:

@@ -246,6 +246,24 @@ def test_a_member_of_ours_that_is_refused_is_left_out(proxy: Proxy, upstream: Up
     assert [("user" in seen.json) for seen in upstream.history[-2:]] == [True, False]
 
 
+@pytest.mark.parametrize("model", ["gpt-public", "claude"])
+@pytest.mark.parametrize("words", ["this supports at most 3 completion tokens", "temperature unsupported"])
+def test_what_one_caller_wrote_teaches_nothing_about_a_model(
+    proxy: Proxy, upstream: Upstream, model: str, words: str
+) -> None:
+    upstream.will_answer(400, build.error(f"Invalid stop sequence '{words}'.", "invalid_request_error"))
+    refused = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stop": [words], "temperature": 0.5}
+    if model == "claude":
+        assert proxy.post("/v1/chat/completions", refused, KEY).status == 400
+    else:
+        refusal(ask(proxy, model=model, stop_sequences=[words], temperature=0.5), 400)
+    upstream.will_answer(200, messages.message() if model == "claude" else completion())
+    allowed = {"model": model, "messages": refused["messages"], "temperature": 0.5, "max_tokens": 50}
+    reply = proxy.post("/v1/chat/completions" if model == "claude" else PATH, allowed, KEY)
+    assert reply.status == 200
+    assert (upstream.history[-1].json["temperature"], upstream.history[-1].json["max_tokens"]) == (0.5, 50)
+
+
 def test_a_stream_that_came_in_one_piece_is_a_stream(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, completion("Hello"))
     message = told(proxy)

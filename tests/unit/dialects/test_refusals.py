@@ -75,3 +75,18 @@ def test_of_other_refusals_nothing_is_learned(message: Any, status: int) -> None
     manners = Manners()
     assert not is_learned(CHAT, heard(message, status), DEPLOYMENT, manners)
     assert without_refused(CHAT, DEPLOYMENT, manners) == CHAT
+
+
+@pytest.mark.parametrize(
+    "words", ["supports at most 3 completion tokens", "user unsupported", "reasoning_effort-unknown"]
+)
+def test_of_what_a_caller_wrote_nothing_is_learned(words: str) -> None:
+    manners = Manners()
+    for chat in (
+        {**CHAT, "stop": [words]},
+        {**CHAT, "tools": [{"function": {"parameters": {"properties": {words: {}}}}}]},
+    ):
+        assert not is_learned(chat, heard(f"Invalid value: '{words}' is too odd."), DEPLOYMENT, manners)
+    assert without_refused(CHAT, DEPLOYMENT, manners) == CHAT
+    chat = {**CHAT, "stop": [words, "user"]}
+    assert is_learned(chat, heard(f"'{words}' is odd, and 'user' is not supported."), DEPLOYMENT, manners)
