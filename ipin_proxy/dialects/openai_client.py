@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from ..memory import Memory
     from ..records import SystemPrompt
     from .faces import Hub
+
+REFUSAL_BYTES = 4096  # of a refusal that is looked at
+WORD = re.compile(rb"[A-Za-z0-9_-]{4,200}")
+ID = re.compile(rb"[A-Za-z0-9][_-].*\d|\d.*[_-]")  # as vs_1a2b, file-1a2b
 
 
 class Client:
@@ -46,9 +51,13 @@ class Client:
         return is_kept(call, memory)
 
     def is_named_in(self, refusal: bytes, call: Call) -> bool:
-        """Whether a refusal is about what a call refers to, which is not there."""
+        """Whether a refusal is about what a call refers to, which is not there: a response, a file, a vector store."""
         previous = call.member("previous_response_id")
-        return type(previous) is str and bool(previous) and previous.encode("utf-8", "replace") in refusal
+        if type(previous) is str and previous and previous.encode("utf-8", "replace") in refusal:
+            return True
+        body, model = call.request.body, call.model.encode("utf-8", "replace")
+        words = {word for word in WORD.findall(refusal[:REFUSAL_BYTES]) if ID.search(word) and word != model}
+        return any(b'"%b"' % word in body for word in words)
 
     def hub_of(self, call: Call, deployment: Deployment, memory: Memory) -> Hub:
         """A call by the Responses API as a chat."""

@@ -112,6 +112,18 @@ def test_a_refusal_of_what_it_does_know_is_told_as_it_is(proxy: Proxy, upstream:
     assert (ask(proxy).status, upstream.started) == (400, 1)
 
 
+def test_that_something_a_call_refers_to_is_not_there_says_nothing_of_the_provider(
+    proxy: Proxy, upstream: Upstream
+) -> None:
+    told = "Vector store with id 'vs_abc123' not found."
+    upstream.will(answer(404, build.error(told, "invalid_request_error")))
+    reply = ask(proxy, model="m11", tools=[{"type": "file_search", "vector_store_ids": ["vs_abc123"]}])
+    assert (reply.status, reply.error["message"]) == (404, told)
+    upstream.will_answer(200, build.response())
+    assert ask(proxy, model="m11").status == 200
+    assert [seen.path for seen in upstream.history] == [PATH, PATH]
+
+
 def test_tools_that_run_elsewhere_are_left_out_with_a_line_in_the_log(proxy: Proxy, upstream: Upstream) -> None:
     learned(proxy, upstream, "m4")
     upstream.will_answer(200, completion())
