@@ -32,6 +32,7 @@ TYPED_WORTH_A_LOOK = re.compile(
 BARE_LINE = re.compile(
     rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE
 )  # with \s it would look over line ends, again and again
+DELTA = b'.delta"'
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
     | {"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"}
@@ -74,8 +75,16 @@ class StreamTap:
         bill = self._bill
         bill.bytes_out += len(out)
         # Comments say nothing (": OPENROUTER PROCESSING", by the dozen, before the first word).
-        if spoken := [each for each in frames if each[:1] != b":"]:
-            bill.shortest_frame_bytes = bill.shortest_frame_bytes if bill.frames else len(spoken[0])
+        spoken = [each for each in frames if each[:1] != b":"]
+        if (
+            self._is_typed
+        ):  # most of the others tell of the response, or say all of it again: together they are like one
+            spoken = [each for each in spoken if DELTA in each]
+            bill.frames = bill.frames or 1
+        if spoken:
+            if not bill.shortest_frame_bytes:
+                bill.shortest_frame_bytes = len(spoken[0])
+                bill.heard_bytes = bill.frames * len(spoken[0])
             bill.frames += len(spoken)
             bill.heard_bytes += sum(map(len, spoken))
         if out and not self._has_begun:

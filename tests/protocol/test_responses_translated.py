@@ -285,3 +285,18 @@ def test_of_a_stream_that_was_cut_only_words_are_charged(
     reply.read()
     (row,) = proxy.admin("GET", f"/requests?q={reply.header('x-request-id')}").json["items"]
     assert row["outputTokens"] <= 1
+
+
+def test_of_a_stream_of_its_own_that_was_cut_only_words_are_charged(proxy: Proxy, upstream: Upstream) -> None:
+    events = build.response_events("I ", *["a few words "] * 40)
+    for count, least, most in ((-4, 80, 160), (4, 0, 0)):  # without what says it all again; before the first word
+        upstream.will_stream(*events[:count], hang_up, done=False)
+        reply = ask(proxy, model="speaks", stream=True)
+        reply.read()
+        (row,) = proxy.admin("GET", f"/requests?q={reply.header('x-request-id')}").json["items"]
+        assert least <= row["outputTokens"] <= most
+    upstream.will_stream(*events[:-1], hang_up, done=False)
+    reply = ask(proxy, model="speaks", stream=True)
+    reply.read()
+    (row,) = proxy.admin("GET", f"/requests?q={reply.header('x-request-id')}").json["items"]
+    assert 80 <= row["outputTokens"] <= 160
