@@ -225,6 +225,9 @@ def test_hostile_names_are_text_in_dialogs_and_notes_too(page: Page) -> None:
     expect(page.get_by_role("dialog", name=HOSTILE)).to_be_visible()
     page.keyboard.press("Escape")
     page.goto("/admin.html#/keys")
+    expect(
+        page.get_by_role("heading", name="API keys", exact=True)
+    ).to_be_visible()  # the screen before has rows like it
     page.get_by_role("row").filter(has_text=HOSTILE).get_by_role("button", name=re.compile("More for")).first.click()
     page.get_by_role("menuitem", name="Delete").click()
     expect(page.get_by_role("alertdialog")).to_contain_text(HOSTILE)
