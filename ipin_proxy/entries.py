@@ -11,6 +11,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from math import log2
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -131,9 +132,23 @@ DURATIONS = {
     "first_chunk_ms": 1_000,
     "seconds": 1_000_000,
 }
-LATENCY, SECONDS = Entry._fields.index("latency_ms"), Entry._fields.index("seconds")
+_place = Entry._fields.index
+LATENCY, SECONDS = _place("latency_ms"), _place("seconds")
+# Numbers that stand together, and two places in the first of these.
+TOKENS, UNITS = slice(_place("input_tokens"), SECONDS), slice(_place("images"), _place("cost"))
+BYTES = slice(_place("bytes_in"), _place("attempts"))
+INPUT, OUTPUT = 0, _place("output_tokens") - _place("input_tokens")
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encoder = json.JSONEncoder(separators=(",", ":"))
+# What `encode` makes itself anew each time, which takes as long as its work. Not every Python has it.
+_make = getattr(json.encoder, "c_make_encoder", None)
+_quoted = json.encoder.encode_basestring_ascii
+_pieces = _make(None, _encoder.default, _quoted, None, ":", ",", False, False, True) if _make is not None else None
+
+
+def _encode(value: Any) -> str:
+    """Compact JSON. Raises TypeError, ValueError, RecursionError."""
+    return "".join(_pieces(value, 0)) if _pieces is not None else _encoder.encode(value)
 
 
 def written(entry: Entry) -> bytes:
@@ -357,6 +372,7 @@ def middle_of(bucket: int) -> float:
     return float(2 ** ((bucket + 0.5) / STEPS)) / 1000
 
 
+@cache
 def _insertion(rows: int) -> str:
     marks = f"({', '.join('?' * len(COLUMNS))})"
     return f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES {', '.join([marks] * rows)}"
@@ -379,7 +395,11 @@ def _adding(table: str, **key: str) -> str:
 def _row(entry: Entry, facet: int, time_ms: int, latency: int) -> tuple[Any, ...]:
     """A row of `calls`, in the order of COLUMNS."""
     first_chunk, attempts = entry.first_chunk_ms, _attempts(entry.attempts)
-    input_tokens, output_tokens = whole(entry.input_tokens), whole(entry.output_tokens)
+    # Almost all of them are as they should be, and a call for each would take longer than all the rest.
+    values: tuple[Any, ...] = entry
+    tokens = [n if type(n) is int and 0 <= n <= MOST_COUNT else whole(n) for n in values[TOKENS]]
+    counts = [n if type(n) is int and 0 <= n <= MOST_COUNT else whole(n) for n in values[UNITS] + values[BYTES]]
+    images, pages, characters, bytes_in, bytes_out = counts
     return (
         time_ms,
         facet,
@@ -390,23 +410,17 @@ def _row(entry: Entry, facet: int, time_ms: int, latency: int) -> tuple[Any, ...
         micros(entry.upstream_ms),
         micros(entry.overhead_ms),
         None if first_chunk is None else micros(first_chunk),
-        input_tokens,
-        whole(entry.cached_tokens),
-        whole(entry.cache_write_tokens),
-        output_tokens,
-        whole(entry.reasoning_tokens),
-        whole(entry.audio_input_tokens),
-        whole(entry.audio_output_tokens),
-        input_tokens + output_tokens,
+        *tokens,
+        tokens[INPUT] + tokens[OUTPUT],
         micros(entry.seconds, 1_000_000),
-        whole(entry.images),
-        whole(entry.pages),
-        whole(entry.characters),
+        images,
+        pages,
+        characters,
         money(entry.cost),
         money(entry.upstream_cost),
         text(entry.error_message, MOST_MESSAGE),
-        whole(entry.bytes_in),
-        whole(entry.bytes_out),
+        bytes_in,
+        bytes_out,
         len(attempts),
         _encode(attempts),
     )
