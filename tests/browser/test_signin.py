@@ -133,9 +133,8 @@ def test_a_session_that_ends_costs_nothing_that_was_typed(
     page.goto("/admin.html#/models")
     page.get_by_role("button", name="Add by hand").click()
     form = page.get_by_role("dialog", name="Add a model")
-    with page.expect_response(
-        re.compile("/api/admin/prices")
-    ):  # which list price it has; the session must outlive that
+    # An id is looked up in the list prices, which must be over before the session ends.
+    with page.expect_response(re.compile("/api/admin/prices")):
         form.get_by_label("Id", exact=True).fill("typed-before")
         form.get_by_label("Display name").fill("Typed before the session ended")
     proxy.post("/api/logout", {}, state["cookies"][0]["value"])
