@@ -173,6 +173,13 @@ class Call(NamedTuple):
         return self.form.first(name) if self.form is not None else None
 
     @property
+    def prompts(self) -> int:
+        """How many prompts a call has: that of a completion may be a list of them."""
+        prompt = self.member("prompt")
+        is_list = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], (str, list))
+        return len(prompt) if is_list else 1
+
+    @property
     def asks_usage(self) -> bool:
         """Whether the caller wants the extra chunk that tells a stream's usage."""
         options = self.member("stream_options")
@@ -284,7 +291,7 @@ class Bill:
         """Another deployment is asked: what was heard of the one before is no part of the answer."""
         self.deployment = deployment
         self.usage = None
-        self.frames = self.heard_bytes = self.bytes_out = 0
+        self.frames = self.heard_bytes = self.shortest_frame_bytes = self.bytes_out = 0
         self.is_sent = self.is_complete = False
 
     def sent(self) -> None:

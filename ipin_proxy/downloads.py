@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 
+from .dialects.passage import Passage
 from .errors import Unavailable
 from .web.response import Response, Stream
 
@@ -34,7 +35,7 @@ def answer(pieces: Iterator[bytes], headers: Mapping[str, str]) -> Response:
         _places.release()
         raise Unavailable("The server has too much to do for an export. Try again.", code="overloaded") from error
     download.wait()
-    return Response(200, headers, stream=Stream(download, AsTheyAre(), at_end=nothing, silence_s=SILENCE_S))
+    return Response(200, headers, stream=Stream(download, Passage(), at_end=nothing, silence_s=SILENCE_S))
 
 
 def nothing(error: Exception | None) -> None:
@@ -93,19 +94,3 @@ class Download:
 
     def close(self) -> None:
         self.sock.close()
-
-
-class AsTheyAre:
-    """The pipe of what needs no translation. A file that breaks off has no words for it: the connection breaks."""
-
-    def feed(self, data: bytes) -> bytes:
-        return data
-
-    def finish(self) -> bytes:
-        return b""
-
-    def fail(self, error: Exception) -> bytes | None:
-        return None
-
-    def idle(self) -> bytes:
-        return b""

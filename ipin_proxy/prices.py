@@ -329,10 +329,8 @@ def answers_asked_for(call: Call) -> int:
     """How many answers, or pictures: `n`, and as many for each of the prompts of a completion, which may be a list."""
     told: Any = call.member("n")
     if call.operation is COMPLETION:
-        prompt, best_of = call.member("prompt"), call.member("best_of")
-        is_list = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], (str, list))
-        each = max(sane(told, MOST_ANSWERS), sane(best_of, MOST_ANSWERS), 1)
-        return each * (min(len(prompt), MOST_PROMPTS) if is_list else 1)
+        each = max(sane(told, MOST_ANSWERS), sane(call.member("best_of"), MOST_ANSWERS), 1)
+        return each * min(call.prompts, MOST_PROMPTS)
     if call.form is not None:
         text = call.field("n") or ""
         told = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None

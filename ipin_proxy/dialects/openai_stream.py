@@ -202,9 +202,8 @@ def failure_of(event: Json, provider: str) -> ProxyError | None:
 
 def answers_asked_for(call: Call) -> int:
     """How many choices a stream has: `n` for each prompt."""
-    n, prompt = call.member("n"), call.member("prompt")
-    is_list = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], (str, list))
-    return (n if type(n) is int and n > 1 else 1) * (len(prompt) if is_list else 1)
+    n = call.member("n")
+    return (n if type(n) is int and n > 1 else 1) * call.prompts
 
 
 def stream_error(error: Exception, provider: str) -> ProxyError:
