@@ -132,14 +132,14 @@ def test_who_sends_ahead_is_slowed_down_and_not_remembered(door: Door, in_thread
     view, read = memoryview(data), 0
     sock.setblocking(False)
     deadline = time.monotonic() + PATIENCE_S
-    while len(door.service.handled) < 200:
+    while len(door.service.handled) < 200 or not read:
         assert time.monotonic() < deadline
         readable, writable, _ = select.select([sock], [sock] if view else [], [], PATIENCE_S)
         if readable:
             read += len(sock.recv(65536))
         if writable:
             view = view[sock.send(view) :]
-    assert read and door.service.most_ahead <= 3 * AHEAD_BYTES
+    assert door.service.most_ahead <= 3 * AHEAD_BYTES
 
 
 def test_nothing_is_begun_for_a_caller_whose_connection_broke(door: Door) -> None:
