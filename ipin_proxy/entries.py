@@ -35,7 +35,6 @@ MOST_MESSAGE = 1_000
 MOST_ATTEMPTS = 50
 MOST_WRITTEN = 16_000  # bytes of an entry
 MOST_KNOWN = 5_000  # facets whose numbers are kept in memory
-BREATH_ROWS = 16  # made at a stretch: the thread of the loop need not wait for the interpreter lock, which is 5 ms else
 BOUND = 999  # values one statement may have in an old SQLite
 STEPS = 8  # of a histogram of latencies, for every doubling: half of one is 4 %
 
@@ -104,6 +103,8 @@ WAY = (
     *("provider_id", "served_model"),
 )
 OUTCOME = ("stream", "media", "status", "cost_basis", "finish_reason", "error_origin", "error_code")
+LATENCY_COLUMN = COLUMNS.index("latency")
+AT_ONCE = BOUND // len(COLUMNS)  # rows in one statement, which lets go of the interpreter's lock once
 LANE = ("key_id", "user_id", "model", "provider_id", "alias")
 SPLITS = ("all", "key_id", "user_id", "model", "provider_id", "alias", "hour")  # their numbers are in the database
 # What is summed up, and how; the names are those of the columns of `hours` and `days`.
@@ -133,11 +134,16 @@ DURATIONS = {
     "seconds": 1_000_000,
 }
 _place = Entry._fields.index
-LATENCY, SECONDS = _place("latency_ms"), _place("seconds")
+REQUEST_ID, TIME, ADDRESS, AGENT = map(_place, ("request_id", "time_ms", "address", "user_agent"))
+LATENCY, SECONDS, COST, UPSTREAM_COST, BASIS = map(
+    _place, ("latency_ms", "seconds", "cost", "upstream_cost", "cost_basis")
+)
+MESSAGE, ATTEMPTS = map(_place, ("error_message", "attempts"))
 # Numbers that stand together, and two places in the first of these.
-TOKENS, UNITS = slice(_place("input_tokens"), SECONDS), slice(_place("images"), _place("cost"))
+TOKENS, UNITS = slice(_place("input_tokens"), SECONDS), slice(_place("images"), COST)
 BYTES = slice(_place("bytes_in"), _place("attempts"))
 INPUT, OUTPUT = 0, _place("output_tokens") - _place("input_tokens")
+USUAL = [Entry._field_defaults.get(name) for name in Entry._fields]
 
 _encoder = json.JSONEncoder(separators=(",", ":"))
 # What `encode` makes itself anew each time, which takes as long as its work. Not every Python has it.
@@ -153,7 +159,7 @@ def _encode(value: Any) -> str:
 
 def written(entry: Entry) -> bytes:
     """An entry as a line of JSON: its fields in their order, durations as whole microseconds, which are written in a third
-    of the time. Never raises, whatever is in it."""
+    of the time. Never raises, whatever is in it, and of texts without end it takes the beginning."""
     try:
         first_chunk = entry.first_chunk_ms
         values = (
@@ -166,9 +172,12 @@ def written(entry: Entry) -> bytes:
             round(entry.seconds * 1_000_000),
             *entry[SECONDS + 1 :],
         )
-        return _encode(values).encode()
+        text = _encode(values).encode()
+        if len(text) <= MOST_WRITTEN:
+            return text
     except Exception:  # noqa: BLE001 a call must not fail because of what is remembered of it
-        return _encode([*_mended(entry)]).encode()
+        pass
+    return _encode([*_mended(entry)]).encode()
 
 
 def masked(entry: Entry) -> Entry:
@@ -181,24 +190,18 @@ def masked(entry: Entry) -> Entry:
         return entry._replace(error_message="", model="", user_agent="")
 
 
-def shortened(entry: Entry) -> Entry:
-    """An entry without texts of any length: a provider may call anything a finish reason."""
-    return read(_encode([*_mended(entry)]).encode()) or entry
-
-
-def read(text: bytes) -> Entry | None:
-    """What `written` wrote, also in an older version, with fewer fields; None when it is nothing of ours."""
+def read(text: bytes) -> list[Any] | None:
+    """The fields of what `written` wrote, durations as it wrote them; also in an older version, with fewer fields. None when
+    it is nothing of ours."""
     try:
         values = json.loads(text)
     except ValueError:
         return None
     if not isinstance(values, list) or len(values) < 2:
         return None
-    for at, factor in enumerate(map(DURATIONS.get, Entry._fields[: len(values)])):
-        if factor is not None and isinstance(values[at], int):
-            values[at] = values[at] / factor if abs(values[at]) < MOST_NUMBER else 0.0
-    entry = Entry(*values[: len(Entry._fields)])
-    return entry._replace(attempts=tuple(Attempt(*each) for each in _attempts(entry.attempts)))
+    if len(values) != len(USUAL):
+        values = [*values, *USUAL[len(values) :]][: len(USUAL)]
+    return values
 
 
 def _mended(entry: Entry) -> Iterator[Any]:
@@ -235,14 +238,14 @@ class Writer:
         self._facets.clear()
         self._names.clear()
 
-    def insert(self, batch: Sequence[tuple[int, Entry]], process: str) -> None:
-        """All entries of a batch or none, each once: those that are in the database already are known by the mark of
-        their process. Raises sqlite3.Error, and then nothing has happened."""
+    def insert(self, batch: Sequence[tuple[int, bytes]], process: str) -> None:
+        """All lines of a batch or none, each once: those that are in the database already are known by the mark of their
+        process. Raises sqlite3.Error, and then nothing has happened."""
         db, mark = self._db, f"journal:{process}"
         db.execute("BEGIN IMMEDIATE")
         try:
             last = value_of(db, mark)
-            fresh = [entry for number, entry in batch if number > last]
+            fresh = [text for number, text in batch if number > last]
             if fresh:
                 self._insert(fresh)
                 set_value(db, mark, max(number for number, _ in batch))
@@ -255,30 +258,28 @@ class Writer:
         if len(self._facets) > MOST_KNOWN:
             self.forget()
 
-    def _insert(self, batch: Sequence[Entry]) -> None:
+    def _insert(self, lines: Sequence[bytes]) -> None:
         db = self._db
-        rows: list[tuple[Any, ...]] = []
         per_facet: Counter[int] = Counter()
         latencies: Counter[tuple[int, int, int]] = Counter()
-        for at, entry in enumerate(batch):
-            if not at % BREATH_ROWS:
-                time.sleep(0)
-            if entry.cost is not None and money(entry.cost) is None:
-                entry = entry._replace(cost=None, cost_basis="unknown")
-            facet, failed = self._facet(entry)
-            time_ms = whole(entry.time_ms, MOST_TIME) or int(self._wall() * 1000)
-            latency = micros(entry.latency_ms)
-            rows.append(_row(entry, facet, time_ms, latency))
-            per_facet[facet] += 1
-            if not failed and entry.attempts:
-                for hours in (1, 24):
-                    latencies[hours, time_ms // (hours * HOUR_MS), bucket_of(latency)] += 1
         (before,) = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'calls'").fetchone()
-        at_once = BOUND // len(COLUMNS)
-        for start in range(0, len(rows), at_once):
-            some = rows[start : start + at_once]
-            # One statement for many rows: each statement lets go of the interpreter's lock, and has to get it back.
-            db.execute(_insertion(len(some)), [*chain.from_iterable(some)])
+        for start in range(0, len(lines), AT_ONCE):
+            rows: list[tuple[Any, ...]] = []
+            for line in lines[start : start + AT_ONCE]:
+                values = read(line)
+                if values is None:
+                    continue
+                if values[COST] is not None and money(values[COST]) is None:
+                    values[COST], values[BASIS] = None, "unknown"
+                facet, failed = self._facet(values)
+                row = _row(values, facet, whole(values[TIME], MOST_TIME) or int(self._wall() * 1000))
+                rows.append(row)
+                per_facet[facet] += 1
+                if not failed and values[ATTEMPTS]:
+                    for hours in (1, 24):
+                        latencies[hours, row[0] // (hours * HOUR_MS), bucket_of(row[LATENCY_COLUMN])] += 1
+            if rows:
+                db.execute(_insertion(len(rows)), [*chain.from_iterable(rows)])
         self._add_up(before)
         db.executemany("UPDATE facets SET rows = rows + ? WHERE id = ?", [(n, id_) for id_, n in per_facet.items()])
         db.executemany(
@@ -303,9 +304,9 @@ class Writer:
             start, id_ = ("start" if column == "hour" else day), (column if column in LANE else "''")
             db.execute(_adding("splits", by=str(number), start=start, id=id_))
 
-    def _facet(self, entry: Entry) -> tuple[int, bool]:
+    def _facet(self, values: list[Any]) -> tuple[int, bool]:
         """The number of what a call has in common with others, and whether those failed."""
-        common = (*entry[2:6], *entry[8:18], *entry[35:39])  # WAY and OUTCOME, as a test of their order says
+        common = (*values[2:6], *values[8:18], *values[35:39])  # WAY and OUTCOME, as a test of their order says
         try:
             known = self._facets.get(common)
             if known is None:
@@ -392,33 +393,33 @@ def _adding(table: str, **key: str) -> str:
 # -- values that can be trusted ---------------------------------------------------------------------------------------
 
 
-def _row(entry: Entry, facet: int, time_ms: int, latency: int) -> tuple[Any, ...]:
-    """A row of `calls`, in the order of COLUMNS."""
-    first_chunk, attempts = entry.first_chunk_ms, _attempts(entry.attempts)
+def _row(values: list[Any], facet: int, time_ms: int) -> tuple[Any, ...]:
+    """A row of `calls`, in the order of COLUMNS, of the fields of an entry."""
+    latency, upstream, overhead, first_chunk = values[LATENCY : LATENCY + 4]
+    attempts = _attempts(values[ATTEMPTS])
     # Almost all of them are as they should be, and a call for each would take longer than all the rest.
-    values: tuple[Any, ...] = entry
     tokens = [n if type(n) is int and 0 <= n <= MOST_COUNT else whole(n) for n in values[TOKENS]]
     counts = [n if type(n) is int and 0 <= n <= MOST_COUNT else whole(n) for n in values[UNITS] + values[BYTES]]
     images, pages, characters, bytes_in, bytes_out = counts
     return (
         time_ms,
         facet,
-        text(entry.request_id),
-        text(entry.address),
-        text(entry.user_agent, MOST_AGENT),
-        latency,
-        micros(entry.upstream_ms),
-        micros(entry.overhead_ms),
-        None if first_chunk is None else micros(first_chunk),
+        text(values[REQUEST_ID]),
+        text(values[ADDRESS]),
+        text(values[AGENT], MOST_AGENT),
+        whole(latency, MOST_MICROS),
+        whole(upstream, MOST_MICROS),
+        whole(overhead, MOST_MICROS),
+        None if first_chunk is None else whole(first_chunk, MOST_MICROS),
         *tokens,
         tokens[INPUT] + tokens[OUTPUT],
-        micros(entry.seconds, 1_000_000),
+        whole(values[SECONDS], MOST_MICROS),
         images,
         pages,
         characters,
-        money(entry.cost),
-        money(entry.upstream_cost),
-        text(entry.error_message, MOST_MESSAGE),
+        money(values[COST]),
+        money(values[UPSTREAM_COST]),
+        text(values[MESSAGE], MOST_MESSAGE),
         bytes_in,
         bytes_out,
         len(attempts),

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import idtexts, journal, ledgerfile, ranks, retention
-from .entries import DAY_MS, MOST_WRITTEN, Entry, Writer, masked, read, shortened, written
+from .entries import DAY_MS, Entry, Writer, masked, written
 from .errors import ConfigError, ProxyError
 
 # What only readers need is loaded when the first of them comes.
@@ -41,7 +41,7 @@ Action = Callable[["sqlite3.Connection"], object]
 
 GATHER_S = 0.5  # between two transactions, unless somebody asks: what a power cut may cost, and a little more
 BATCH = 2_000
-MOST_QUEUED = 100_000  # entries, about a kilobyte each: what is kept of a time in which nothing can be written
+MOST_QUEUED = 100_000  # lines, about half a kilobyte each: what is kept of a time in which nothing can be written
 RETRY_S = 1.0
 MOST_RETRY_S = 30.0
 PATIENCE_S = 3.0  # of somebody who reads, for what is queued
@@ -93,7 +93,7 @@ class Ledger:
             (path.with_name(f"{stem}.journal"), path.with_name(f"{stem}.journal.2")), self._process
         )
         self._order = threading.Lock()  # the queue is in the order of its numbers; never held for long
-        self._queue: deque[tuple[int, Entry]] = deque()
+        self._queue: deque[tuple[int, bytes]] = deque()  # what is not in the database yet, as in the journal
         self._number = 0
         self._committed = 0
         self._jobs: deque[_Job] = deque()
@@ -128,13 +128,10 @@ class Ledger:
         if entry.error_message:
             entry = masked(entry)
         text = written(entry)
-        if len(text) > MOST_WRITTEN:
-            entry = shortened(entry)
-            text = written(entry)
         with self._order:
             number = self._number = self._number + 1
             if len(self._queue) < MOST_QUEUED:
-                self._queue.append((number, entry))
+                self._queue.append((number, text))
             else:
                 self.lost += 1
         self._journal.add(number, text)
@@ -349,7 +346,9 @@ class Ledger:
     def _write(self) -> None:
         with self._busy():
             db = self._open()
-            while True:
+            # What comes while this is written waits for the next time: a transaction takes as long for one as for a hundred.
+            jobs, until = len(self._jobs), self._number
+            while self._committed < until:
                 with self._order:
                     batch = [*islice(self._queue, BATCH)]
                     if not batch:
@@ -362,7 +361,7 @@ class Ledger:
                         self._queue.popleft()
                 self._committed = batch[-1][0]
                 self._journal.cut(self._committed)
-            while self._jobs:
+            for _ in range(jobs):
                 job = self._jobs.popleft()
                 try:
                     if job.action is not None:
@@ -371,7 +370,7 @@ class Ledger:
                     job.error = error
                 job.done.set()
 
-    def _insert(self, batch: Sequence[tuple[int, Entry]], process: str = "") -> None:
+    def _insert(self, batch: Sequence[tuple[int, bytes]], process: str = "") -> None:
         """A batch, or, when something in it cannot be written at all, its entries one by one, as far as they can be."""
         import sqlite3
 
@@ -411,7 +410,7 @@ class Ledger:
         for process, of in groupby(lines, key=lambda line: line.process):
             if process == self._process:
                 continue  # all of these are queued
-            found = [(line.number, entry) for line in of if (entry := read(line.text)) is not None]
+            found = [(line.number, line.text) for line in of]
             for start in range(0, len(found), BATCH):
                 self._insert(found[start : start + BATCH], process)
         self._is_taken_in = True

@@ -66,12 +66,12 @@ wild = st.dictionaries(st.sampled_from(Entry._fields), anything, min_size=1, max
 def test_the_journal_gives_back_what_it_was_given(given_entry: Entry) -> None:
     text = entries.written(given_entry)
     assert b"\n" not in text
-    assert entries.read(text) == given_entry._replace(
-        attempts=tuple(
-            each._replace(provider=entries.text(each.provider), error=entries.text(each.error))
-            for each in given_entry.attempts
-        )
-    )
+    whole = {
+        name: value and round(value * factor)
+        for name, factor in entries.DURATIONS.items()
+        for value in [getattr(given_entry, name)]
+    }
+    assert entries.read(text) == [*given_entry._replace(**whole, attempts=[[*each] for each in given_entry.attempts])]
 
 
 @given(wild)
