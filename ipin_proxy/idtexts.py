@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LAZY_ROWS = 16_000
 CHUNK_ROWS = 12_000
+MANY_LINES = 500  # from so many on it is quicker to look at each line of a text
 MARK = "idtexts"
 
 
@@ -50,19 +51,32 @@ def drop(db: sqlite3.Connection) -> None:
         db.execute("DELETE FROM idtexts WHERE first + ? < ?", (CHUNK_ROWS, oldest))
 
 
-def find(db: sqlite3.Connection, piece: str) -> Iterator[int]:
-    """The ids of rows in whose request id there is this text, in capitals or not. Some of them may be deleted."""
+def mark(db: sqlite3.Connection, piece: str, marks: bytearray, first: int) -> None:
+    """Put a 1 for each row in whose request id there is this text, in capitals or not: `marks` has a byte for every row
+    from `first` on. Rows that are deleted may be marked."""
     wanted = piece.lower()
-    for id_, request_id in db.execute("SELECT id, request_id FROM calls WHERE id > ?", (value_of(db, MARK),)):
-        if wanted in request_id.lower():
-            yield id_
+    newest = db.execute("SELECT id, request_id FROM calls WHERE id > ?", (value_of(db, MARK),))
+    found = [id_ - first for id_, request_id in newest if wanted in request_id.lower()]
     needle = wanted.encode("utf-8", "replace")
-    if b"\n" in needle:
-        return
-    for first, text in db.execute("SELECT first, text FROM idtexts ORDER BY first DESC"):
-        at, line, since = text.find(needle), 0, 0
-        while at >= 0:
-            line += text.count(b"\n", since, at)
-            yield first + line + 1
-            since = text.find(b"\n", at)
-            at = text.find(needle, since) if since >= 0 else -1
+    texts = db.execute("SELECT first, text FROM idtexts") if b"\n" not in needle else ()
+    for before, text in texts:
+        begin = before + 1 - first
+        if text.count(needle) < MANY_LINES:
+            found += [begin + line for line in _lines_with(needle, text)]
+        else:  # a piece of what all ids of ours begin with
+            found_in = bytes([needle in line for line in text.split(b"\n")])[max(0, -begin) :]
+            begin = max(0, begin)
+            marks[begin : begin + len(found_in)] = found_in[: max(0, len(marks) - begin)]
+    for at in found:
+        if 0 <= at < len(marks):
+            marks[at] = 1
+
+
+def _lines_with(needle: bytes, text: bytes) -> Iterator[int]:
+    """The numbers of the lines that have this, from 0."""
+    at, line, since = text.find(needle), 0, 0
+    while at >= 0:
+        line += text.count(b"\n", since, at)
+        yield line
+        since = text.find(b"\n", at)
+        at = text.find(needle, since) if since >= 0 else -1

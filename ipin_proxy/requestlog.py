@@ -1,7 +1,8 @@
 """The request log: pages of the ledger's rows, in any order; of a million of them in well under a second.
 
 Since it is known how many rows there are of what, it is known what it costs to find a page. There are two ways: walk along an
-order there is, past what does not belong, or gather what does and sort it; and both begin at the nearer end. Whatever is
+order there is, past what does not belong, or gather what does and sort it; and both begin at the nearer end. In the order of
+time the walk begins shortly before the page, since what lies before that can be counted without a look at it. Whatever is
 told has the names the contract gives it. Nothing here writes.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import ranks
 from .entries import text
 from .errors import BadRequest
-from .selection import MOST_LISTED, RequestFilter, Selection, belonging, check, count_facets, select
+from .selection import RequestFilter, Selection, belonging, check, count_facets, marked_ids, select
 from .spending import usd
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ WALK_US = 0.13
 GATHER_US = 0.5
 LOOK_UP_US = 3.0
 SEEK_US = 3.0
+COUNT_US = 0.06
+COUNT_FACET_US = 1.0
+MOST_COUNTS = 6
+SHORT_OF = 0.01  # of what is left, so far before a guess it is counted
 
 # The columns of an item, in the order they are told and exported: from the row or from its facet.
 ITEM: dict[str, str] = {
@@ -220,16 +225,53 @@ def _by_row(
     total, facets, in_table = selection.total, selection.facets, selection.in_table
     if facets is None:
         return walk(db, selection, sort, descends, offset, size, in_table) or []
+    in_order = selection.in_times if sort == TIME else in_table
     gather_us = total * (GATHER_US if sort == TIME else LOOK_UP_US) + len(facets) * SEEK_US
-    steps = (offset + size) * in_table // max(1, total)  # if what belongs lies evenly
-    if steps * WALK_US < gather_us < in_table * WALK_US / 2:
-        # It may lie at the other end of the order, so no further than gathering would have taken.
-        found = walk(db, selection, sort, descends, offset, size, int(gather_us / WALK_US))
-        if found is not None:
-            return found
-    if gather_us < in_table * WALK_US and len(facets) < MOST_LISTED:
+    walk_us = (offset + size) * in_order // max(1, total) * WALK_US  # if what belongs lies evenly
+    count_us = offset * COUNT_US + len(facets) * COUNT_FACET_US
+    can_list = selection.can_be_listed
+    if sort == TIME and can_list and not selection.partly and 2 * count_us < walk_us:
+        return _counted(db, selection, descends, offset, size)
+    if can_list and gather_us < in_order * WALK_US:
+        if 2 * walk_us < gather_us:
+            # It may lie at the other end of the order, so no further than gathering would have taken.
+            found = walk(db, selection, sort, descends, offset, size, int(gather_us / WALK_US))
+            if found is not None:
+                return found
         return _gathered(db, selection, sort, descends, offset, size)
     return walk(db, selection, sort, descends, offset, size, in_table) or []
+
+
+def _counted(db: sqlite3.Connection, selection: Selection, descends: bool, offset: int, size: int) -> list[int]:
+    """In the order of time, from shortly before the page: what lies before that is counted."""
+    if descends:
+        return _counted(db, selection, False, selection.total - offset - size, size)[::-1]
+    time, before = _shortly_before(db, selection, offset)
+    rest = selection._replace(from_ms=time)
+    return _walked(db, rest, TIME, False, offset - before, size, selection.in_table) or []
+
+
+def _shortly_before(db: sqlite3.Connection, selection: Selection, offset: int) -> tuple[int, int]:
+    """A time before the row at this offset, and how many rows of the selection are older than it: guessed as if they lay
+    evenly, and counted facet by facet, again and again until it is near enough."""
+    assert selection.facets is not None
+    facets = ", ".join(map(str, selection.facets))
+    first, last = db.execute("SELECT (SELECT min(time) FROM calls), (SELECT max(time) FROM calls)").fetchone()
+    low, high = max(first, selection.from_ms), min(last + 1, selection.to_ms)
+    before, below = 0, selection.total  # rows older than each of the two
+    for _ in range(MOST_COUNTS):
+        time = low + int((high - low) * ((offset - before) / (below - before) - SHORT_OF))
+        if time <= low:
+            break
+        (counted,) = db.execute(
+            f"SELECT count(*) FROM calls INDEXED BY calls_facet WHERE facet IN ({facets}) AND time >= ? AND time < ?",
+            (low, time),
+        ).fetchone()
+        if before + counted > offset:
+            high, below = time, before + counted
+        else:
+            low, before = time, before + counted
+    return low, before
 
 
 def _walked(
@@ -294,7 +336,11 @@ def _gathered(
     )
     if partly:
         some = ", ".join(map(str, partly))
-        rows += f" UNION ALL SELECT {columns} FROM found CROSS JOIN calls USING (id) WHERE facet IN ({some})"
+        ids = ", ".join(map(str, marked_ids(selection)))
+        rows += (
+            f" UNION ALL SELECT {columns} FROM calls NOT INDEXED WHERE id IN ({ids}) AND facet IN ({some})"
+            " AND time >= :from_ms AND time < :to_ms"
+        )
     found = db.execute(
         f"SELECT id FROM ({rows}) ORDER BY {_ordered('value, time, facet, id', descends)} LIMIT :size OFFSET :offset",
         {"from_ms": selection.from_ms, "to_ms": selection.to_ms, "size": size, "offset": offset},

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.book import DAY_MS, NOW_MS, Book, entry, opened, refused
 
-from ipin_proxy import idtexts, ledger, ranks, requestlog
+from ipin_proxy import idtexts, ledger, ranks, requestlog, selection
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry
 from ipin_proxy.errors import BadRequest
@@ -76,10 +76,13 @@ def some(rows: int) -> list[Entry]:
 
 
 ENTRIES = some(ROWS)
-PLANS = {
+PLANS: dict[str, dict[str, float]] = {
     "walking": {"GATHER_US": 1e9, "LOOK_UP_US": 1e9},
-    "gathering": {"WALK_US": 1e9},
-    "walking some way": {"WALK_US": 1.0, "GATHER_US": 0.2, "LOOK_UP_US": 0.2, "SEEK_US": 0.0},
+    "gathering": {"WALK_US": 1e9, "COUNT_US": 1e12},
+    "counting": {"COUNT_US": 0.0, "COUNT_FACET_US": 0.0},
+    "counting once": {"COUNT_US": 0.0, "COUNT_FACET_US": 0.0, "MOST_COUNTS": 1, "SHORT_OF": 0.0},
+    "marking many": {"MOST_SOUGHT": 0, "MANY_LINES": 0},
+    "walking some way": {"WALK_US": 1.0, "GATHER_US": 0.5, "LOOK_UP_US": 0.5, "SEEK_US": 0.0, "COUNT_US": 1e12},
 }
 
 
@@ -208,7 +211,8 @@ def test_a_filter_finds_what_it_says_on_whatever_way(
     log: Ledger, name: str, plan: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for constant, value in PLANS[plan].items():
-        monkeypatch.setattr(requestlog, constant, value)
+        room = next(each for each in (requestlog, selection, idtexts) if hasattr(each, constant))
+        monkeypatch.setattr(room, constant, value)
     filters, belongs = FILTERS[name]
     expected = sorted(identity(each) for each in ENTRIES if belongs(each))
     for sort in ("time", "costUsd", "model"):
@@ -335,6 +339,9 @@ def test_rows_that_go_leave_every_list(book: Book, monkeypatch: pytest.MonkeyPat
     for sort in SORTS:
         assert len(all_pages(log, RequestFilter(), sort, "asc")) == 40
     assert log.requests(RequestFilter(q="req_00000")).total == 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(idtexts, "MANY_LINES", 0)
+        assert log.requests(RequestFilter(q="req_0000")).total == 40
     assert log.requests(RequestFilter(q="req_00004")).total == 10
     log.close()
     with opened(book.path) as db:
