@@ -8,6 +8,7 @@ import select
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from selectors import EVENT_READ
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,7 +65,8 @@ def ask(app: App, path: str, body: dict[str, Any]) -> tuple[int, weakref.ref[Bod
         while True:
             wanted = steps.send(None)
             if isinstance(wanted, Wait):
-                select.select([wanted.file], [], [], 10)
+                is_reading = wanted.interest == EVENT_READ
+                select.select([wanted.file] * is_reading, [wanted.file] * (not is_reading), [], 10)
     except StopIteration as end:
         response: Response = end.value
         return response.status, watched
