@@ -18,6 +18,8 @@ JSON_SUFFIX = re.compile(r"application/[!#$&^_.a-z0-9-]+\+json")  # RFC 6839: JS
 # 50 MB of `{},{},…` would be a gigabyte of dicts. Counted by what may also be a comma in a text, so it is generous.
 MAX_VALUES = 1_000_000
 PRIVATE = {"cache-control": "no-store"}
+YES = ("1", "true", "yes", "on")
+NO = ("0", "false", "no", "off")
 
 
 def json_members(request: Request) -> members.Members:
@@ -58,8 +60,14 @@ def model_name(value: Any) -> str:
 
 
 def asks_for(request: Request, name: str) -> bool:
-    """Whether the query has `name=1`, or another way to say yes."""
-    return request.query.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+    """Whether the query has `name=1`, or another way to say yes. Raises BadRequest for what is neither yes nor no: it would be
+    taken for a no, and what was to be a dry run would be the real one."""
+    given = request.query.get(name, "0").strip()
+    if given.lower() in YES:
+        return True
+    if given.lower() not in NO:
+        raise BadRequest(f"'{name}' must be 1 or 0, not {given!r:.40}.", param=name)
+    return False
 
 
 def private_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

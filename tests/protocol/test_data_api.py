@@ -132,6 +132,16 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(proxy: Proxy) -> N
     assert (settings["LOG_LEVEL"], settings["LOG_BODIES"]) == ("debug", True)
 
 
+@pytest.mark.parametrize("query", ["dryRun", "dryRun=", "dryRun=y", "dryRun=2"])
+def test_what_was_perhaps_to_be_a_dry_run_is_not_the_real_one(proxy: Proxy, query: str) -> None:
+    before = stored(proxy)
+    newest = proxy.admin("GET", "/backups").json["backups"][0]["name"]
+    for path, body in (("/import", {"models": []}), (f"/backups/{newest}/restore", None)):
+        reply = proxy.admin("POST", f"{path}?{query}", body)
+        assert (reply.status, reply.error["param"]) == (400, "dryRun")
+    assert stored(proxy) == before
+
+
 def test_secrets_that_an_import_lacks_stay(proxy: Proxy, upstream: Upstream) -> None:
     document = exported(proxy)
     row(document, "providers", "acme")["name"] = "Acme, renamed"
