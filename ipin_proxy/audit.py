@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import queries
 from .errors import ProxyError
 from .kinds import ALIASES, KEYS, MODELS, PROVIDERS, USERS, Collection, Json
-from .records import Provider, User
+from .records import User
 from .trail import Change
 
 if TYPE_CHECKING:
@@ -65,8 +64,6 @@ def state(app: App, kind: Collection, record: Any, before: Any = None) -> Json:
     from .interchange import FREE_NAMES, without_hidden  # a large room, that calls have no use for
 
     found = {name: value for name, value in kind.shown(app, record).items() if name not in NOISE}
-    if isinstance(record, Provider):
-        found["baseUrl"] = queries.masked(record.base_url)
     found = {name: value if name in FREE_NAMES else without_hidden(value) for name, value in found.items()}
     if isinstance(record, User) and record.password_hash != (before.password_hash if before is not None else None):
         found["password"] = "changed" if before is not None else "set"

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from . import firststart, keys, passes, signin
+from . import firststart, keys, passes, queries, signin
 from .call import IMAGE_PART, VIDEO_PART
 from .deployments import DEMO_PROVIDER
 from .dialects import vision
@@ -87,17 +87,31 @@ def offers(app: App) -> Mapping[str, Provider]:
 
 def shown_provider(app: App, provider: Provider) -> Json:
     is_offer = provider.id not in app.store.snapshot().providers
-    return {**provider.public_json(), "source": "environment" if is_offer else "database"}
+    shown = {"baseUrl": queries.masked(provider.base_url), "source": "environment" if is_offer else "database"}
+    return {**provider.public_json(), **shown}
 
 
 def new_provider(given: Json) -> Json:
     key = given.get("apiKey")
     if isinstance(key, str) and is_mask(key):
         raise BadRequest("'apiKey' is only the mask of a key. Enter the key itself.", param="apiKey")
-    return given
+    return with_base_url(given, "")
+
+
+def with_base_url(given: Json, stored: str) -> Json:
+    """The same with the stored secrets in the query of the base URL where it has only their masks. Raises BadRequest where
+    there are none, or where they would go to another server."""
+    url = given.get("baseUrl")
+    if not isinstance(url, str):
+        return given
+    whole, is_lost = queries.filled(url, stored)
+    if is_lost:
+        raise BadRequest("'baseUrl' has only the mask of a secret in its query. Enter it in full.", param="baseUrl")
+    return {**given, "baseUrl": whole}
 
 
 def changed_provider(before: Provider, given: Json) -> Provider:
+    given = with_base_url(given, before.base_url)
     after = merge(before, keep_secrets(before, given))
     check_origin(before, after, given)
     return after

@@ -358,6 +358,22 @@ def test_moving_within_a_server_needs_no_key(admin: Admin, id_: str, url: str) -
     assert admin("PUT", f"/providers/{id_}", {"baseUrl": url}).status == 200
 
 
+def test_a_key_in_the_query_of_a_base_url_is_a_mask_and_stays(admin: Admin, proxy: Proxy, id_: str) -> None:
+    url = f"{URL}?api-version=2024-10-21&key={SECRET}"
+    shown = added(admin, "/providers", {"id": id_, "baseUrl": url})
+    assert shown["baseUrl"] == f"{URL}?api-version=2024-10-21&key=provi...wxyz"
+    assert SECRET not in admin("GET", "/providers").body.decode()
+    for path in ("?key=provi...wxyz", "/chat?key=provi...wxyz&api-version=2025-01-01"):
+        changed = admin("PUT", f"/providers/{id_}", {**shown, "baseUrl": URL + path})
+        assert (changed.status, changed.json["baseUrl"]) == (200, URL + path)
+        assert stored(proxy, "providers", id_)["baseUrl"] == URL + path.replace("provi...wxyz", SECRET)
+    elsewhere = "https://elsewhere.example/v1?key="
+    for path, method in ((f"/providers/{id_}", "PUT"), ("/providers/test", "POST")):
+        refused(admin(method, path, {**shown, "baseUrl": f"{elsewhere}provi...wxyz"}), 400, "baseUrl")
+    refused(admin("POST", "/providers", {"id": f"{id_}-2", "baseUrl": f"{elsewhere}provi...wxyz"}), 400, "baseUrl")
+    assert admin("PUT", f"/providers/{id_}", {"baseUrl": f"{elsewhere}entered-again"}).status == 200
+
+
 def test_a_provider_without_secrets_moves_freely(admin: Admin, id_: str) -> None:
     added(admin, "/providers", {"id": id_, "baseUrl": "http://localhost:11434"})
     assert admin("PUT", f"/providers/{id_}", {"baseUrl": "http://localhost:8000"}).json["apiKey"] is None
