@@ -12,6 +12,7 @@ secret looks like, and every line passes through it. Logging never raises and ne
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -377,6 +378,23 @@ class _Sink:
         """A terminal or a pipe always has some."""
 
 
+def check_file(path: Path) -> None:
+    """Raises ConfigError where a start could not log to this file. Nothing is opened or made."""
+    reason = 0
+    if os.path.isdir(path):
+        reason = errno.EISDIR
+    elif not os.path.exists(path) and not os.path.isdir(path.parent):
+        reason = errno.ENOENT
+    elif not os.access(path if os.path.exists(path) else path.parent, os.W_OK):
+        reason = errno.EACCES
+    if reason:
+        raise _unwritable(path, os.strerror(reason))
+
+
+def _unwritable(path: Path, reason: str | None) -> ConfigError:
+    return ConfigError(f"LOG_FILE is {str(path)!r}, which cannot be written: {reason}.")
+
+
 class _File(_Sink):
     """A file that only we append to, and that moves to `.1` … `.5` when it is full."""
 
@@ -385,7 +403,7 @@ class _File(_Sink):
         try:
             super().__init__(self._open())
         except OSError as error:
-            raise ConfigError(f"LOG_FILE is {str(path)!r}, which cannot be written: {error.strerror}.") from error
+            raise _unwritable(path, error.strerror) from error
         self._rotates = stat.S_ISREG(os.fstat(self._fd).st_mode)  # /dev/stdout must never be renamed
         self._room = self._measure()
 

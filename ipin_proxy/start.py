@@ -23,7 +23,7 @@ from .errors import ConfigError, ProxyError
 from .flags import Flags, help_text, read_flags
 from .ledger import place as place_of_ledger
 from .limits import longest_rolling
-from .logs import Log
+from .logs import Log, check_file
 from .store import Store, find, inspect, plan
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def open_store(flags: Flags, folder: Path, found: Config, log: Log) -> Store:
 def check(flags: Flags, folder: Path) -> int:
     """`--check`: would it start? Nothing is written."""
     found = read_config(flags, folder, {})
+    if found.settings.log_file is not None:
+        check_file(found.settings.log_file)
     paths = places(flags, folder, found)
     path = find(paths)
     if path is None:

@@ -274,6 +274,7 @@ def test_an_address_that_is_not_ours(clone: Clone) -> None:
         ({"MASTER_API_KEY": "with a blank"}, "MASTER_API_KEY"),
         ({"MASTER_API_KEY_FILE": "not-there"}, "MASTER_API_KEY_FILE"),
         ({"LOG_FILE": "no/such/folder/log"}, "LOG_FILE"),
+        ({"LOG_FILE": "ipin_proxy"}, "LOG_FILE"),
         ({"CPU_AFFINITY": "4095"}, "CPU_AFFINITY"),
     ],
 )
@@ -281,7 +282,13 @@ def test_a_bad_setting(clone: Clone, env: dict[str, str], named: str) -> None:
     message = clone.refuses(**env)
     assert named in message
     assert "with a blank" not in message
+    assert clone.refuses("--check", **env) == message
     assert not clone.database.exists()
+
+
+def test_check_makes_no_log_file(clone: Clone) -> None:
+    assert clone.run("--check", LOG_FILE="ipin.log")[0] == 0
+    assert not (clone.folder / "ipin.log").exists()
 
 
 def test_a_bad_setting_in_the_env_file_or_the_database(clone: Clone) -> None:
