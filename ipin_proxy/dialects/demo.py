@@ -95,7 +95,8 @@ def read_request(sock: socket.socket) -> tuple[str, Json]:
 
 def answer_to(path: str, body: Json) -> tuple[int, Json]:
     if path != CHAT_PATH:
-        return 400, {"error": {"message": ONLY_CHATS, "type": "invalid_request_error", "param": "model", "code": None}}
+        refusal = {"type": "invalid_request_error", "param": "model", "code": "invalid_model_type"}
+        return 400, {"error": {"message": ONLY_CHATS, **refusal}}
     words = last_user_text(body) or GREETING
     counted = json.dumps(body.get("messages"))
     usage = {"prompt_tokens": max(1, len(counted) // 4), "completion_tokens": len(words.split(" "))}
