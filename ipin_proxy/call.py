@@ -138,7 +138,8 @@ class Call(NamedTuple):
     (`members`) or an upload (`form`). A recording in it lasts for so many `seconds`, where it tells; `pictures` are the images
     and videos in it, once they have been looked at. A call for the text of a `document` has that instead of a body. It came
     from an `address`, to the `endpoint` of a route. `model` is its name as it was asked for; where that, or the prefix of the
-    path, was an `alias`, `pin` is the provider this leads to, and its prompt adds so many characters to the body."""
+    path, was an `alias`, `pin` is the provider this leads to, and its prompt adds so many characters to the body. `look` is what
+    looks into its files, once it is known that its caller may use the model: it gives the call with what it found."""
 
     id: str
     caller: Caller
@@ -158,6 +159,7 @@ class Call(NamedTuple):
     endpoint: str = ""
     alias: str = ""
     added_chars: int = 0
+    look: Callable[[Call], Call] | None = None
 
     @property
     def shown_model(self) -> str:

@@ -112,6 +112,9 @@ def relay(app: App, call: Call) -> Steps:
         catalog = app.catalog()
         call, model = asked_for(catalog, call)
         bill.call = call
+        if call.look is not None:
+            yield THREAD  # files may lie on disk
+            call = bill.call = call.look(call)._replace(look=None)
         shown = client.pictures_in(call)
         parts = [] if (first := next(shown, None)) is None else (yield from listed(call, first, shown))
         admit(app, bill, model, parts)

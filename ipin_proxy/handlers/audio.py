@@ -7,15 +7,16 @@ lasts. All else in the form goes on as it came, be it a field that nobody here h
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from .. import keys
 from ..app import App, Visit
 from ..bodies import model_name
-from ..call import Operation
+from ..call import Call, Operation
 from ..errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from ..forms import asks_stream, form_of, model_field, one_file
 from ..relay import relay
-from ..web.multipart import FilePart
+from ..web.multipart import FilePart, Form
 from ..web.task import THREAD, Steps
 
 MB = 1024 * 1024
@@ -30,12 +31,17 @@ def hear(operation: Operation) -> Callable[[App, Visit], Steps]:
         yield THREAD  # the form may lie on disk
         form = form_of(visit.request)
         model = model_name(model_field(form))
-        recording = one_file(form, "file")
-        check_size(recording, app.config.settings.max_audio_mb)
-        call = visit.call(operation, model, asks_stream(form), form=form, seconds=seconds_of(recording))
-        return (yield from relay(app, call))
+        look = partial(with_length, form, app.config.settings.max_audio_mb)
+        return (yield from relay(app, visit.call(operation, model, asks_stream(form), form=form, look=look)))
 
     return handler
+
+
+def with_length(form: Form, most_mb: int, call: Call) -> Call:
+    """The call with its recording looked at. Raises BadRequest, PayloadTooLarge, UnsupportedMediaType."""
+    recording = one_file(form, "file")
+    check_size(recording, most_mb)
+    return call._replace(seconds=seconds_of(recording))
 
 
 def check_size(recording: FilePart, most_mb: int) -> None:

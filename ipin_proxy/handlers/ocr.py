@@ -7,12 +7,14 @@ depends on who reads it, so that is the dialect's affair (`dialects/ocr.py`).
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
-from ..call import IMAGE_PART, OCR, Document, Picture
+from ..call import IMAGE_PART, OCR, Call, Document, Picture
 from ..errors import BadImage, BadRequest
 from ..forms import form_of, model_field, one_file
 from ..media import dataurls, images
@@ -35,12 +37,17 @@ def read(app: App, visit: Visit) -> Steps:
     most_bytes = app.config.settings.max_image_mb * MB
     if visit.request.content_type == "multipart/form-data":
         form = form_of(visit.request)
-        model, document = model_name(model_field(form)), of_form(form, most_bytes)
+        model, find = model_name(model_field(form)), partial(of_form, form, most_bytes)
     else:
         body = json_members(visit.request)
-        model, document = model_name(body.values.get("model")), of_json(body, most_bytes)
-    pictures = (Picture(IMAGE_PART, document.place, document.size),)
-    return (yield from relay(app, visit.call(OCR, model, False, pictures=pictures, document=document)))
+        model, find = model_name(body.values.get("model")), partial(of_json, body, most_bytes)
+    return (yield from relay(app, visit.call(OCR, model, False, look=partial(with_document, find))))
+
+
+def with_document(find: Callable[[], Document], call: Call) -> Call:
+    """The call with the document that is to be read. Raises BadRequest."""
+    document = find()
+    return call._replace(pictures=(Picture(IMAGE_PART, document.place, document.size),), document=document)
 
 
 def of_form(form: Form, most_bytes: int) -> Document:

@@ -40,7 +40,11 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
         build.model("hears-nothing", "pretend", type="transcription"),
         build.model("chats", type="chat"),
     ]
-    keys = [build.key(KEY), build.key("sk-chat-only-0123456789", "key-9", scopes=["chat"])]
+    keys = [
+        build.key(KEY),
+        build.key("sk-chat-only-0123456789", "key-9", scopes=["chat"]),
+        build.key("sk-one-model-0123456789", "key-1m", allowedModels=["hears-renamed"]),
+    ]
     proxy = Proxy.start(
         tmp_path_factory.mktemp("audio"), providers=providers, models=models, keys=keys, env={"KEEPALIVE_S": "0.2"}
     )
@@ -62,6 +66,29 @@ def line_of(proxy: Proxy, reply: Reply) -> Json:
     id_ = reply.header("x-request-id")
     (line,) = proxy.log_lines(lambda line: line.get("event") == "call" and line.get("request_id") == id_)
     return line
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("content", [b"no recording", b"", SPEECH])
+def test_what_is_wrong_with_the_model_is_said_before_the_recording_is_looked_at(
+    proxy: Proxy, upstream: Upstream, content: bytes, stream: str
+) -> None:
+    for key, model, told in (
+        ("sk-one-model-0123456789", "hears-same", (403, "model_not_allowed")),
+        (KEY, "nobody's", (404, "model_not_found")),
+        (KEY, "chats", (400, "invalid_model_type")),
+    ):
+        reply = proxy.form(HEAR, [("model", model), recording(content, "a.txt"), ("stream", stream)], key)
+        assert (reply.status, reply.error["code"]) == told
+        assert line_of(proxy, reply)["model"] == model
+    assert upstream.history == []
+
+
+def test_a_recording_that_is_refused_is_written_down_with_its_model(proxy: Proxy, upstream: Upstream) -> None:
+    reply = hear(proxy, recording(b"no recording", "a.txt"))
+    assert (reply.status, reply.error["code"]) == (415, "unsupported_media_type")
+    assert line_of(proxy, reply)["model"] == "hears-same"
+    assert upstream.history == []
 
 
 # What goes out.

@@ -19,6 +19,7 @@ OCR = "/v1/ocr"
 PNG = png(more=bytes(range(256)))
 LARGE = png(more=bytes(range(256)) * 8000)  # spooled to a file
 NARROW_KEY = "sk-key-for-chats-alone-0123456789"
+ONE_MODEL_KEY = "sk-key-for-one-model-0123456789"
 NOT_READ = ("bmp", "tiff", "heic", "avif", "heif")
 
 
@@ -44,7 +45,11 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
         build.model("chat-of-own", "own", upstreamModel="gpt-4o"),
         build.model("embed", type="embedding"),
     ]
-    keys = [build.key(KEY), build.key(NARROW_KEY, "narrow", scopes=["chat"])]
+    keys = [
+        build.key(KEY),
+        build.key(NARROW_KEY, "narrow", scopes=["chat"]),
+        build.key(ONE_MODEL_KEY, "one", allowedModels=["seeing"]),
+    ]
     proxy = Proxy.start(
         tmp_path_factory.mktemp("ocr"), providers=providers, models=models, keys=keys, env={"MAX_IMAGE_MB": "3"}
     )
@@ -69,6 +74,15 @@ def refused(reply: Reply, upstream: Upstream, status: int, code: str, param: str
     assert (reply.status, reply.error["code"], reply.error["param"]) == (status, code, param)
     assert upstream.history == []
     return str(reply.error["message"])
+
+
+def test_what_is_wrong_with_the_model_is_said_before_the_file_is_looked_at(proxy: Proxy, upstream: Upstream) -> None:
+    for data in (b"no image", b"", PNG):
+        refused(upload(proxy, data, key=ONE_MODEL_KEY), upstream, 403, "model_not_allowed", "model")
+        refused(upload(proxy, data, model="nobody's"), upstream, 404, "model_not_found", "model")
+        refused(upload(proxy, data, model="embed"), upstream, 400, "invalid_model_type", "model")
+    in_json = proxy.post(OCR, {"model": "scan", "image": "no image"}, ONE_MODEL_KEY)
+    refused(in_json, upstream, 403, "model_not_allowed", "model")
 
 
 @pytest.mark.parametrize("data", [PNG, LARGE], ids=["in memory", "in a file"])
