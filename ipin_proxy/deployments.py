@@ -139,6 +139,10 @@ class Catalog:
     def is_curated(self, model: Model) -> bool:
         return self.models.get(model.id) is model
 
+    def knows_type(self, model: Model) -> bool:
+        """Whether somebody has said what a model is for, be it served at the moment or not."""
+        return self.is_curated(model) or self._known.get(model.id) is model
+
     def serves(self, model: Model, pin: str | None) -> bool:
         """Whether a model is served by the provider a path is pinned to; by whichever, where it is not pinned."""
         return pin is None or pin == model.provider_id or any(row.provider_id == pin for row in model.deployments)
@@ -216,7 +220,7 @@ def asked_for(catalog: Catalog, call: Call) -> tuple[Call, Model]:
 
     through, model = aliases.check(catalog, call, alias)
     check_further(call)
-    if catalog.is_curated(model) and model.type not in call.operation.model_types:
+    if catalog.knows_type(model) and model.type not in call.operation.model_types:
         if call.pin is None and call.model != alias.id:  # it came to the default by chance
             return call, check_model(catalog, call)
         raise wrong_type(call, model)
@@ -237,7 +241,7 @@ def check_model(catalog: Catalog, call: Call) -> Model:
         raise ModelNotFound(
             f"The model '{call.shown_model}' does not exist{where}. {names_for(catalog, call)}", param="model"
         )
-    if catalog.is_curated(model) and model.type not in call.operation.model_types:
+    if catalog.knows_type(model) and model.type not in call.operation.model_types:
         raise wrong_type(call, model)
     return model
 

@@ -314,6 +314,15 @@ def test_a_key_no_header_can_carry_is_told_to_whoever_can_mend_it(proxy: Proxy, 
     assert upstream.started == 0
 
 
+@pytest.mark.parametrize("name", ["switched-off-model", "unkeyed-model"])
+def test_what_a_caller_can_mend_is_told_before_what_an_administrator_has_to(
+    proxy: Proxy, upstream: Upstream, name: str
+) -> None:
+    reply = proxy.post("/v1/embeddings", {"model": name, "input": "x"}, KEY)
+    assert refused(reply, 400, "invalid_model_type")["param"] == "model"
+    assert upstream.started == 0
+
+
 def test_a_model_that_is_switched_off_is_not_there(proxy: Proxy, upstream: Upstream) -> None:
     error = refused(ask(proxy, "gpt-off"), 404, "model_not_found")
     assert error["message"] == ask(proxy, "gpt-nil").error["message"].replace("gpt-nil", "gpt-off")
