@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from .accounts import KEY, LEAST_DAYS, USER, Account, Allowance
-from .call import Call, Caller
+from .call import Call, Caller, Json
 from .errors import BadRequest
 from .meter import MEASURED
 from .prices import estimate, price_of
@@ -182,16 +182,25 @@ class Limits:
     def state(self, caller: Caller) -> list[Standing]:
         """How each limit of a key and of its user stands. A Caller made of a key, or of a user, will do."""
         with self._lock:
-            today = self._look_at_the_clock()
-            key, user = self._with_limits_of(caller)
-            found = [*self._rates(key)]
-            if key.rules.parallel:
-                found.append(self._parallel(key, key.rules.parallel))
-            if key.rules.monthly:
-                found.append(self._monthly(key, key.rules.monthly, today))
-            for account in (key, user) if user is not None else (key,):
-                found += [self._budget(account, each, today) for each in account.rules.allowances]
-            return found
+            return self._standings(caller)
+
+    def told(self, caller: Caller) -> list[Json]:
+        """The same as JSON. How long it is until a reset is reckoned from our clock, and so is when that is: with a reader's
+        own, which is a moment older, a month would begin on the last day of the one before."""
+        with self._lock:
+            return [each.public_json(self._now) for each in self._standings(caller)]
+
+    def _standings(self, caller: Caller) -> list[Standing]:
+        today = self._look_at_the_clock()
+        key, user = self._with_limits_of(caller)
+        found = [*self._rates(key)]
+        if key.rules.parallel:
+            found.append(self._parallel(key, key.rules.parallel))
+        if key.rules.monthly:
+            found.append(self._monthly(key, key.rules.monthly, today))
+        for account in (key, user) if user is not None else (key,):
+            found += [self._budget(account, each, today) for each in account.rules.allowances]
+        return found
 
     @property
     def in_flight(self) -> int:

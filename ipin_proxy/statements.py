@@ -43,7 +43,7 @@ def statement(app: App, caller: Caller, account: Account | None = None) -> Json:
     ends = {"today": today.day + 1, "week": today.week + 7, "month": today.next_month}
     return {
         "spent": {name: told(each) for name, each in zip(begins, sums, strict=True)},
-        "limits": [standing.public_json(now) for standing in app.limits.state(caller)],
+        "limits": app.limits.told(caller),
         "resets": {name: day * DAY_MS for name, day in ends.items()},
     }
 

@@ -78,12 +78,12 @@ def request(app: App, visit: Visit) -> Response:
 
 def limits(app: App, visit: Visit) -> Response:
     """`GET /api/admin/limits`: `{keys: {id: [...]}, users: {id: [...]}}`, how each limit stands of those that have any."""
-    snapshot, now = app.store.snapshot(), time.time()
+    snapshot = app.store.snapshot()
     keys = {key.id: Caller(key.name, key=key) for key in snapshot.keys.values() if Rules.of(key).any}
     users = {user.id: Caller(user.username, user=user) for user in snapshot.users.values() if Rules.of(user).any}
     return private_json(
         {
-            kind: {id_: [each.public_json(now) for each in app.limits.state(caller)] for id_, caller in callers.items()}
+            kind: {id_: app.limits.told(caller) for id_, caller in callers.items()}
             for kind, callers in (("keys", keys), ("users", users))
         }
     )

@@ -468,6 +468,16 @@ def test_odd_numbers_poison_no_total(house: House, tokens: int, cost: int) -> No
 # What is told of all limits.
 
 
+def test_a_month_begins_when_it_begins_whatever_the_clock_shows_by_then(house: House) -> None:
+    who = caller(monthly_requests=100, budgets=(budget(5), budget(5, "day")))
+    month, day = at("2026-12-01T00:00:00") * 1000, at("2026-11-28T00:00:00") * 1000
+    for seconds in (0, 0.0137, 61.9999, 3_600.123456):
+        house.advance(seconds)
+        assert [each["resetsAt"] for each in house.limits.told(who)] == [month, month, day]
+    house.wall.advance(-60)  # the clock is set back
+    assert [each["resetsAt"] for each in house.limits.told(who)] == [month, month, day]
+
+
 def test_every_limit_tells_how_it_stands(house: House) -> None:
     who = caller(
         key(rpm=60, tpm=1_000, max_parallel=3, monthly_requests=100, budgets=(budget(2.5, "week"),)),
