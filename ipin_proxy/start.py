@@ -24,7 +24,7 @@ from .flags import Flags, help_text, read_flags
 from .ledger import place as place_of_ledger
 from .limits import longest_rolling
 from .logs import Log, check_file
-from .store import Store, find, inspect, plan
+from .store import Store, find, inspect, left_behind, plan
 
 if TYPE_CHECKING:
     from .web.server import Limits, Server
@@ -84,7 +84,7 @@ def check(flags: Flags, folder: Path) -> int:
     if found.settings.log_file is not None:
         check_file(found.settings.log_file)
     paths = places(flags, folder, found)
-    path = find(paths)
+    path = find(paths) or (None if flags.db else left_behind(paths))
     if path is None:
         place, source = plan(paths, SEED, last_resort=not flags.db)
         makes = f"a copy of {source}" if source is not None else "a new one"

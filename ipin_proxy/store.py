@@ -23,9 +23,9 @@ from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError
 from .snapshot import Broken, Document, Draft, Snapshot, parse, render
 from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, reason, without_journal
 from .storelock import StoreLock
-from .storeplace import can_write, choose, find, is_folder, quoted
+from .storeplace import can_write, choose, find, is_folder, left_behind, quoted
 
-__all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect", "plan"]
+__all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect", "left_behind", "plan"]
 
 Warn = Callable[..., object]
 MOST_NOTICES = 100

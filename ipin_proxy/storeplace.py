@@ -30,7 +30,7 @@ def choose(
             tell(f"the database is {found}")
         return found, None
     temporary = _temporary(paths[0]) if last_resort else None
-    left = temporary if temporary is not None and _is_ours(temporary.parent) and _is_filled(temporary) else None
+    left = left_behind(paths) if last_resort else None
     source = left or found or (seed if seed is not None and _is_filled(seed) else None)
     place = next((path for path in paths if _can_create(path)), None)
     if place is not None:
@@ -58,6 +58,12 @@ def find(paths: Sequence[Path]) -> Path | None:
     """The path whose database is read, without leaving a trace; None when a new one is to be made."""
     filled = [path for path in paths if _is_filled(path)]
     return next((path for path in filled if can_write(path)), filled[0] if filled else None)
+
+
+def left_behind(paths: Sequence[Path]) -> Path | None:
+    """The database of an earlier start that had only the temporary folder; where there is no other, a start goes on with it."""
+    temporary = _temporary(paths[0])
+    return temporary if _is_ours(temporary.parent) and _is_filled(temporary) else None
 
 
 def can_write(path: Path) -> bool:

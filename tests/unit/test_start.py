@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
-from support.shelf import Shelf
+from support.shelf import Shelf, unwritable
 
 from ipin_proxy import start
 
@@ -44,3 +45,23 @@ def test_check_looks_at_the_one_in_the_secrets_folder(
     seed.write_text("{")
     assert start.main(("--check", *flags), tmp_path) == 1
     assert str(seed) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [(), ("--db", "data.db")])
+def test_check_looks_at_what_a_start_left_in_the_temporary_folder(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A database that was named is that one or none."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        unwritable(patch, tmp_path)
+        assert start.main(("--reset-password",), tmp_path) == 0
+    (left,) = temporary.glob("*/ipin-proxy.db")
+    capsys.readouterr()
+    assert start.main(("--check", *flags), tmp_path) == 0
+    assert (str(left) in capsys.readouterr().out) == (not flags)
+    left.write_text("{")
+    assert start.main(("--check", *flags), tmp_path) == (0 if flags else 1)
