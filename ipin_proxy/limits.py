@@ -1,10 +1,10 @@
 """May this caller make this call now? Requests and tokens a minute, calls at once, requests a month, budgets.
 
 `admit` reserves before a call, `settle` corrects after it, so that calls in parallel cannot overrun a limit together: what
-they may cost is held until it is known what they did cost. A limit blocks when what is used and held has reached it; so a
-single call may overrun a budget by its own cost, twenty at once may not. Counters live in memory and are rebuilt from the
-ledger at the start; they go by the ids of key and user, so one that is deleted and made again under its id goes on where it
-was. One lock, held for microseconds; nothing here waits for anything.
+they may cost is held until it is known what they did cost; `hold` raises it for one that falls back on a dearer model. A
+limit blocks when what is used and held has reached it; so a single call may overrun a budget by its own cost, twenty at once
+may not. Counters live in memory and are rebuilt from the ledger at the start; they go by the ids of key and user, so one that
+is deleted and made again under its id goes on where it was. One lock, held for microseconds; nothing here waits for anything.
 
 Windows are those of the calendar in UTC. A clock that is set back by a little stands still until it has caught up; by more,
 what was used on days that are yet to come counts as used today. So setting a clock frees nothing and counts nothing twice.
@@ -22,7 +22,7 @@ from .errors import BadRequest
 from .meter import MEASURED
 from .prices import estimate, price_of
 from .records import Budget, Model, Price, User, VirtualKey, columns_of
-from .standings import BUDGET, MONTHLY, PARALLEL, REQUESTS, TOKENS, Standing, decimal, refusal
+from .standings import BUDGET, MONTHLY, PARALLEL, REQUESTS, TOKENS, Standing, decimal, longest, refusal
 from .windows import BEGINNING, DAY_S, Sliding, Today, day_of
 
 STEP_S = 2 * 3600.0  # set back by less, a clock is waited for: such a step is somebody's time zone, or less
@@ -130,6 +130,23 @@ class Limits:
             error = refusal(reached, self._now)
             for standing in self._rates(key):
                 error.headers = {**standing.rate_headers(), **error.headers}
+        raise error
+
+    def hold(self, reservation: Reservation, cost: int) -> None:
+        """A call goes on to where it may cost so much: hold that, if it is more. Raises BudgetExceeded where a budget is used
+        up by other calls alone, as it would for a new one; then nothing has changed."""
+        with self._lock:
+            more = min(max(0, cost), MOST_COST) - reservation.cost
+            if more <= 0 or reservation.settled:
+                return
+            key, user = reservation.key, reservation.user
+            reached = self._used_up(key, user, self._look_at_the_clock(), reservation.cost)
+            if not reached:
+                reservation.cost += more
+                for account in (key, user) if user is not None else (key,):
+                    account.held += more
+                return
+            error = refusal(longest(reached), self._now)
         raise error
 
     def settle(self, reservation: Reservation, tokens: int, cost: int | None) -> None:
@@ -339,16 +356,11 @@ class Limits:
         """The limit that keeps a call from being made, if one does: one that lasts goes before one that passes, and of
         several the one that lasts longest."""
         rules = key.rules
-        lasting = [
-            self._budget(account, each, today)
-            for account in ((key, user) if user is not None else (key,))
-            for each in account.rules.allowances
-            if account.spent_of(each, today) + account.held >= each.limit(self._now)
-        ]
+        lasting = self._used_up(key, user, today)
         if rules.monthly and key.calls.get(today.month, 0) + key.open >= rules.monthly:
             lasting.append(self._monthly(key, rules.monthly, today))
         if lasting:
-            return max(lasting, key=lambda each: float("inf") if each.resets_in is None else each.resets_in)
+            return longest(lasting)
         at, passing = self._clock(), []
         if rules.rpm and key.requests is not None and key.requests.used(at) >= rules.rpm:
             passing.append(self._requests(key, key.requests, rules.rpm, at, key.requests.below_at(rules.rpm)))
@@ -360,6 +372,15 @@ class Limits:
         if rules.parallel and counts_parallel and key.running >= rules.parallel:
             return self._parallel(key, rules.parallel)._replace(resets_in=A_MOMENT_S)
         return None
+
+    def _used_up(self, key: Account, user: Account | None, today: Today, but: int = 0) -> list[Standing]:
+        """The budgets that are used up by what was spent and is held, `but` for so much of it."""
+        return [
+            self._budget(account, each, today)
+            for account in ((key, user) if user is not None else (key,))
+            for each in account.rules.allowances
+            if account.spent_of(each, today) + account.held - but >= each.limit(self._now)
+        ]
 
     def _rates(self, key: Account) -> list[Standing]:
         """The limits of a minute, with when all of each is free again."""

@@ -33,8 +33,8 @@ from .deployments import Catalog, asked_for, no_deployment
 from .dialects import client_dialect, way
 from .dialects.parts import Part
 from .dialects.passage import Passage
-from .errors import BadRequest, ProxyError, UpstreamError, UpstreamRefused, draining
-from .limits import NOTHING, Estimate, check_priced, is_weighed
+from .errors import BadRequest, BudgetExceeded, ProxyError, UpstreamError, UpstreamRefused, draining
+from .limits import NOTHING, Estimate, check_priced, is_budgeted, is_weighed
 from .logs import Log
 from .meter import MEASURED, cost_in, measured
 from .prices import estimate, price_of
@@ -173,6 +173,12 @@ def admit(app: App, bill: Bill, model: Model, shown: Sequence[Part]) -> None:
     bill.reservation = app.limits.admit(caller, guess)
 
 
+def hold(app: App, bill: Bill, fallback: Model) -> None:
+    """Hold what the call may cost at a model that stands in for its own. Raises BudgetExceeded."""
+    if bill.reservation is not None and is_budgeted(bill.call.caller):
+        app.limits.hold(bill.reservation, price_of(estimate(bill.call), fallback.price).nano or 0)
+
+
 def with_pictures(app: App, call: Call, model: Model, shown: Sequence[Part]) -> Call:
     """The call with its images looked at. Raises BadRequest for what its model does not take or what is no image: before
     anybody asks who would serve it."""
@@ -203,6 +209,12 @@ def first_answer(app: App, call: Call, bill: Bill, model: Model) -> Generator[Ne
     """Try the deployments in their order until one speaks. Raises the last one's error when none does."""
     failure: ProxyError | None = None
     for deployment in app.cooldowns.last(deployments_of(app, call, model)):
+        if deployment.model is not model:
+            try:
+                hold(app, bill, deployment.model)
+            except BudgetExceeded as error:
+                failure = failure or error
+                continue  # another one may be cheaper
         bill.asks(deployment)
         started_at = time.monotonic()
         try:

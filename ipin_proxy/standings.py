@@ -113,6 +113,11 @@ def sentence(standing: Standing, now: float) -> str:
     return f"{whose} may make {counted(standing.limit, 'call')} a minute, and has made {used:,}. {then}"
 
 
+def longest(reached: list[Standing]) -> Standing:
+    """The limit that lasts longest; one that does not begin anew does."""
+    return max(reached, key=lambda each: float("inf") if each.resets_in is None else each.resets_in)
+
+
 def renewal(standing: Standing, now: float) -> str:
     wait = standing.resets_in
     if wait is None:

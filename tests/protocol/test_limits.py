@@ -12,7 +12,8 @@ from support import build
 from support.build import Json, completion, finish, hello
 from support.client import Client, Reply, request
 from support.proxy import KEY, Proxy
-from support.upstream import Upstream, answer, hang_up, pause
+from support.script import Script
+from support.upstream import Seen, Upstream, answer, hang_up, pause
 
 CHAT = "/v1/chat/completions"
 BY_CALL = {"perRequest": 0.25}
@@ -204,7 +205,7 @@ def test_a_budget_for_ten_calls_lets_ten_of_forty_through(
     assert int(refused.header("retry-after") or "") > 0
 
 
-def at_once(proxy: Proxy, keys: list[str], times: int) -> list[Reply]:
+def at_once(proxy: Proxy, keys: list[str], times: int, model: str = build.PUBLIC_MODEL) -> list[Reply]:
     """Each of these keys asks so many times, all of them at once."""
     begin, replies = threading.Barrier(len(keys)), list[Reply]()
 
@@ -212,7 +213,7 @@ def at_once(proxy: Proxy, keys: list[str], times: int) -> list[Reply]:
         client = Client(proxy.port)
         begin.wait()
         for _ in range(times):
-            reply = client.post(CHAT, hello(), key)
+            reply = client.post(CHAT, hello(model=model), key)
             reply.read()
             replies.append(reply)
         client.close()
@@ -275,6 +276,32 @@ def test_a_fallback_without_a_price_does_not_stand_in(start_proxy: Callable[...,
     upstream.will_answer(500, build.error())
     assert ask(proxy, KEY).status == 500
     assert len(upstream.history) == 1
+
+
+def test_calls_that_fall_back_at_once_do_not_overrun_a_budget_together(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    """All of them are let through at the price of the cheap model, and fail there before one asks the dear one."""
+    models = [
+        build.model("cheap", price={"perRequest": 0.01}, upstreamModel="cheap", fallbacks=["dear"]),
+        build.model("dear", price={"perRequest": 1}, upstreamModel="dear"),
+    ]
+    proxy = start_proxy(keys=[build.key(KEY, budgets=[{"usd": 3, "window": "month"}])], models=models)
+    all_are_here = threading.Barrier(10)
+
+    def serve(seen: Seen) -> Script:
+        if seen.json["model"] == "dear":
+            return answer(200, completion())
+        all_are_here.wait(10)
+        return answer(500, build.error("Down."))
+
+    upstream.default(serve)
+    replies = at_once(proxy, [KEY] * 10, 1, "cheap")
+    upstream.default(None)
+    assert sorted(reply.status for reply in replies) == [200] * 3 + [500] * 7
+    assert len(upstream.history) == 13, "who has no room for the dear one hears of the failure"
+    spent, limits = (proxy.get("/v1/usage", KEY).json[name] for name in ("spent", "limits"))
+    assert (spent["total"]["costUsd"], limits[0]["heldUsd"]) == (3, 0)
 
 
 WAV = build.wav(1.0)

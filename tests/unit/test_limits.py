@@ -376,6 +376,24 @@ def test_what_calls_may_cost_is_held_until_it_is_known_what_they_did(house: Hous
     assert house.limits.state(who)[0].held == 0
 
 
+def test_a_call_that_becomes_dearer_holds_more_if_the_others_leave_room(house: House) -> None:
+    who = caller(key(budgets=(budget(10, "month"),)), user(budgets=(budget(12, "total"),)))
+    first, second, third = (house.limits.admit(who, Estimate(0, USD)) for _ in range(3))
+    house.limits.hold(first, 50 * USD)  # a single call may overrun a budget
+    assert [each.held for each in house.limits.state(who)] == [52 * USD] * 2
+    for held, cost in ((second, 2 * USD), (third, 50 * USD)):
+        with pytest.raises(BudgetExceeded, match=r"52\.00 USD held"):
+            house.limits.hold(held, cost)
+    house.limits.hold(second, 0)  # what is cheaper takes nothing back
+    house.settle(first, 2 * USD)
+    house.limits.hold(first, 50 * USD)  # it is over
+    house.limits.hold(second, 8 * USD)
+    assert [(each.used, each.held) for each in house.limits.state(who)] == [(2 * USD, 9 * USD)] * 2
+    for held in (second, third):
+        house.settle(held, 0)
+    assert [each.held for each in house.limits.state(who)] == [0, 0]
+
+
 def test_twenty_threads_get_ten_calls_out_of_a_budget_for_ten(house: House) -> None:
     who = caller(key(), user(budgets=(budget(1, "month"),)))
     ready, ended = threading.Barrier(20), threading.Barrier(20)
