@@ -44,7 +44,7 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
     if not bill.has_answered and usage is None:
         if not (bill.is_sent and isinstance(bill.error, LEFT)):
             return NOTHING, FREE  # who refuses charges nothing, nor does who was not asked
-        usage = estimate(bill.call, 0)
+        usage = estimate(bill.call, output_seen(bill) if is_in_background(bill.call) else 0)
         return usage, price_of(usage, price)
     if (
         usage is not None
@@ -59,7 +59,7 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
     if is_told or (usage is not None and usage.images):
         assert usage is not None
         return usage, cost
-    guess = estimate(bill.call, tokens_seen(bill) if bill.call.operation in WRITING else None)
+    guess = estimate(bill.call, output_seen(bill))
     if usage is not None:
         guess = guess._replace(
             seconds=usage.seconds or guess.seconds,
@@ -67,6 +67,18 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
             characters=usage.characters or guess.characters,
         )
     return guess, price_of(guess, price)
+
+
+def output_seen(bill: Bill) -> int | None:
+    """How many tokens of an answer have come; None where that does not say what was made."""
+    if bill.call.operation not in WRITING or is_in_background(bill.call):
+        return None
+    return tokens_seen(bill)
+
+
+def is_in_background(call: Call) -> bool:
+    """Whether a provider goes on with a call whoever hangs up: what it makes of it, nobody here will hear."""
+    return call.operation is RESPONSE and call.member("background") is True
 
 
 def tokens_seen(bill: Bill) -> int:

@@ -13,7 +13,7 @@ from support.build import Json, completion, finish, hello
 from support.client import Client, Reply, request
 from support.proxy import KEY, Proxy
 from support.script import Script
-from support.upstream import Seen, Upstream, answer, hang_up, pause
+from support.upstream import Seen, Upstream, answer, hang_up, pause, stall
 
 CHAT = "/v1/chat/completions"
 BY_CALL = {"perRequest": 0.25}
@@ -395,6 +395,32 @@ def test_an_aborted_stream_is_paid_for_by_what_came(
     upstream.resume()
     assert 35 <= line["output_tokens"] <= 120 and line["input_tokens"] > 0
     assert line["cost_nano_usd"] == line["input_tokens"] * 1_000 + line["output_tokens"] * 4_000
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_what_a_provider_goes_on_with_in_the_background_is_paid_for_as_what_it_may_become(
+    proxy: Proxy, upstream: Upstream, limited: Callable[..., str], streamed: bool
+) -> None:
+    """Nobody hears how long the answer gets: not when the first word on it is all that comes, nor when a caller hangs up."""
+    body = {"model": "by-token", "input": "Think.", "background": True, "max_output_tokens": 5_000, "stream": streamed}
+    queued = {**build.response(status="queued"), "background": True}
+    if streamed:
+        upstream.will_stream(
+            build.named_event("response.queued", {"type": "response.queued", "response": queued}), stall
+        )
+        wire = proxy.raw(request("POST", "/v1/responses", body, limited()))
+        reply = wire.reply()
+        wire.until(b"response.queued")
+        wire.close()
+    else:
+        upstream.will_answer(200, queued)
+        reply = proxy.post("/v1/responses", body, limited())
+        assert (reply.status, reply.json["status"]) == (200, "queued")
+    (line,) = proxy.log_lines(
+        lambda line: line["event"] == "call" and line["request_id"] == reply.header("x-request-id")
+    )
+    assert (line["estimated"], line["output_tokens"]) == (True, 5_000)
+    assert line["cost_nano_usd"] == line["input_tokens"] * 1_000 + 5_000 * 4_000
 
 
 def test_a_stream_that_breaks_is_paid_for_by_its_last_word(
