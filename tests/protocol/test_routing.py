@@ -574,15 +574,17 @@ def test_a_key_is_for_its_addresses(proxy: Proxy, upstream: Upstream) -> None:
         return proxy.post(CHAT, hello(), secret(key), {"x-forwarded-for": address})
 
     refused(ask(proxy, key=secret("elsewhere")), 403, "ip_not_allowed")
-    for address in ("192.0.2.7", "198.51.100.1, 192.0.2.7", "192.0.2.9, 127.0.0.1"):
+    for address in ("192.0.2.7", "198.51.100.1, 192.0.2.7", "192.0.2.9, 127.0.0.1", "192.0.2.7:49152"):
         upstream.will_answer(200, completion())
         assert ask_from("elsewhere", address).status == 200, address
     for address in ("198.51.100.7", "192.0.2.7, 198.51.100.1", "nonsense", "192.0.2.7, nonsense", ""):
         refused(ask_from("elsewhere", address), 403, "ip_not_allowed")
-    for address in ("127.0.0.9", "2001:db8:5::1", "::ffff:127.0.0.5"):
+    for address in ("127.0.0.9", "2001:db8:5::1", "::ffff:127.0.0.5", "[2001:db8:5::1]:443", "[2001:db8:5::1]"):
         upstream.will_answer(200, completion())
         assert ask_from("here", address).status == 200, address
-    refused(ask_from("here", "2001:db9::1"), 403, "ip_not_allowed")
+    # "here" is also where the proxy in front is: whoever comes through it with a port is not taken for it.
+    for address in ("2001:db9::1", "198.51.100.7:49152", "[2001:db9::1]:443", "127.0.0.9, 198.51.100.7:49152"):
+        refused(ask_from("here", address), 403, "ip_not_allowed")
 
 
 def test_what_a_stranger_says_of_its_address_is_not_believed(
