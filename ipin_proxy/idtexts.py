@@ -63,13 +63,20 @@ def mark(db: sqlite3.Connection, piece: str, marks: bytearray, first: int) -> No
         begin = before + 1 - first
         if text.count(needle) < MANY_LINES:
             found += [begin + line for line in _lines_with(needle, text)]
-        else:  # a piece of what all ids of ours begin with
-            found_in = bytes([needle in line for line in text.split(b"\n")])[max(0, -begin) :]
+        else:  # a piece of what many ids of ours begin with
+            lines = text.count(b"\n") + 1
+            is_in_all = _begins_all(text[: text.find(needle) + len(needle)], text, lines)
+            found_in = b"\x01" * lines if is_in_all else bytes([needle in line for line in text.split(b"\n")])
+            found_in = found_in[max(0, -begin) :]
             begin = max(0, begin)
             marks[begin : begin + len(found_in)] = found_in[: max(0, len(marks) - begin)]
     for at in found:
         if 0 <= at < len(marks):
             marks[at] = 1
+
+
+def _begins_all(head: bytes, text: bytes, lines: int) -> bool:
+    return b"\n" not in head and text.count(b"\n" + head) == lines - 1
 
 
 def _lines_with(needle: bytes, text: bytes) -> Iterator[int]:

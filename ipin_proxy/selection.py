@@ -23,10 +23,14 @@ FOREVER = 2**62  # ms
 # What looking up a facet in an index costs, and counting a row of a time, in microseconds.
 SEEK_US = 3.0
 GROUP_US = 0.3
+# And looking at a row for a text, and looking for it in all ids at once.
+LOOK_AT_US = 3.0
+LOOK_FOR_US = 0.06
 MOST_LISTED = 50_000  # facets that are written into a query
 MOST_SOUGHT = 50_000  # rows that are looked up one by one
 IS_MARKED = "substr(:marked, id - :first + 1, 1) = x'01'"
-MARK = re.compile(rb"\x01")
+IN_MESSAGE = "error_message <> '' AND error_message LIKE :like ESCAPE '\\'"
+MARK, NO_MARK = re.compile(rb"\x01"), re.compile(rb"\x00")
 STATUS = re.compile(r"(ok|error)|([1-9])xx|([1-9][0-9]{2})", re.ASCII)
 
 
@@ -93,7 +97,7 @@ def select(db: sqlite3.Connection, filters: RequestFilter) -> Selection:
         selection = selection._replace(in_times=min(_rows_of_days(db, from_ms, to_ms), in_table))
     where, is_filtered = _facets_where(filters)
     if filters.q:
-        selection = _search(db, selection, filters, where)
+        selection = _search(db, selection, filters, where, is_filtered)
     elif is_filtered:
         facets = dict(db.execute(f"SELECT id, rows FROM facets WHERE {where}", filters._asdict()))
         selection = selection._replace(total=sum(facets.values()), facets=facets)
@@ -186,24 +190,63 @@ def _rows_of_days(db: sqlite3.Connection, from_ms: int, to_ms: int) -> int:
     return int(row[0])
 
 
-def _search(db: sqlite3.Connection, selection: Selection, filters: RequestFilter, where: str) -> Selection:
+def _search(
+    db: sqlite3.Connection, selection: Selection, filters: RequestFilter, where: str, is_filtered: bool
+) -> Selection:
     """The rows that a text is found in: all of some facets, and some of others."""
     ways = _found_in(db, "ways", ("model", "served_model", "key_name", "user_name"), filters.q)
     outcomes = _found_in(db, "outcomes", ("error_code",), filters.q)
-    whole: dict[int, int] = dict(
-        db.execute(
-            f"SELECT id, rows FROM facets WHERE (way IN ({ways}) OR outcome IN ({outcomes})) AND {where}",
-            filters._asdict(),
-        )
-    )
-    marked, first = _marked(db, filters.q)
-    selection = selection._replace(marked=marked, first=first)
-    partly = {facet: rows for facet, rows in _count_marked(db, selection) if facet not in whole}
-    candidates = ", ".join(map(str, partly))
-    rows = db.execute(f"SELECT id FROM facets WHERE id IN ({candidates}) AND {where}", filters._asdict())
-    partly = {facet: partly[facet] for (facet,) in rows}
+    found, values = f"(way IN ({ways}) OR outcome IN ({outcomes}))", filters._asdict()
+    whole: dict[int, int] = dict(db.execute(f"SELECT id, rows FROM facets WHERE {found} AND {where}", values))
+    others: dict[int, int] | None = None
+    if is_filtered:
+        others = dict(db.execute(f"SELECT id, rows FROM facets WHERE NOT {found} AND {where}", values))
+    if others is not None and _are_few(others, selection):
+        selection, partly = _looked_through(db, selection, filters.q, others)
+    else:
+        marked, first = _marked(db, filters.q)
+        selection = selection._replace(marked=marked, first=first)
+        mixed = None
+        if marked.count(0) < min(MOST_SOUGHT, marked.count(1)):  # a piece of what all ids of ours begin with
+            mixed = _not_all_marked(db, selection)
+            rows = db.execute(f"SELECT id, rows FROM facets WHERE {where}", values)
+            whole |= {facet: n for facet, n in rows if facet not in mixed}
+        partly = {facet: n for facet, n in _count_marked(db, selection, mixed) if facet not in whole}
+        candidates = ", ".join(map(str, partly))
+        ids = db.execute(f"SELECT id FROM facets WHERE id IN ({candidates}) AND {where}", values)
+        partly = {facet: partly[facet] for (facet,) in ids}
     facets = {**whole, **partly}
     return selection._replace(total=sum(facets.values()), facets=facets, partly=frozenset(partly))
+
+
+def _are_few(facets: Mapping[int, int], selection: Selection) -> bool:
+    """Whether it is quicker to look at all rows of some facets than to look for a text in all ids there are."""
+    return len(facets) < MOST_LISTED and sum(facets.values()) * LOOK_AT_US < selection.in_table * LOOK_FOR_US
+
+
+def _looked_through(
+    db: sqlite3.Connection, selection: Selection, q: str, facets: Mapping[int, int]
+) -> tuple[Selection, dict[int, int]]:
+    """The selection with those rows of some facets marked that have a text in them, and how many of each facet these are."""
+    first, marks = _unmarked(db)
+    found: Counter[int] = Counter()
+    wanted = q.lower()
+    rows = db.execute(
+        f"SELECT id, facet, request_id, {IN_MESSAGE} FROM calls INDEXED BY calls_facet"
+        f" WHERE facet IN ({', '.join(map(str, facets))}) AND time >= :from_ms AND time < :to_ms",
+        {"like": _like(q), "from_ms": selection.from_ms, "to_ms": selection.to_ms},
+    )
+    for id_, facet, request_id, is_in_message in rows:
+        if is_in_message or wanted in request_id.lower():
+            marks[id_ - first] = 1
+            found[facet] += 1
+    return selection._replace(marked=bytes(marks), first=first), dict(found)
+
+
+def _not_all_marked(db: sqlite3.Connection, selection: Selection) -> set[int]:
+    """The facets with rows that are not marked, where there are few of these."""
+    ids = ", ".join(str(selection.first + found.start()) for found in NO_MARK.finditer(selection.marked))
+    return {facet for (facet,) in db.execute(f"SELECT DISTINCT facet FROM calls NOT INDEXED WHERE id IN ({ids})")}
 
 
 def _found_in(db: sqlite3.Connection, table: str, columns: tuple[str, ...], q: str) -> str:
@@ -224,32 +267,35 @@ def _like(q: str) -> str:
 
 def _marked(db: sqlite3.Connection, q: str) -> tuple[bytes, int]:
     """A byte for every row from the first, whose id comes with it: 1 where its request id or error message has a text in it."""
-    first, last = db.execute(
-        "SELECT coalesce((SELECT min(id) FROM calls), 1), coalesce((SELECT max(id) FROM calls), 0)"
-    ).fetchone()
-    marks = bytearray(last - first + 1)
+    first, marks = _unmarked(db)
     idtexts.mark(db, q, marks, first)
-    rows = db.execute(
-        "SELECT id FROM calls INDEXED BY calls_error WHERE error_message <> '' AND error_message LIKE ? ESCAPE '\\'",
-        (_like(q),),
-    )
+    rows = db.execute(f"SELECT id FROM calls INDEXED BY calls_error WHERE {IN_MESSAGE}", {"like": _like(q)})
     for (id_,) in rows:
         marks[id_ - first] = 1
     return bytes(marks), first
+
+
+def _unmarked(db: sqlite3.Connection) -> tuple[int, bytearray]:
+    """The id of the first row, and a byte for every row from it on."""
+    first, last = db.execute(
+        "SELECT coalesce((SELECT min(id) FROM calls), 1), coalesce((SELECT max(id) FROM calls), 0)"
+    ).fetchone()
+    return first, bytearray(last - first + 1)
 
 
 def marked_ids(selection: Selection) -> list[int]:
     return [selection.first + found.start() for found in MARK.finditer(selection.marked)]
 
 
-def _count_marked(db: sqlite3.Connection, selection: Selection) -> sqlite3.Cursor:
-    """Facets, and how many of their rows are marked and from these times."""
+def _count_marked(db: sqlite3.Connection, selection: Selection, among: set[int] | None) -> sqlite3.Cursor:
+    """Facets, or some of them, and how many of their rows are marked and from these times."""
     values: dict[str, Any] = {"from_ms": selection.from_ms, "to_ms": selection.to_ms}
     if selection.marked.count(1) < MOST_SOUGHT:
         ids = ", ".join(map(str, marked_ids(selection)))
         rows = f"calls NOT INDEXED WHERE id IN ({ids})"
     else:
-        rows = f"calls INDEXED BY calls_facet WHERE {IS_MARKED}"
+        some = "" if among is None else f"facet IN ({', '.join(map(str, among))}) AND "
+        rows = f"calls INDEXED BY calls_facet WHERE {some}{IS_MARKED}"
         values |= {"marked": selection.marked, "first": selection.first}
     return db.execute(f"SELECT facet, count(*) FROM {rows} AND time >= :from_ms AND time < :to_ms GROUP BY 1", values)
 

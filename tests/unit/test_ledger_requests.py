@@ -81,7 +81,9 @@ PLANS: dict[str, dict[str, float]] = {
     "gathering": {"WALK_US": 1e9, "COUNT_US": 1e12},
     "counting": {"COUNT_US": 0.0, "COUNT_FACET_US": 0.0},
     "counting once": {"COUNT_US": 0.0, "COUNT_FACET_US": 0.0, "MOST_COUNTS": 1, "SHORT_OF": 0.0},
-    "marking many": {"MOST_SOUGHT": 0, "MANY_LINES": 0},
+    "marking many": {"MOST_SOUGHT": 0, "MANY_LINES": 0, "LOOK_AT_US": 1e9},
+    "marking all": {"MANY_LINES": 0, "LOOK_AT_US": 1e9},
+    "looking at few": {"LOOK_AT_US": 0.0},
     "walking some way": {"WALK_US": 1.0, "GATHER_US": 0.5, "LOOK_UP_US": 0.5, "SEEK_US": 0.0, "COUNT_US": 1e12},
 }
 
@@ -160,6 +162,12 @@ FILTERS: dict[str, tuple[RequestFilter, Callable[[Entry], bool]]] = {
     "q: an error": (RequestFilter(q="broke 3 times: 100%"), lambda each: contains(each, "broke 3 times: 100%")),
     "q: no pattern": (RequestFilter(q="b_o*e %"), lambda each: False),
     "q: everything": (RequestFilter(q="_"), lambda each: True),
+    "q: what is in an id": (RequestFilter(q="E_"), lambda each: contains(each, "e_")),
+    "q: what is in an id of a model": (
+        RequestFilter(q="r", model="embed"),
+        lambda each: contains(each, "r") and "embed" in (each.model, each.served_model),
+    ),
+    "q: an id of nothing": (RequestFilter(q="_", model="nobody's"), lambda each: False),
     "q: an id in some time of errors": (
         RequestFilter(q="req_", status="error", from_ms=NOW_MS - DAY_MS),
         lambda each: contains(each, "req_") and is_failed(each) and each.time_ms >= NOW_MS - DAY_MS,
@@ -220,6 +228,30 @@ def test_a_filter_finds_what_it_says_on_whatever_way(
             found = all_pages(log, filters, sort, order)
             assert sorted(map(identity, found)) == expected, f"by {sort} {order}"
             assert in_order(found, sort, order == "desc"), f"by {sort} {order}"
+
+
+def test_a_search_among_few_rows_does_not_look_at_all_of_them(book: Book) -> None:
+    calls = [entry(number, key_id="rare" if number % 300 == 0 else "often") for number in range(1, 3001)]
+    book.with_calls(*calls).close()
+    steps = {name: steps_of(book, RequestFilter(q="REQ_00", key=name)) for name in ("rare", "often", "nobody's")}
+    assert 20 * steps["nobody's"] < 10 * steps["rare"] < steps["often"]
+
+
+def test_a_text_that_is_in_every_id_leaves_nothing_to_be_looked_at(book: Book) -> None:
+    calls = [entry(number, model=f"m{number % 7}") for number in range(300)]
+    book.with_calls(*calls, entry(300, request_id="x", model="m0")).close()
+    with opened(book.path) as db:
+        found = selection.select(db, RequestFilter(q="eq_"))
+        assert (found.total, len(found.facets or ()), found.partly) == (300, 7, {1}), "but for the one with another id"
+
+
+def steps_of(book: Book, filters: RequestFilter) -> int:
+    """How much SQLite works for a page."""
+    counted: list[None] = []
+    with opened(book.path) as db:
+        db.set_progress_handler(lambda: counted.append(None), 10)
+        requestlog.page(db, filters, "time", "desc", 1, 5)
+    return len(counted)
 
 
 @pytest.mark.parametrize("sort", SORTS)
