@@ -50,6 +50,7 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
         usage is not None
         and bill.error is not None
         and bill.frames
+        and not bill.is_counted
         and bill.call.operation in WRITING  # else what came are sounds and pictures
         and (came := tokens_seen(bill)) > usage.output_tokens
     ):

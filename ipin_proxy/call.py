@@ -257,7 +257,8 @@ class Attempt(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Bill:
     """A call's running account. It is settled once, whoever ends the call, by who opened it; then it is an entry in the
-    ledger. `has_answered` is whether somebody spoke; `frames` and `heard_bytes` are what was heard of a stream since."""
+    ledger. `has_answered` is whether somebody spoke; `frames` and `heard_bytes` are what was heard of a stream since, and
+    `is_counted` is whether its usage was told when it was whole."""
 
     call: Call
     at_end: Callable[[Bill], None] | None = None
@@ -273,6 +274,7 @@ class Bill:
     is_sent: bool = False  # the provider has the whole request, and may charge for it
     has_answered: bool = False
     is_complete: bool = False
+    is_counted: bool = False
     overhead_ms: float | None = None
     bytes_in: int = 0
     bytes_out: int = 0
@@ -294,7 +296,7 @@ class Bill:
         self.deployment = deployment
         self.usage = None
         self.frames = self.heard_bytes = self.shortest_frame_bytes = self.bytes_out = 0
-        self.is_sent = self.is_complete = False
+        self.is_sent = self.is_complete = self.is_counted = False
 
     def sent(self) -> None:
         """All of the request is with the provider."""

@@ -43,6 +43,7 @@ class ChunkReader:
         self._splitter = FrameSplitter()
         self.is_complete = False  # the answer is whole, whatever the connection does now
         self.is_done = False  # its last word was said, and behind it comes nothing
+        self.is_counted = False  # its usage was told when it was whole
         self.usage: Usage | None = None
         self.finish_reason = ""
 
@@ -88,6 +89,7 @@ class ChunkReader:
             if reason := choice.get("finish_reason"):
                 self.is_complete = True
                 self.finish_reason = reason if type(reason) is str else self.finish_reason
+        self.is_counted = self.is_counted or (self.is_complete and usage is not None)
         return body
 
     def _look_for_error(self, body: Json | None) -> None:
@@ -126,6 +128,7 @@ def decoding(bill: Bill, deployment: Deployment, raise_if_error: Callable[[Any, 
 
     def note() -> bool:
         bill.used(reader.usage)
+        bill.is_counted = reader.is_counted
         bill.finish_reason = reader.finish_reason or bill.finish_reason
         return reader.is_done
 

@@ -106,7 +106,11 @@ class StreamTap:
 
     def fail(self, error: Exception) -> bytes | None:
         if self._is_complete:  # the connection broke after the last word
-            return b"" if self._is_typed or self._is_done else DONE
+            out = b"" if self._is_typed or self._is_done else DONE
+            self._bill.bytes_out += len(out)
+            if self._bill.error is None:
+                self._bill.completed()
+            return out
         return self._error_frame(stream_error(error, self._deployment.provider.id))
 
     def idle(self) -> bytes:
@@ -139,11 +143,13 @@ class StreamTap:
             self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
         elif body.get("error") or (self._is_typed and kind == "error"):
             return self._error(body if body.get("error") else {"error": body})
-        self._bill.used(usage_of(body))
+        usage = usage_of(body)
+        self._bill.used(usage)
         choices = body.get("choices")
         if choices and isinstance(choices, list):
             self._note_finished(choices)
-        elif self._drops_usage and choices == [] and isinstance(body.get("usage"), dict):
+        self._bill.is_counted = self._bill.is_counted or (self._is_complete and usage is not None)
+        if self._drops_usage and choices == [] and isinstance(body.get("usage"), dict):
             return b""
         return raw
 

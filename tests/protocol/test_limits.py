@@ -12,8 +12,8 @@ from support import build
 from support.build import Json, completion, finish, hello
 from support.client import Client, Reply, request
 from support.proxy import KEY, Proxy
-from support.script import Script
-from support.upstream import Seen, Upstream, answer, hang_up, pause, stall
+from support.script import Script, frame
+from support.upstream import Seen, Upstream, answer, hang_up, pause, reset, stall
 
 CHAT = "/v1/chat/completions"
 BY_CALL = {"perRequest": 0.25}
@@ -395,6 +395,35 @@ def test_an_aborted_stream_is_paid_for_by_what_came(
     upstream.resume()
     assert 35 <= line["output_tokens"] <= 120 and line["input_tokens"] > 0
     assert line["cost_nano_usd"] == line["input_tokens"] * 1_000 + line["output_tokens"] * 4_000
+
+
+MESSAGE = {"model": "by-token", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.parametrize(("path", "body"), [(CHAT, hello(model="by-token", stream=True)), ("/v1/messages", MESSAGE)])
+@pytest.mark.parametrize("who", ["provider", "caller"])
+def test_what_is_told_of_a_whole_answer_counts_whoever_hangs_up_then(
+    proxy: Proxy, upstream: Upstream, limited: Callable[..., str], path: str, body: Json, who: str
+) -> None:
+    """Of the eight pieces the provider has charged two tokens, and says so behind the last one."""
+    last = b"".join(map(frame, (build.chunk("ended"), finish(), build.usage(7, 2))))
+    told = (*(build.chunk("word ") for _ in range(7)), last)
+    upstream.will_stream(*told, reset if who == "provider" else pause, done=False)
+    wire = proxy.raw(request("POST", path, body, limited()))
+    reply = wire.reply()
+    if who == "caller":
+        wire.until(b"ended")
+        wire.close()
+    else:
+        reply.read()
+    (line,) = proxy.log_lines(
+        lambda line: line["event"] == "call" and line["request_id"] == reply.header("x-request-id")
+    )
+    upstream.resume()
+    assert (line["input_tokens"], line["output_tokens"], line["cost_nano_usd"]) == (7, 2, 7 * 1_000 + 2 * 4_000)
+    assert "estimated" not in line
+    assert line["status"] == (200 if who == "provider" else 499)
+    assert "error" not in line or who == "caller"
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
