@@ -13,7 +13,7 @@ from .call import Bill, Call, Caller, Operation
 from .config import Config
 from .deployments import Catalog, Cooldowns
 from .dialects import demo
-from .entries import Entry
+from .entries import Entry, masked
 from .errors import ConfigError, Conflict
 from .ledger import Ledger, place
 from .limits import Limits
@@ -170,6 +170,8 @@ class App:
 
     def keep(self, entry: Entry) -> None:
         """Remember a call, or a request that never became one."""
+        if entry.error_message:
+            entry = masked(entry)
         if self.config.settings.ledger:
             self.ledger.record(entry)
         self.metrics.count(entry)

@@ -185,6 +185,9 @@ def masked(entry: Entry) -> Entry:
     keys where a model's name belongs. Never raises."""
     try:
         message, model, agent = redact([entry.error_message, entry.model, entry.user_agent], MOST_MESSAGE)
+        if model != entry.model:  # a provider that takes any name was asked for that one
+            upstream, served = redact([entry.upstream_model, entry.served_model], MOST_MESSAGE)
+            entry = entry._replace(upstream_model=upstream, served_model=served)
         return entry._replace(error_message=message, model=model, user_agent=agent)
     except Exception:  # noqa: BLE001 as in `written`
         return entry._replace(error_message="", model="", user_agent="")

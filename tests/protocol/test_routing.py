@@ -679,6 +679,17 @@ def test_behind_the_prefix_of_an_offered_provider_its_own_list_is_given(offering
     refused(offering.get("/openai/v1/models/gpt-z", KEY), 404, "model_not_found")
 
 
+def test_a_key_in_the_place_of_a_name_that_is_passed_on_is_kept_nowhere(offering: Proxy, upstream: Upstream) -> None:
+    pasted = "sk-proj-AbCdEfGhIjKlMnOpQrStUvWxYz012345"
+    upstream.will_answer(404, build.error(f"The model `{pasted}` does not exist.", code="model_not_found"))
+    assert ask(offering, pasted, path=f"/openai{CHAT}").status == 404
+    told = [offering.admin("GET", path).body for path in ("/requests", "/requests?format=csv", "/usage?by=model")]
+    told.append(offering.get("/metrics", offering.master_key).body)
+    told += [path.read_bytes() for path in offering.folder.iterdir() if "usage" in path.name]
+    assert upstream.history[0].json["model"] == pasted
+    assert not any(pasted.encode() in each for each in (*told, offering.output.encode()))
+
+
 def test_a_key_with_a_list_sees_its_own_part_of_what_is_offered(offering: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, THEIR_LIST)
     some = secret("some")
