@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+SIGNING = "anthropic"  # the type of providers whose models take back what they thought if it is signed, and think on
+
 
 class Hub:
     """`body` is the chat."""
@@ -50,6 +52,7 @@ class Hub:
             recall=lambda name: self._conversations.item(self._owner, name),
             openai=OPENAI.fullmatch(host) is not None,
             reasoning=taste.hands_back,
+            details=taste.reasoning or deployment.provider.type == SIGNING,
         )
         memory.note(call, decoded.notes)
         chat = tasted(decoded.chat, taste)

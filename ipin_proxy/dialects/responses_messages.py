@@ -56,11 +56,12 @@ class Turn:
 class Chat:
     """A conversation as it is read, item by item."""
 
-    def __init__(self, tools: Toolbox, *, openai: bool, reasoning: bool) -> None:
+    def __init__(self, tools: Toolbox, *, openai: bool, reasoning: bool, details: bool) -> None:
         self.notes: list[str] = []
         self._tools = tools
         self._openai = openai
         self._reasoning = reasoning
+        self._gives_details = details
         self._turns: list[Turn] = []
         self._open: dict[str, Turn] = {}  # by the id of a call that has no output yet
         self._thoughts: list[str] = []  # of whoever speaks next
@@ -189,7 +190,7 @@ class Chat:
         last = self._turns[-1].message if self._turns else {}
         if sealed.get(AFTER) is not True:
             self._details += details
-        elif self._reasoning and last.get("role") == "assistant":
+        elif self._gives_details and last.get("role") == "assistant":
             last["reasoning_details"] = [*last.get("reasoning_details", ()), *details]
 
     def _think(self, message: Json) -> None:
@@ -197,7 +198,7 @@ class Chat:
         if self._reasoning and self._thoughts:
             before = message.get("reasoning_content")
             message["reasoning_content"] = "\n".join([*([before] if before else []), *self._thoughts])
-        if self._reasoning and self._details:
+        if self._gives_details and self._details:
             message["reasoning_details"] = [*message.get("reasoning_details", ()), *self._details]
         self._forget()
 

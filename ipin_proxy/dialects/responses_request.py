@@ -57,10 +57,12 @@ def decode_request(
     recall: Recall | None = None,
     openai: bool = False,
     reasoning: bool = False,
+    details: bool = False,
 ) -> Decoded:
     """The request as a chat. `earlier` are the items of the conversation that `previous_response_id` continues, None when
     nobody knows it. With `openai` it is a chat as OpenAI's own models want it: with developers, and all members; with
-    `reasoning` the model gets back what it thought before, as some demand."""
+    `reasoning` the model gets back what it thought before, as some demand; with `details` only the form of it in which it is
+    signed, for those who take their own word alone."""
     refuse_elsewhere(body)
     tools = Toolbox()
     tools.add(body.get("tools"), "tools")
@@ -68,7 +70,7 @@ def decode_request(
     for item, place in items:  # before any of their calls is read
         if item.get("type") == "additional_tools":
             tools.add(item.get("tools"), f"{place}.tools")
-    chat = Chat(tools, openai=openai, reasoning=reasoning)
+    chat = Chat(tools, openai=openai, reasoning=reasoning, details=details or reasoning)
     if (instructions := text_member(body, "instructions")) is not None:
         chat.instruct(instructions)
     chat.read(items)

@@ -231,6 +231,39 @@ def test_it_is_answered_by_anthropic_too(proxy: Proxy, upstream: Upstream, strea
     assert [seen.path for seen in upstream.history] == ["/v1/messages"]
 
 
+@pytest.mark.parametrize("streams", [True, False])
+def test_what_was_thought_goes_back_with_its_signature(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
+    """Without it a model that has called a tool does not think on."""
+    wanted: Json = {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "medium"}, "tools": [SHELL]}
+    if streams:
+        upstream.will_stream(
+            messages.start(),
+            messages.block(0, {"type": "thinking", "thinking": "", "signature": ""}),
+            messages.delta(0, type="thinking_delta", thinking="Where am I?"),
+            messages.delta(0, type="signature_delta", signature="c2ln"),
+            messages.event({"type": "content_block_stop", "index": 0}),
+            *messages.called(1, "{}", name="shell"),
+            *messages.end("tool_use"),
+            done=False,
+        )
+        output = check(ask(proxy, model="claude", stream=True, **wanted).body)["output"]
+    else:
+        thought = {"type": "thinking", "thinking": "Where am I?", "signature": "c2ln"}
+        upstream.will_answer(200, messages.message(thought, messages.tool_use(name="shell"), stop="tool_use"))
+        output = ask(proxy, model="claude", **wanted).json["output"]
+    upstream.will_answer(200, messages.message())
+    result = {"type": "function_call_output", "call_id": output[-1]["call_id"], "output": "/tmp"}
+    asked = [{"role": "user", "content": "Say hello."}, *output, result]
+    assert ask(proxy, model="claude", input=asked, **wanted).status == 200
+    sent = upstream.history[-1].json
+    assert sent["messages"][1]["content"][0] == {
+        "type": "thinking",
+        "thinking": "Where am I?",
+        "signature": "c2ln",
+    }
+    assert sent["thinking"]["type"] == "enabled"
+
+
 def test_an_early_failure_is_a_status_and_a_late_one_a_failed_response(proxy: Proxy, upstream: Upstream) -> None:
     learned(proxy, upstream, "m9")
     upstream.will_stream({"error": {"message": "Busy", "code": 503}}, done=False)
