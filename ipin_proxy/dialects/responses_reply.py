@@ -20,6 +20,7 @@ from ..meter import usage_of
 from .responses_items import Item, Message, Reasoning, ToolCall
 from .responses_messages import AFTER, sealed
 from .responses_tools import Tool, is_deep
+from .thoughts import THOUGHT, Said, ThinkSplitter
 
 Json = dict[str, Any]
 Tell = Callable[[str, Json], None]
@@ -179,6 +180,7 @@ class Answer:
         self._calls: dict[Any, ToolCall] = {}
         self._call_ids: set[str] = set()
         self._details: list[Any] = []
+        self._splitter: ThinkSplitter | None = ThinkSplitter()  # until something else was said
         self._heard: list[ToolCall] = []
         self._usage: Usage | None = None
         self._reason = ""
@@ -222,6 +224,7 @@ class Answer:
                     add_detail(self._details, each)
             text = text or "".join(map(thought_in, details))
         if type(text) is str and text:
+            self._no_marks()
             self._think(text)
 
     def _think(self, text: str) -> None:
@@ -234,16 +237,39 @@ class Answer:
     def _take_text(self, delta: Json, logprobs: list[Json]) -> None:
         content = delta.get("content")
         if type(content) is list:
+            self._no_marks()
             for part in content:
                 self._take_part(part)
         elif type(content) is str and content:
-            self._message().say("output_text", content, logprobs)
+            self._take_words(content, logprobs)
         refusal = delta.get("refusal")
         if type(refusal) is str and refusal:
+            self._no_marks()
             self._message().say("refusal", refusal)
         annotations = delta.get("annotations")
         if type(annotations) is list and (found := [flat for each in annotations if (flat := citation_of(each))]):
             self._message().annotate(found)
+
+    def _take_words(self, text: str, logprobs: list[Json]) -> None:
+        """A text, in front of which some put what they thought, between marks. What has probabilities is told as it is."""
+        if self._splitter is not None and not logprobs:
+            self._say_all(self._splitter.feed(text))
+            return
+        self._no_marks()
+        self._message().say("output_text", text, logprobs)
+
+    def _no_marks(self) -> None:
+        """Thoughts that have a place of their own are not marked in the text as well, nor do any come behind a call."""
+        if self._splitter is not None:
+            held, self._splitter = self._splitter.finish(), None
+            self._say_all(held)
+
+    def _say_all(self, said: Said) -> None:
+        for kind, text in said:
+            if kind == THOUGHT:
+                self._think(text)
+            else:
+                self._message().say("output_text", text)
 
     def _take_part(self, part: Any) -> None:
         """Content in parts, as Mistral's models that think send it."""
@@ -285,6 +311,7 @@ class Answer:
         arguments = arguments_of(function.get("arguments"))
         if not (name or call_id or arguments):
             return
+        self._no_marks()
         item, index = self._call_meant(call.get("index"), call_id, name)
         if item is None or item.is_another(call_id, name, arguments) or (name and item in told):
             item = ToolCall(self._new_id, self._asked.tools)
@@ -349,6 +376,7 @@ class Answer:
     def end(self) -> Json:
         """The proper end of the answer: the whole object. Raises UpstreamError when it turns out to be none."""
         self._begin()
+        self._no_marks()
         if not (self._output or self._waiting or self._reason or self._usage):
             raise UpstreamError("The provider ended its answer before it began.")
         why = CUT_SHORT.get(self._reason)
