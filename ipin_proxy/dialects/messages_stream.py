@@ -18,7 +18,7 @@ from .messages_calls import StreamedCall, StreamedCalls
 from .messages_errors import encode_stream_error
 from .messages_reply import Asked, Json, call_id, kept_of, stop_of, usage_told
 from .openai_chunks import first_choice, raise_if_failed, usage_in
-from .thoughts import TEXT, THOUGHT, Said, ThinkSplitter, reasoning_of, said_in
+from .thoughts import TEXT, THOUGHT, Said, ThinkSplitter, add_detail, reasoning_of, said_in
 
 PING = frame('{"type":"ping"}', "ping")
 TOOL = "tool_use"
@@ -148,7 +148,9 @@ class MessageWriter:
             self._say(THOUGHT, thought)
         details = delta.get("reasoning_details")
         if type(details) is list and self._asked.keep is not None and len(self._details) < MOST_DETAILS:
-            self._details += [row for row in details if type(row) is dict]
+            for row in details:
+                if type(row) is dict:
+                    add_detail(self._details, row)
         content = delta.get("content")
         if content:
             said = said_in(content)

@@ -20,7 +20,7 @@ from ..meter import usage_of
 from .responses_items import Item, Message, Reasoning, ToolCall
 from .responses_messages import AFTER, sealed
 from .responses_tools import Tool, is_deep
-from .thoughts import THOUGHT, Said, ThinkSplitter
+from .thoughts import THOUGHT, Said, ThinkSplitter, add_detail
 
 Json = dict[str, Any]
 Tell = Callable[[str, Json], None]
@@ -435,19 +435,6 @@ def word(value: Any) -> str:
 def thought_in(detail: Any) -> str:
     """What a detail of OpenRouter's reasoning says."""
     return word(detail.get("text")) or word(detail.get("summary")) if type(detail) is dict else ""
-
-
-def add_detail(details: list[Any], detail: Json) -> None:
-    """A detail of OpenRouter's reasoning: of one that comes in pieces they are put together, since it is wanted back whole."""
-    last = details[-1] if details else {}
-    if detail.get("index") is not None and all(last.get(name) == detail.get(name) for name in ("type", "index")):
-        joined = {
-            name: last[name] + word(detail.get(name)) for name in ("text", "summary") if type(last.get(name)) is str
-        }
-        if joined:
-            details[-1] = {**last, **{name: value for name, value in detail.items() if value is not None}, **joined}
-            return
-    details.append(detail)
 
 
 def arguments_of(value: Any) -> str:

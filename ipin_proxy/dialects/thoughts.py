@@ -27,6 +27,22 @@ def reasoning_of(message: Json) -> str:
     return found
 
 
+def add_detail(details: list[Any], detail: Json) -> None:
+    """A detail of OpenRouter's reasoning: of one that comes in pieces they are put together, since it is wanted back whole."""
+    last = details[-1] if details else {}
+    if detail.get("index") is not None and all(last.get(name) == detail.get(name) for name in ("type", "index")):
+        more = {name: told for name, told in detail.items() if told is not None}
+        joined = {
+            name: last[name] + (told if type(told := detail.get(name)) is str else "")
+            for name in ("text", "summary")
+            if type(last.get(name)) is str
+        }
+        if joined:
+            details[-1] = {**last, **more, **joined}
+            return
+    details.append(detail)
+
+
 def said_in(content: Any) -> Said:
     """A content, as a text or as parts, of which Mistral's may be thoughts. What is neither says nothing."""
     if type(content) is str:
