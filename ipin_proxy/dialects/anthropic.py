@@ -25,8 +25,9 @@ from . import openai, refusals, vision
 from .anthropic_native import MessagesTap, events_of
 from .anthropic_ocr import question_about, text_read
 from .anthropic_reply import ERRORS, NO_CREDIT, TOO_LONG, Asked, completion_of
-from .anthropic_request import Traits, encode_request
+from .anthropic_request import THOUGHTS, Traits, encode_request
 from .anthropic_stream import Message, decode_stream
+from .anthropic_thoughts import REFUSAL, without_thoughts, without_unsigned
 from .openai_stream import KEEP_ALIVE, events_of_completion
 from .translation import Decoding, Translation, encode_stream
 
@@ -43,6 +44,7 @@ PAGE_SIZE = 1000
 MOST_TRIES = 4
 REFUSAL_CHARS = 300  # longer ones repeat what a caller sent, and nothing is to be learned from that
 MOST_TOKENS = re.compile(r"max_tokens: *\d+ *> *(\d{1,9})\b")
+UNSIGNED = "unsigned thoughts"
 SAMPLING = ("temperature", "top_p", "top_k")
 REFUSABLE = {  # what a refusal may be about, and how that is seen
     **{name: re.compile(rf"\b{name}\b") for name in SAMPLING},
@@ -130,8 +132,8 @@ class Native(Upstream):
         self, call: Call, deployment: Deployment, manners: Manners, number: int
     ) -> Generator[Outbound, Heard, None]:
         vision.check_sizes(call.pictures, deployment.upstream_model, call.shown_model)
-        changes = {"model": deployment.upstream_model} if call.model != deployment.upstream_model else {}
-        return once(outbound(openai.body_of(call, changes), call, deployment))
+        changes: Json = {"model": deployment.upstream_model} if call.model != deployment.upstream_model else {}
+        return natively(changes, call, deployment, manners)
 
     def decode_error(self, reply: Reply, body: bytes, deployment: Deployment) -> ProxyError:
         """Its own type and whatever else it says stay as they are: that is what these clients know."""
@@ -151,6 +153,22 @@ class Native(Upstream):
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
         return MessagesTap(bill, lambda event: in_their_words(error_in(event, deployment), event, deployment))
+
+
+def natively(changes: Json, call: Call, deployment: Deployment, manners: Manners) -> Generator[Outbound, Heard, None]:
+    """The caller's bytes; without thoughts that nobody has signed where they are refused, which is remembered of the model."""
+    values = call.members.values if call.members is not None else {}
+    place = at_model(UNSIGNED, deployment)
+    is_known = place in manners.refused_by(deployment.provider)
+    less = without_unsigned(values) if is_known else {}
+    heard = yield outbound(openai.body_of(call, {**changes, **less}), call, deployment)
+    message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
+    if is_known or not isinstance(message, str) or not REFUSAL.search(message):
+        return
+    less = without_unsigned(values)
+    if less and REFUSAL.search(refusals.without_echoes(message, values, REFUSAL)):
+        manners.refuses(deployment.provider, {place})
+        yield outbound(openai.body_of(call, {**changes, **less}), call, deployment)
 
 
 def in_their_words(error: ProxyError, told: Json, deployment: Deployment) -> ProxyError:
@@ -205,6 +223,8 @@ def once(request: Outbound) -> Generator[Outbound, Heard, None]:
 def traits_after(message: str, body: Json, hub: Mapping[str, Any], traits: Traits) -> Traits:
     """What to do without after a refusal; the same as before where it is about nothing that could be left out. What a caller
     asked for in Anthropic's own words is theirs to correct."""
+    if REFUSAL.search(message) and without_thoughts(body["messages"]) != body["messages"]:
+        return traits._replace(refused=traits.refused | {THOUGHTS})
     most = MOST_TOKENS.search(message)
     if most is not None and 0 < int(most[1]) < body["max_tokens"]:
         return traits._replace(max_tokens=int(most[1]))

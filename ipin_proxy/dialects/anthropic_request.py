@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..errors import BadRequest, Unsupported
 from . import anthropic_models as models
 from .anthropic_parts import Whole
+from .anthropic_thoughts import without_thoughts
 from .anthropic_turns import Conversation
 
 Json = dict[str, Any]
@@ -38,6 +39,7 @@ JSON_ONLY = "Answer with one JSON object and nothing else: no comment before or 
 BY_SCHEMA = "Answer with JSON that is valid by this JSON schema, and nothing else: no comment, no code fence.\n\n"
 OPEN_SCHEMA: Json = {"type": "object", "properties": {}}
 USER_CHARS = 256
+THOUGHTS = "thoughts"  # that are handed back, where their signatures are refused
 OLDER_MEMBER = "functions"  # whose answers are told in the older form
 
 
@@ -63,6 +65,8 @@ def encode_request(hub: Mapping[str, Any], model: str, traits: Traits = NOTHING_
         talk.add(message, at)
     may_prefill = not models.is_since(model, models.FIRST_WITHOUT_PREFILL, unknown=False)
     body: Json = {"model": model, "messages": talk.close(may_prefill=may_prefill)}
+    if THOUGHTS in traits.refused:
+        body["messages"] = without_thoughts(body["messages"])
     add_tools(body, hub, talk.tools)
     add_thinking(body, hub, traits)
     add_format(body, hub, talk.system, traits)

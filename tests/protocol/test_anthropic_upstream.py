@@ -266,6 +266,24 @@ def test_what_a_model_refuses_is_left_out_and_remembered(proxy: Proxy, upstream:
     assert [seen.json.get("temperature") for seen in upstream.history] == [0.5, None, None, 0.5]
 
 
+def test_thoughts_whose_signature_is_refused_are_left_out(proxy: Proxy, upstream: Upstream) -> None:
+    said = "messages.1.content.0: Invalid `signature` in `thinking` block"
+    upstream.will(*[answer(400, messages.error("invalid_request_error", said)), answer(200, messages.message())] * 2)
+    detail = {"type": "reasoning.text", "text": "Hm.", "signature": "c2ln", "format": "anthropic-claude-v1"}
+    call = build.tool_call("get_weather", "{}")
+    talk = [
+        {"role": "user", "content": "Where?"},
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_details": [detail]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "Sun."},
+    ]
+    for _ in range(2):  # it is no fault of the model's, and not remembered
+        assert ask(proxy, messages=talk, tools=[TOOL], reasoning_effort="medium").status == 200
+        first, second = (seen.json for seen in upstream.history[-2:])
+        assert [block["type"] for block in first["messages"][1]["content"]] == ["thinking", "tool_use"]
+        assert [block["type"] for block in second["messages"][1]["content"]] == ["tool_use"]
+        assert "thinking" in first and "thinking" not in second
+
+
 def test_a_schema_that_cannot_be_enforced_is_asked_for(proxy: Proxy, upstream: Upstream) -> None:
     said = "output_config.format: Extra inputs are not permitted"
     upstream.will(answer(400, messages.error("invalid_request_error", said)), answer(200, messages.message()))

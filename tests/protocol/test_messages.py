@@ -40,6 +40,7 @@ def both(shared_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) ->
             build.model(),
             build.model("claude", "native", upstreamModel=messages.MODEL),
             build.model(messages.MODEL, "native"),
+            build.model("thinker", "native", upstreamModel="claude-sonnet-4-5"),
             build.model("fallen", "native", upstreamModel="claude-opus-4-7", fallbacks=["gpt-public"]),
             build.model("blind", supportsImageUpload=False),
             build.model("embeds", type="embedding"),
@@ -403,6 +404,60 @@ def test_bytes_pass_between_two_of_a_kind(proxy: Proxy, upstream: Upstream) -> N
     line = line_of(proxy, reply)
     assert (line["input_tokens"], line["cached_tokens"], line["output_tokens"]) == (130, 100, 5)
     assert line["finish_reason"] == "stop"
+
+
+def test_thoughts_that_nobody_signed_go_to_nobody_who_refuses_them(proxy: Proxy, upstream: Upstream) -> None:
+    """Somebody else's model had them, and the conversation comes back to Anthropic's."""
+    signed = {"type": "thinking", "thinking": "Paris.", "signature": "c2ln"}
+    unsigned = {"type": "thinking", "thinking": "London.", "signature": ""}
+    picture = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(png(80, 60)).decode()}
+    talk: list[Json] = [
+        {"role": "user", "content": "Where?"},
+        {"role": "assistant", "content": [signed, messages.text("Here.")]},
+        {"role": "user", "content": [messages.text("x" * 40_000), {"type": "image", "source": picture}]},
+        {"role": "assistant", "content": [unsigned]},
+        {"role": "assistant", "content": [unsigned, messages.text("There."), messages.tool_use()]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sun."}]},
+    ]
+    edits = [{"type": "clear_thinking_20251015", "keep": "all"}, {"type": "of_tomorrow"}]
+    asked = {
+        "model": "thinker",
+        "messages": talk,
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "context_management": {"edits": edits},
+    }
+    said = "messages.3.content.0: Invalid `signature` in `thinking` block"
+    upstream.will(answer(400, messages.error("invalid_request_error", said)), *[answer(200, messages.message())] * 3)
+    assert ask(proxy, **asked).status == 200
+    first, second = (seen.json for seen in upstream.history)
+    assert first["messages"] == talk
+    bare = [*talk[:3], {**talk[4], "content": talk[4]["content"][1:]}, talk[5]]
+    assert second == {
+        **{name: value for name, value in first.items() if name != "thinking"},
+        "messages": bare,
+        "context_management": {"edits": edits[1:]},
+    }
+    # It is remembered, and who asks something new may think.
+    assert ask(proxy, **{**asked, "messages": [*talk, {"role": "user", "content": "Now?"}]}).status == 200
+    assert upstream.history[-1].json["messages"] == [*bare, {"role": "user", "content": "Now?"}]
+    assert upstream.history[-1].json["thinking"] == asked["thinking"]
+    assert len(upstream.history) == 3
+    # Other models may want them.
+    assert ask(proxy, **{**asked, "model": "claude"}).status == 200
+    assert upstream.history[-1].json["messages"] == talk
+
+
+@pytest.mark.parametrize("thought", ["", "c2ln"])
+def test_a_refusal_of_a_signature_is_told_where_it_is_the_callers_own(
+    proxy: Proxy, upstream: Upstream, thought: str
+) -> None:
+    said = "Invalid `signature` in `thinking` block"
+    upstream.will(answer(400, messages.error("invalid_request_error", f"Odd: {said}")))
+    block = {"type": "thinking", "thinking": "Paris.", "signature": thought}
+    talk = [{"role": "user", "content": said}, {"role": "assistant", "content": [block, messages.text("Here.")]}]
+    reply = ask(proxy, model="claude", messages=[*talk, {"role": "user", "content": "Now?"}])
+    assert refusal(reply, 400)["message"] == f"Odd: {said}"
+    assert len(upstream.history) == 1
 
 
 def test_frames_pass_between_two_of_a_kind(proxy: Proxy, upstream: Upstream) -> None:
