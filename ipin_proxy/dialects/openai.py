@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title", "x-openrouter-title")
 # What of an upstream's error headers tells the caller when to come back.
 RETRY_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
-STATUS_TYPES = {402: "insufficient_quota", 408: "timeout", 429: "rate_limit_error"}
+NO_QUOTA = "insufficient_quota"  # the account is used up, and waiting does not cure that
+STATUS_TYPES = {402: NO_QUOTA, 408: "timeout", 429: "rate_limit_error"}
 MESSAGE_CHARS = 2000
 LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be megabytes
 
@@ -137,6 +138,8 @@ class Upstream:
         told = error_told(body, reply.media_type)
         headers = {name: value for name in RETRY_HEADERS if (value := reply.headers.get(name)) is not None}
         headers.update((name, value) for name, value in reply.headers.items() if name.startswith("x-ratelimit-"))
+        if reply.status == 429 and NO_QUOTA in (told.get("type"), told.get("code")):
+            headers = {**DO_NOT_RETRY, **headers}  # else clients obey a retry-after of a month, or try for minutes
         message = clean_message(told.get("message"), deployment)
         return UpstreamRefused(
             message or f"Provider '{provider.id}' answered with status {reply.status} and no message.",

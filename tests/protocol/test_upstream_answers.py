@@ -17,7 +17,7 @@ from support.build import FOREIGN_ERRORS, HTML_ERROR, chunk, completion, finish,
 from support.client import Reply
 from support.proxy import KEY, Proxy
 from support.script import frame
-from support.upstream import Upstream, lie_about_length, split
+from support.upstream import Upstream, answer, lie_about_length, split
 
 CHAT = "/v1/chat/completions"
 SECRET = build.provider("")["apiKey"]
@@ -85,6 +85,17 @@ def test_when_to_come_back_is_kept(proxy: Proxy, upstream: Upstream) -> None:
     reply = ask(proxy)
     assert {name: reply.header(name) for name in hints} == hints
     assert reply.header_all("retry-after") == ["30"]
+
+
+@pytest.mark.parametrize("told", [{}, {"x-should-retry": "true"}])
+def test_an_account_that_is_used_up_is_not_asked_again(proxy: Proxy, upstream: Upstream, told: dict[str, str]) -> None:
+    """Clients would wait for a day, or try for minutes; what the provider says of it goes before."""
+    error = build.error("You exceeded your current quota.", "insufficient_quota", "insufficient_quota")
+    upstream.will(*[answer(429, error, headers={"retry-after": "86400", **told})] * 2)
+    message = hello(max_tokens=5)
+    for reply in (ask(proxy), proxy.post("/v1/messages", message, KEY)):
+        assert reply.status == 429
+        assert reply.header("x-should-retry") == told.get("x-should-retry", "false")
 
 
 @pytest.mark.parametrize("stream", [False, True])
