@@ -148,7 +148,11 @@ class Native(Upstream):
         completion = completion_of(reply, asked_by(bill.call, deployment), deployment.provider.id)
         bill.finish_reason = openai.first_finish_reason(completion)
         if bill.call.wants_stream:
-            return Content(STREAM_TYPE, events_of(reply, completion))
+            try:
+                return Content(STREAM_TYPE, events_of(reply))
+            except (ValueError, TypeError, RecursionError) as error:
+                provider = deployment.provider.id
+                raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
         return Content(openai.JSON_TYPE, body)
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:

@@ -17,7 +17,7 @@ from ..call import Bill
 from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
 from ..web.sse import Event, FrameSplitter, FrameTooLong, frame, parse_event
-from .anthropic_reply import finish_of
+from .anthropic_reply import finish_of, text_in
 from .messages_errors import encode_stream_error
 from .messages_stream import PING
 from .openai_stream import BARE_LINE, stream_error
@@ -26,6 +26,7 @@ Json = dict[str, Any]
 
 WORTH_A_LOOK = re.compile(rb'"usage"\s*:|"error"|"detail"|event: *error|message_st|message_delta|tool_use')
 BEFORE_THE_ANSWER = ("message_start", "ping")
+ENDING = ("stop_details", "container")  # of a message, what is known when it ends
 STOP = frame('{"type": "message_stop"}', "message_stop")
 
 
@@ -165,12 +166,45 @@ def body_of(event: Event, raw: bytes) -> Json | None:
     return None
 
 
-def events_of(message: Json, completion: Json) -> bytes:
-    """A whole message as the stream that was asked for."""
-    from .messages_reply import Asked
-    from .messages_stream import encode_stream
-    from .messages_tools import Names
+def events_of(message: Json) -> bytes:
+    """A whole message as the stream that was asked for, with all that is in it. Raises ValueError, RecursionError."""
+    usage = message.get("usage")
+    usage = usage if type(usage) is dict else {}
+    begun = {
+        **message,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {**usage, "output_tokens": 0},
+    }
+    events: list[Json] = [{"type": "message_start", "message": begun}]
+    blocks = [block for block in message["content"] if type(block) is dict]
+    for at, block in enumerate(blocks):
+        start, deltas = pieces_of(block)
+        events.append({"type": "content_block_start", "index": at, "content_block": start})
+        events += [{"type": "content_block_delta", "index": at, "delta": delta} for delta in deltas]
+        events.append({"type": "content_block_stop", "index": at})
+    delta = {name: message.get(name) for name in ("stop_reason", "stop_sequence")}
+    delta |= {name: message[name] for name in ENDING if message.get(name) is not None}
+    events.append({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 0, **usage}})
+    events.append({"type": "message_stop"})
+    return b"".join(frame(json.dumps(event), event["type"]) for event in events)
 
-    step = encode_stream(Asked(str(message.get("model")), Names(), thinks=True))
-    next(step)
-    return step.send([completion]) + step.send(None)
+
+def pieces_of(block: Json) -> tuple[Json, list[Json]]:
+    """A block as it begins, and what comes of it then. What is not told in pieces, such as what a tool of its own found, is all
+    there at once."""
+    kind, deltas = block.get("type"), []
+    if kind == "text":
+        citations = block.get("citations")
+        deltas = [{"type": "citations_delta", "citation": each} for each in citations or ()]
+        deltas.append({"type": "text_delta", "text": text_in(block, "text")})
+        block = {**block, "text": "", **({"citations": []} if citations else {})}
+    elif kind == "thinking":
+        deltas.append({"type": "thinking_delta", "thinking": text_in(block, "thinking")})
+        deltas.append({"type": "signature_delta", "signature": text_in(block, "signature")})
+        block = {**block, "thinking": "", "signature": ""}
+    elif type(block.get("input")) is dict:
+        deltas.append({"type": "input_json_delta", "partial_json": json.dumps(block["input"])})
+        block = {**block, "input": {}}
+    return block, deltas

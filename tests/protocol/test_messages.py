@@ -558,6 +558,43 @@ def test_a_native_answer_in_one_piece_is_a_stream_too(proxy: Proxy, upstream: Up
     assert (message.text, message.calls[0]["input"], message.stop_reason) == ("Hi", {"city": "Rome"}, "tool_use")
 
 
+def test_nothing_is_lost_of_a_native_answer_in_one_piece(proxy: Proxy, upstream: Upstream) -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    searched = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+    cited = {"type": "text", "text": "Hi", "citations": [{"type": "char_location", "cited_text": "x"}]}
+    whole = messages.message(thought, searched, found, cited, messages.tool_use(city="Rome"), stop="tool_use")
+    upstream.will_answer(200, {**whole, "container": {"id": "c_1"}, "of_tomorrow": 1})
+    reply = ask(proxy, stream=True, model="claude")
+    events = [json.loads(event.data) for event in reply.events()]
+    assert [event["type"] for event in events if event["type"].startswith("message_")] == [
+        "message_start",
+        "message_delta",
+        "message_stop",
+    ]
+    begun, ended = events[0]["message"], events[-2]
+    assert (begun["id"], begun["of_tomorrow"], begun["content"]) == (whole["id"], 1, [])
+    assert ended["delta"] == {"stop_reason": "tool_use", "stop_sequence": None, "container": {"id": "c_1"}}
+    assert ended["usage"] == whole["usage"]
+    starts = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    assert starts == [
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {**searched, "input": {}},
+        found,
+        {"type": "text", "text": "", "citations": []},
+        messages.tool_use(),
+    ]
+    deltas = [(event["index"], event["delta"]) for event in events if event["type"] == "content_block_delta"]
+    assert deltas == [
+        (0, {"type": "thinking_delta", "thinking": "Hm."}),
+        (0, {"type": "signature_delta", "signature": "c2ln"}),
+        (1, {"type": "input_json_delta", "partial_json": '{"query": "x"}'}),
+        (3, {"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "x"}}),
+        (3, {"type": "text_delta", "text": "Hi"}),
+        (4, {"type": "input_json_delta", "partial_json": '{"city": "Rome"}'}),
+    ]
+
+
 # -- counting, models, and the other paths
 
 

@@ -169,6 +169,17 @@ def test_between_two_of_a_kind_signatures_survive(client: Any, upstream: Upstrea
     assert sent.header("anthropic-version") == "2026-10-21"
 
 
+def test_a_stream_that_came_in_one_piece_has_all_that_is_in_it(client: Any, upstream: Upstream) -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "sig=="}
+    searched = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
+    whole = messages.message(thought, searched, messages.text("Hello"), messages.tool_use(city="Rome"), stop="tool_use")
+    upstream.will_answer(200, whole)
+    with client.messages.stream(model="claude", max_tokens=2000, messages=ASKED, thinking=THINKING) as stream:
+        done = stream.get_final_message()
+    assert [block.to_dict(exclude_none=True) for block in done.content] == whole["content"]
+    assert (done.id, done.stop_reason, done.usage.output_tokens) == (whole["id"], "tool_use", 5)
+
+
 @pytest.mark.parametrize("base", ["/acme", "/v1/messages/acme", "/v1"])
 def test_every_base_url(proxy: Proxy, upstream: Upstream, base: str) -> None:
     upstream.will_answer(200, completion())
