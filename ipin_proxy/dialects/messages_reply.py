@@ -17,7 +17,7 @@ from ..errors import UpstreamError
 from ..meter import usage_of
 from .messages_tools import Names
 from .openai_chunks import first_choice, raise_if_failed
-from .thoughts import THOUGHT, ThinkSplitter, reasoning_of, said_in
+from .thoughts import THOUGHT, ThinkSplitter, ToldBeside, said_in
 
 Json = dict[str, Any]
 
@@ -82,7 +82,7 @@ def encode_response(completion: Json, asked: Asked) -> Json:
 
 
 def thoughts_and_text(message: Json) -> tuple[str, str]:
-    thoughts = reasoning_of(message)
+    thoughts = ToldBeside().of(message)
     said = said_in(message.get("content"))
     if not thoughts and not any(kind == THOUGHT for kind, _ in said):
         splitter = ThinkSplitter()

@@ -18,7 +18,7 @@ from .messages_calls import StreamedCall, StreamedCalls
 from .messages_errors import encode_stream_error
 from .messages_reply import Asked, Json, call_id, kept_of, stop_of, usage_told
 from .openai_chunks import first_choice, raise_if_failed, usage_in
-from .thoughts import TEXT, THOUGHT, Said, ThinkSplitter, add_detail, reasoning_of, said_in
+from .thoughts import TEXT, THOUGHT, Said, ThinkSplitter, ToldBeside, add_detail, said_in
 
 PING = frame('{"type":"ping"}', "ping")
 TOOL = "tool_use"
@@ -69,6 +69,7 @@ class MessageWriter:
         self._late_chars = 0
         self._blanks = ""  # said before anything else is, in its place
         self._splitter: ThinkSplitter | None = ThinkSplitter()
+        self._reasoning = ToldBeside()
         self._is_refused = False
         self._ending: Json = {}
         self._usage: Usage | None = None
@@ -142,7 +143,7 @@ class MessageWriter:
 
     def _delta(self, delta: Json) -> None:
         """In the order in which a model does it: it thinks, it speaks, it calls."""
-        thought = reasoning_of(delta)
+        thought = self._reasoning.of(delta)
         if thought:
             self._no_marks()
             self._say(THOUGHT, thought)

@@ -20,7 +20,7 @@ from ..meter import usage_of
 from .responses_items import Item, Message, Reasoning, ToolCall
 from .responses_messages import AFTER, sealed
 from .responses_tools import Tool, is_deep
-from .thoughts import THOUGHT, Said, ThinkSplitter, add_detail
+from .thoughts import THOUGHT, Said, ThinkSplitter, ToldBeside, add_detail
 
 Json = dict[str, Any]
 Tell = Callable[[str, Json], None]
@@ -180,6 +180,7 @@ class Answer:
         self._calls: dict[Any, ToolCall] = {}
         self._call_ids: set[str] = set()
         self._details: list[Any] = []
+        self._reasoning = ToldBeside()
         self._splitter: ThinkSplitter | None = ThinkSplitter()  # until something else was said
         self._heard: list[ToolCall] = []
         self._usage: Usage | None = None
@@ -216,14 +217,13 @@ class Answer:
                 raise UpstreamError("The provider broke off its answer with an error.")
 
     def _take_thoughts(self, delta: Json) -> None:
-        text = delta.get("reasoning_content") or delta.get("reasoning")
+        text = self._reasoning.of(delta)
         details = delta.get("reasoning_details")
         if type(details) is list:
             for each in details:
                 if type(each) is dict and self._asked.wants_sealed and not is_deep(each):
                     add_detail(self._details, each)
-            text = text or "".join(map(thought_in, details))
-        if type(text) is str and text:
+        if text:
             self._no_marks()
             self._think(text)
 
@@ -430,11 +430,6 @@ class Answer:
 
 def word(value: Any) -> str:
     return value if type(value) is str else ""
-
-
-def thought_in(detail: Any) -> str:
-    """What a detail of OpenRouter's reasoning says."""
-    return word(detail.get("text")) or word(detail.get("summary")) if type(detail) is dict else ""
 
 
 def arguments_of(value: Any) -> str:

@@ -12,12 +12,27 @@ OPEN, CLOSE = "<think>", "</think>"
 MOST_BLANKS = 1000  # characters in front of the mark, while nobody knows whether it comes
 
 
-def reasoning_of(message: Json) -> str:
-    """The reasoning beside a content: DeepSeek's, vLLM's and Groq's members, then OpenRouter's details. Some tell it twice."""
-    for name in ("reasoning_content", "reasoning"):
-        told = message.get(name)
-        if type(told) is str and told:
-            return told
+class ToldBeside:
+    """The reasoning beside the content of an answer: DeepSeek's, vLLM's and Groq's members, else OpenRouter's details. Some tell
+    it twice, in a stream even one behind the other: who has the members has all of it in them."""
+
+    __slots__ = ("_has_members",)
+
+    def __init__(self) -> None:
+        self._has_members = False
+
+    def of(self, message: Json) -> str:
+        """What a message or a delta tells."""
+        for name in ("reasoning_content", "reasoning"):
+            told = message.get(name)
+            if type(told) is str and told:
+                self._has_members = True
+                return told
+        return "" if self._has_members else detailed(message)
+
+
+def detailed(message: Json) -> str:
+    """What the details tell that can be read."""
     details = message.get("reasoning_details")
     found = ""
     for row in details if type(details) is list else ():

@@ -255,6 +255,7 @@ def test_what_was_thought_goes_back_with_its_signature(proxy: Proxy, upstream: U
     result = {"type": "function_call_output", "call_id": output[-1]["call_id"], "output": "/tmp"}
     asked = [{"role": "user", "content": "Say hello."}, *output, result]
     assert ask(proxy, model="claude", input=asked, **wanted).status == 200
+    assert [part["text"] for part in output[0]["summary"]] == ["Where am I?"]
     sent = upstream.history[-1].json
     assert sent["messages"][1]["content"][0] == {
         "type": "thinking",
