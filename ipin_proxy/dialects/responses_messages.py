@@ -214,6 +214,8 @@ class Chat:
             )
         found: list[Json] = []
         for turn in self._turns:
+            if self._reasoning and turn.awaited:  # who wants it back wants it with every call, if there is none of it
+                turn.message.setdefault("reasoning_content", "")
             found.append(turn.message)
             found += [output for output in turn.awaited.values() if output is not None]
             if turn.pictures:
