@@ -68,15 +68,24 @@ class Turns:
         self._kept = kept
         self._note = note
         self._turn = Turn()
+        self._unsaid: list[tuple[Any, str]] = []  # of the assistant's newest turn, while it is nothing but thoughts
 
     def take(self, message: Json, place: str) -> None:
         role = message.get("role")
         content = message.get("content")
         if role == "assistant":
             if self._turn.is_over:
+                if is_unsaid(content):
+                    # Unless more of it comes it was interrupted, and many templates refuse two messages of the user's in a row.
+                    self._unsaid.append((content, place))
+                    return
                 self.close()
+            for earlier, where in self._unsaid:
+                self._take_assistant(earlier, f"{where}.content")
+            self._unsaid.clear()
             self._take_assistant(content, f"{place}.content")
         elif role == "user":
+            self._unsaid.clear()
             self._take_user(content, f"{place}.content")
         elif role == "system":
             self._take_system(content, f"{place}.content")
@@ -236,6 +245,15 @@ def decode_messages(told: Any, taste: Taste, names: Names, kept: Kept, note: Not
     if not turns.messages:
         raise wrong("messages", "a conversation in which something is said")
     return turns.messages
+
+
+def is_unsaid(content: Any) -> bool:
+    """Whether there is nothing in a message of the assistant but thoughts."""
+    return type(content) is list and all(
+        type(block) is dict
+        and (block.get("type") in ("thinking", "redacted_thinking") or block == {"type": "text", "text": ""})
+        for block in content
+    )
 
 
 def content_of(parts: list[Json]) -> str | list[Json]:
