@@ -44,7 +44,8 @@ class Hub:
             raise BadRequest(error.message, code="invalid_json") from error
         self._owner, self._conversations = owner_of(call.caller), memory.conversations
         host = openai.endpoint(deployment.provider, "")[0].host
-        taste = taste_of(host, deployment.upstream_model)
+        signs = deployment.provider.type == SIGNING
+        taste = Taste() if signs else taste_of(host, deployment.upstream_model)  # what it takes, its own dialect knows
         previous = told.get("previous_response_id")
         decoded = decode_request(
             told,
@@ -52,7 +53,7 @@ class Hub:
             recall=lambda name: self._conversations.item(self._owner, name),
             openai=OPENAI.fullmatch(host) is not None,
             reasoning=taste.hands_back,
-            details=taste.reasoning or deployment.provider.type == SIGNING,
+            details=taste.reasoning or signs,
         )
         memory.note(call, decoded.notes)
         chat = tasted(decoded.chat, taste)

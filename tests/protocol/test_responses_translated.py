@@ -45,6 +45,7 @@ def house(shared_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -
             build.model("speaks", "speaks"),
             *models,
             build.model("claude", "native", upstreamModel=messages.MODEL),
+            build.model("newest", "native", upstreamModel="claude-opus-4-7"),
         ],
         keys=[build.key(KEY), build.key(OTHER, "other")],
     )
@@ -229,6 +230,16 @@ def test_it_is_answered_by_anthropic_too(proxy: Proxy, upstream: Upstream, strea
     assert response["usage"]["input_tokens"] == 130
     assert response["usage"]["input_tokens_details"]["cached_tokens"] == 100
     assert [seen.path for seen in upstream.history] == ["/v1/messages"]
+
+
+def test_how_much_is_thought_is_told_as_it_was(proxy: Proxy, upstream: Upstream) -> None:
+    for effort, budget in (("high", 16_384), ("xhigh", 32_768)):
+        upstream.will_answer(200, messages.message())
+        assert ask(proxy, model="claude", reasoning={"effort": effort}).status == 200
+        assert upstream.history[-1].json["thinking"] == {"type": "enabled", "budget_tokens": budget}
+    upstream.will_answer(200, messages.message())
+    assert ask(proxy, model="newest", reasoning={"effort": "xhigh"}).status == 200
+    assert upstream.history[-1].json["output_config"] == {"effort": "xhigh"}
 
 
 @pytest.mark.parametrize("streams", [True, False])
