@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..errors import BadRequest, Unsupported
 from .responses_messages import Chat
 from .responses_tools import SHOWN_CHARS, Tool, Toolbox, is_deep
+from .tastes import EFFORTS
 
 Json = dict[str, Any]
 Recall = Callable[[str], "Json | None"]
@@ -233,8 +234,8 @@ def reasoning_of(body: Json) -> Json:
     effort = object_member(body, "reasoning").get("effort")
     if effort is None:
         return {}
-    if type(effort) is not str:
-        raise BadRequest("reasoning.effort must be a text, such as medium.", param="reasoning.effort")
+    if type(effort) is not str or effort not in EFFORTS:
+        raise BadRequest(f"reasoning.effort must be one of {', '.join(EFFORTS)}.", param="reasoning.effort")
     return {"reasoning_effort": effort}
 
 

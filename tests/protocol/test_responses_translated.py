@@ -240,6 +240,9 @@ def test_how_much_is_thought_is_told_as_it_was(proxy: Proxy, upstream: Upstream)
     upstream.will_answer(200, messages.message())
     assert ask(proxy, model="newest", reasoning={"effort": "xhigh"}).status == 200
     assert upstream.history[-1].json["output_config"] == {"effort": "xhigh"}
+    for model in ("claude", "chats"):
+        refused = ask(proxy, model=model, reasoning={"effort": "ultra"})
+        assert (refused.status, refused.error["param"]) == (400, "reasoning.effort")
 
 
 @pytest.mark.parametrize("streams", [True, False])
