@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import idtexts, journal, ledgerfile, ranks, retention
-from .entries import DAY_MS, Entry, Writer, masked, written
+from .entries import DAY_MS, Entry, Writer, written
 from .errors import ConfigError, ProxyError
 
 # What only readers need is loaded when the first of them comes.
@@ -125,8 +125,6 @@ class Ledger:
 
     def record(self, entry: Entry) -> None:
         """Keep an entry. When it returns the call survives the end of this process. Never raises; takes microseconds."""
-        if entry.error_message:
-            entry = masked(entry)
         text = written(entry)
         with self._order:
             number = self._number = self._number + 1
