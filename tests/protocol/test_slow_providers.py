@@ -35,7 +35,11 @@ def ask(proxy: Proxy, model: str = build.PUBLIC_MODEL, **more: Any) -> Reply:
 
 
 def raw_reply(status: str, body: bytes, media_type: str) -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    """What ends with its connection says so, or the next call might go out on it."""
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 @pytest.mark.parametrize("becomes_stream", [False, True])
