@@ -184,6 +184,17 @@ def test_a_key_is_disabled_found_and_deleted(keys: Page, proxy: Proxy) -> None:
     assert proxy.get("/v1/models", key).status == 401
 
 
+def test_a_key_whose_user_is_disabled_says_so(keys: Page, proxy: Proxy) -> None:
+    key = proxy.admin("POST", "/apikeys", {"name": "Held"}).json
+    proxy.admin(
+        "POST", "/users", {"username": "held", "password": "long enough", "apiKeyId": key["id"], "enabled": False}
+    )
+    keys.reload()
+    expect(row(keys, "Held")).to_contain_text("user disabled")
+    keys.get_by_label("Status").select_option("Disabled")
+    expect(row(keys, "Held")).to_be_visible()
+
+
 def test_several_keys_are_disabled_at_once(keys: Page, proxy: Proxy) -> None:
     page = keys
     for number in (1, 2):

@@ -39,7 +39,7 @@ export function screen(root, params, app) {
       fetchSpend("key"),
       get("/api/admin/aliases"),
     ]);
-    keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first, until somebody sorts
+    keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first
     models = [...two.models, ...six.aliases.map((each) => ({ ...each, type: "alias" }))]; // a key may have either
     users = three.users;
     spend = five;
@@ -82,8 +82,10 @@ export function screen(root, params, app) {
           }),
   });
 
+  const linkedTo = (row) => users.filter((each) => each.apiKeyId === row.id);
+
   function nameCell(row) {
-    const owners = users.filter((each) => each.apiKeyId === row.id).map((each) => each.username);
+    const owners = linkedTo(row).map((each) => each.username);
     const whose = owners.length ? `signs in as ${names(owners, 2)}` : row.username;
     return h(
       "div.two",
@@ -130,12 +132,15 @@ export function screen(root, params, app) {
 
   function stateOf(row) {
     if (!row.enabled) return "disabled";
-    return row.expiresAt && row.expiresAt <= Date.now() ? "expired" : "enabled";
+    if (row.expiresAt && row.expiresAt <= Date.now()) return "expired";
+    const linked = linkedTo(row);
+    const theirs = linked.length ? linked : users.filter((each) => each.username === row.username);
+    return theirs.length && !theirs.some((each) => each.enabled) ? "user disabled" : "enabled";
   }
 
   function stateCell(row) {
     const state = stateOf(row);
-    const mark = status({ enabled: "ok", disabled: "off", expired: "warn" }[state], state);
+    const mark = status({ enabled: "ok", disabled: "off" }[state] ?? "warn", state);
     if (!row.expiresAt) return mark;
     return h(
       "div.two",
@@ -190,7 +195,7 @@ export function screen(root, params, app) {
   function shown() {
     return keys.filter(
       (row) =>
-        (!filter.status || stateOf(row) === filter.status) &&
+        (!filter.status || stateOf(row).endsWith(filter.status)) &&
         matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" ")),
     );
   }
