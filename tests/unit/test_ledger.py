@@ -357,35 +357,41 @@ def test_twenty_threads_record_at_once(book: Book) -> None:
     assert len(set(book.request_ids())) == len(book.request_ids()) == 4_000
 
 
+# A process of its own for each kill, forked from one that has loaded everything.
 WRITES_UNTIL_KILLED = """
-import itertools, sys
+import itertools, os, sys
 sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from ipin_proxy import journal, ledger
 from support.book import entry
 ledger.GATHER_S, journal.CUT_BYTES = 0.002, 4_000
 journal.SLOW_S = journal.STUCK_S = 600  # of a slow disk it is not promised
-book = ledger.Ledger(Path(sys.argv[3]), retention_days=0)
-first = int(sys.argv[4])
-for number in itertools.count(first):
-    book.record(entry(number))
-    sys.stdout.write(f"{number}\\n")
-    sys.stdout.flush()
+for first in sys.stdin:
+    if child := os.fork():
+        os.waitpid(child, 0)
+        print("ended", flush=True)
+        continue
+    print(os.getpid(), flush=True)
+    book = ledger.Ledger(Path(sys.argv[3]), retention_days=0)
+    for number in itertools.count(int(first)):
+        book.record(entry(number))
+        os.write(1, f"{number}\\n".encode())  # at once: half a line would be nobody's word
 """
 
 
 def test_fifty_kills_lose_nothing_and_double_nothing(book: Book) -> None:
     told: list[int] = []
-    for attempt in range(50):
-        command = [sys.executable, "-c", WRITES_UNTIL_KILLED, str(ROOT), str(ROOT / "tests"), str(book.path)]
-        process = subprocess.Popen([*command, str((attempt + 1) * 100_000)], stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        for _ in range(attempt * 7 % 200 + 1):
-            told.append(int(process.stdout.readline()))
-        process.send_signal(signal.SIGKILL)
-        told += [int(line) for line in process.stdout if line.endswith("\n")]
-        process.wait()
-        process.stdout.close()
+    command = [sys.executable, "-c", WRITES_UNTIL_KILLED, str(ROOT), str(ROOT / "tests"), str(book.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdin is not None and starter.stdout is not None
+        for attempt in range(50):
+            print((attempt + 1) * 100_000, file=starter.stdin, flush=True)
+            process = int(starter.stdout.readline())
+            for _ in range(attempt * 7 % 200 + 1):
+                told.append(int(starter.stdout.readline()))
+            os.kill(process, signal.SIGKILL)
+            told += map(int, iter(starter.stdout.readline, "ended\n"))
+        starter.stdin.close()
     book.open().close()
     found = [int(id_.removeprefix("req_")) for id_ in book.request_ids()]
     assert len(found) == len(set(found)), "a call is there twice"
