@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
+SHORT_BYTES = 300
+AROUND = 4  # more than the longest end of a frame, and than a letter
 UPDATES = os.environ.get("UPDATE_CASES") == "1"
 
 
@@ -57,11 +59,23 @@ def cases_in(direction: str, *, having: str = "") -> list[Case]:
 
 
 def splits(data: bytes) -> Iterator[list[bytes]]:
-    """A stream as it may come: whole, byte by byte, and cut in two at every place."""
+    """A stream as it may come: whole, in pieces of one byte and of some, and cut in two at every place that can matter."""
     yield [data]
-    yield [data[at : at + 1] for at in range(len(data))]
-    for at in range(1, len(data)):
+    for size in (1, 2, 3, 5, 7, 64):
+        yield [data[at : at + size] for at in range(0, len(data), size)]
+    for at in cuts(data):
         yield [data[:at], data[at:]]
+
+
+def cuts(data: bytes) -> list[int]:
+    """Every place in a short stream; in a longer one those at its ends, at the ends of lines and in letters of many bytes,
+    with some bytes around. Between them is the text of one line, which is looked at when it is whole."""
+    places = range(1, len(data))
+    if len(data) <= SHORT_BYTES:
+        return list(places)
+    marks = [0, len(data), *(at for at, byte in enumerate(data) if byte in b"\r\n" or byte >= 0x80)]
+    near = {mark + off for mark in marks for off in range(-AROUND, AROUND + 1)}
+    return [at for at in places if at in near]
 
 
 def plays_the_same(play: Callable[[list[bytes]], bytes], data: bytes) -> bytes:

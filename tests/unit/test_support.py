@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPSConnection
 import pytest
 from support import build
 from support.build import chunk, completion, hello, usage
+from support.cases import cuts, splits
 from support.client import Client, Cut, request
 from support.messages_checker import read_messages_stream
 from support.upstream import (
@@ -258,3 +259,19 @@ def test_the_checker_knows_the_order(at: int):
 def test_the_checker_looks_into_events(told: bytes, instead: bytes):
     with pytest.raises(AssertionError):
         read_messages_stream(b"".join(EVENTS).replace(told, instead))
+
+
+# Streams in pieces.
+
+
+def test_a_short_stream_is_cut_everywhere():
+    assert cuts(b"x" * 300) == list(range(1, 300))
+
+
+def test_a_long_stream_is_cut_where_it_can_matter():
+    data = b"x" * 300 + "é".encode() + b"x" * 300 + b"\r\n\r\n" + b"x" * 300
+    assert cuts(data) == [*range(1, 5), *range(296, 306), *range(598, 610), *range(902, 906)]
+
+
+def test_nothing_is_lost_in_pieces():
+    assert all(b"".join(pieces) == b"ab\n\nc" for pieces in splits(b"ab\n\nc"))
