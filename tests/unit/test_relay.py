@@ -47,7 +47,6 @@ def app(tmp_path: Path) -> Iterator[App]:
 @pytest.fixture
 def uncollected() -> Iterator[None]:
     """Only what nobody refers to any more is gone; the collector does not come."""
-    gc.collect()
     gc.disable()
     yield
     gc.enable()

@@ -20,6 +20,7 @@ from ipin_proxy.web.request import Request
 PASSWORD = "correct horse battery staple"
 ANN = User(id="u1", username="Ann", password_hash="scrypt$made-up")
 USERS = {ANN.id: ANN}
+COSTLY = "scrypt${}${}${}$".format(*signin.SCRYPT_COST)
 HERE, THERE = "192.0.2.1", "198.51.100.7"
 
 
@@ -47,6 +48,13 @@ def wait_of(refusal: pytest.ExceptionInfo[TooManyAttempts]) -> int:
 # Passwords.
 
 
+@pytest.fixture
+def cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that is not about what a hash costs."""
+    monkeypatch.setattr(signin, "NOBODY", signin.NOBODY.replace(COSTLY, "scrypt$16$8$1$"))
+    monkeypatch.setattr(signin, "SCRYPT_COST", (16, 8, 1))
+
+
 def test_a_password_opens_its_own_hash_and_no_other() -> None:
     stored = signin.hash_password(PASSWORD)
     assert signin.verify_password(stored, PASSWORD)
@@ -55,16 +63,16 @@ def test_a_password_opens_its_own_hash_and_no_other() -> None:
     assert PASSWORD not in stored
 
 
-def test_two_hashes_of_one_password_differ() -> None:
+def test_two_hashes_of_one_password_differ(cheaply: None) -> None:
     assert signin.hash_password(PASSWORD) != signin.hash_password(PASSWORD)
 
 
 @pytest.mark.parametrize("password", ["ünïcödé 日本語", "half \ud83d of a pair", "nul\0inside"])
-def test_any_text_can_be_a_password(password: str) -> None:
+def test_any_text_can_be_a_password(cheaply: None, password: str) -> None:
     assert signin.verify_password(signin.hash_password(password), password)
 
 
-def test_a_hash_of_the_original_server_verifies_and_counts_as_outdated() -> None:
+def test_a_hash_of_the_original_server_verifies_and_counts_as_outdated(cheaply: None) -> None:
     stored = "sha256$" + hashlib.sha256(PASSWORD.encode()).hexdigest()
     assert signin.verify_password(stored, PASSWORD)
     assert not signin.verify_password(stored, "wrong")
@@ -73,7 +81,7 @@ def test_a_hash_of_the_original_server_verifies_and_counts_as_outdated() -> None
 
 
 @pytest.mark.parametrize("password", ["", "x", PASSWORD])
-def test_nobody_has_no_password(password: str) -> None:
+def test_nobody_has_no_password(cheaply: None, password: str) -> None:
     assert not signin.verify_password(None, password)
 
 
