@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,14 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in SOURCES if path.exists()}
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree(path)))
 
 
 def absolute(node: ast.ImportFrom, module: str, path: Path) -> str:
@@ -74,25 +81,26 @@ def absolute(node: ast.ImportFrom, module: str, path: Path) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
-def imports(module: str, *, at_run_time: bool = False) -> Iterator[tuple[str, int]]:
+@cache
+def imports(module: str, *, at_run_time: bool = False) -> list[tuple[str, int]]:
     """Every module that `module` imports, anywhere in it, with the line; `from . import x` names x if x is a module."""
     path = MODULES[module]
-    top = tree(path)
     for_types = {
-        inner for node in ast.walk(top) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        inner for node in nodes(path) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for inner in ast.walk(node)
     }  # fmt: skip
-    for node in ast.walk(top):
+    found: list[tuple[str, int]] = []
+    for node in nodes(path):
         if at_run_time and node in for_types:
             continue
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = absolute(node, module, path)
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
-                yield (inner if inner.removeprefix("ipin_proxy.") in MODULES else base), node.lineno
+                found.append((inner if inner.removeprefix("ipin_proxy.") in MODULES else base, node.lineno))
+    return found
 
 
 def inside(name: str) -> str | None:
@@ -108,7 +116,7 @@ def floor(module: str) -> int:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node
 
@@ -183,16 +191,15 @@ def test_vendors_are_named_only_where_they_live(module: str) -> None:
     path = MODULES[module]
     if path.relative_to(ROOT).as_posix().startswith(VENDORS_ALLOWED):
         return
-    top = tree(path)
     docstrings = {
         id(node.body[0].value)
-        for node in ast.walk(top)
+        for node in nodes(path)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
     named = []
-    for node in ast.walk(top):
+    for node in nodes(path):
         words = []
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             words = [node.value]
@@ -210,13 +217,14 @@ def test_vendors_are_named_only_where_they_live(module: str) -> None:
 def test_only_the_front_door_prints_and_reads_the_environment() -> None:
     found = []
     for module, path in MODULES.items():
-        for node in ast.walk(tree(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Name) and (
                 node.id in ("eval", "exec") or (node.id == "print" and module not in PRINTING)
             ):
                 found.append(f"{module}:{node.lineno} {node.id}")
             if (
                 isinstance(node, ast.Attribute)
+                and node.attr in ("environ", "getenv")
                 and ast.unparse(node) in ("os.environ", "os.getenv")
                 and module not in PRINTING
             ):
