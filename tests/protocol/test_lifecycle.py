@@ -30,6 +30,7 @@ from support.upstream import Upstream, pause, stall
 Json = dict[str, Any]
 CHAT = "/v1/chat/completions"
 START_S = 15.0
+CHEAP = ROOT / "tests" / "support" / "program.py"
 MASTER = "sk-given-master-key-0123456789"
 GIVEN = {"MASTER_API_KEY": MASTER, "UI_PASSWORD": PASSWORD}
 KEYED = {"MASTER_API_KEY": MASTER}
@@ -40,12 +41,13 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and modes ar
 class Clone:
     """A folder as after `git clone`: server.py and the package. Starts it as a person would, in a bare environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: Path) -> None:
+        folder.mkdir()
         self.folder = folder
         self.database = folder / "ipin-proxy.db"
         self.env_file = folder / ".env"
         self.started: list[Proxy] = []
-        (folder / "server.py").write_bytes((ROOT / "server.py").read_bytes())
+        (folder / "server.py").write_bytes(program.read_bytes())
         for name in ("ipin_proxy", "static"):
             if (ROOT / name).exists():
                 (folder / name).symlink_to(ROOT / name)
@@ -101,9 +103,20 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Clone]:
-    folder = tmp_path / "ipin-proxy"
-    folder.mkdir()
-    clone = Clone(folder)
+    """With a server.py that hashes passwords cheaply."""
+    with ended(Clone(tmp_path / "ipin-proxy", CHEAP)) as clone:
+        yield clone
+
+
+@pytest.fixture
+def true_clone(tmp_path: Path) -> Iterator[Clone]:
+    """With the server.py there is, for what is about passwords and the program itself."""
+    with ended(Clone(tmp_path / "ipin-proxy", ROOT / "server.py")) as clone:
+        yield clone
+
+
+@contextlib.contextmanager
+def ended(clone: Clone) -> Iterator[Clone]:
     yield clone
     for proxy in clone.started:
         proxy.stop()
@@ -139,8 +152,8 @@ def told(output: str, label: str) -> str | None:
 # The first start, and the later ones.
 
 
-def test_the_first_start_tells_what_a_person_needs_and_later_ones_no_secret(clone: Clone) -> None:
-    proxy = clone.start()
+def test_the_first_start_tells_what_a_person_needs_and_later_ones_no_secret(true_clone: Clone) -> None:
+    proxy = true_clone.start()
     password, master = told(proxy.output, "Password"), told(proxy.output, "Master key")
     assert password and master
     assert told(proxy.output, "Admin page") == proxy.base_url + "/"
@@ -151,12 +164,12 @@ def test_the_first_start_tells_what_a_person_needs_and_later_ones_no_secret(clon
     reply = proxy.post(CHAT, hello("Good morning!", model="demo"), master)
     assert reply.json["choices"][0]["message"]["content"] == "Good morning!"
     assert proxy.stop() == 0
-    content = clone.database.read_text()
-    assert stat.S_IMODE(clone.database.stat().st_mode) == 0o600
+    content = true_clone.database.read_text()
+    assert stat.S_IMODE(true_clone.database.stat().st_mode) == 0o600
     assert password not in content and master not in content
     assert proxy.output.count(password) == proxy.output.count(master) == 1
 
-    again = clone.start()
+    again = true_clone.start()
     assert told(again.output, "Password") is None and told(again.output, "Master key") is None
     assert password not in again.output and master not in again.output
     assert sign_in(again, password).status == 200
@@ -164,9 +177,7 @@ def test_the_first_start_tells_what_a_person_needs_and_later_ones_no_secret(clon
 
 
 def test_what_is_made_differs_from_clone_to_clone(clone: Clone, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    second = Clone(other)
+    second = Clone(tmp_path / "other", CHEAP)
     try:
         proxies = [clone.start(), second.start()]
         for label in ("Password", "Master key"):
@@ -400,28 +411,28 @@ def test_check_finds_what_a_first_start_would_end_with(clone: Clone) -> None:
         assert "though it was not always" in clone.refuses(*arguments)
 
 
-def test_a_password_can_be_set_anew(clone: Clone) -> None:
-    assert clone.start(**GIVEN).stop() == 0
-    code, out, err = clone.run("--reset-password", **GIVEN)
+def test_a_password_can_be_set_anew(true_clone: Clone) -> None:
+    assert true_clone.start(**GIVEN).stop() == 0
+    code, out, err = true_clone.run("--reset-password", **GIVEN)
     assert (code, err) == (0, "")
     password = out.strip().rpartition(" ")[2]
     assert "admin" in out and len(password) >= 20
-    proxy = clone.start(**GIVEN)
+    proxy = true_clone.start(**GIVEN)
     assert sign_in(proxy, password).status == 200
     assert sign_in(proxy, PASSWORD).status == 401
-    assert password not in proxy.output + clone.database.read_text()
+    assert password not in proxy.output + true_clone.database.read_text()
 
 
-def test_version_and_help(clone: Clone) -> None:
+def test_version_and_help(true_clone: Clone) -> None:
     from ipin_proxy import __version__
 
-    code, out, err = clone.run("--version")
+    code, out, err = true_clone.run("--version")
     assert (code, out.strip(), err) == (0, f"iPin Proxy {__version__}", "")
-    code, out, err = clone.run("--help")
+    code, out, err = true_clone.run("--help")
     assert (code, err) == (0, "")
     for flag in ("--port", "--host", "--db", "--env-file", "--check", "--reset-password", "--version"):
         assert flag in out
-    assert not clone.database.exists()
+    assert not true_clone.database.exists()
 
 
 @pytest.mark.parametrize("flags", [("--no-such-flag",), ("--line\nend",), ("--db",), ("--check=1",), ("a-file",)])
@@ -621,7 +632,7 @@ def test_an_edit_by_hand_is_noticed(served: Clone, upstream: Upstream) -> None:
 # Moving in from the original server.
 
 
-def test_the_original_servers_file_loads_as_it_is(clone: Clone, upstream: Upstream) -> None:
+def test_the_original_servers_file_loads_as_it_is(true_clone: Clone, upstream: Upstream) -> None:
     password = "of the original server"
     original = {
         "providers": [
@@ -668,8 +679,8 @@ def test_the_original_servers_file_loads_as_it_is(clone: Clone, upstream: Upstre
         ],
         "somethingNew": {"kept": True},
     }
-    before = clone.write(original)
-    proxy = clone.start(**GIVEN)
+    before = true_clone.write(original)
+    proxy = true_clone.start(**GIVEN)
     upstream.will_answer(200, completion())
     assert proxy.post(CHAT, hello(), "sk-of-the-original-0123456789").status == 200
     assert upstream.history[0].json["model"] == "gpt-public"
@@ -677,18 +688,18 @@ def test_the_original_servers_file_loads_as_it_is(clone: Clone, upstream: Upstre
     assert sign_in(proxy, PASSWORD).status == 200
     assert proxy.stop() == 0
 
-    kept = clone.folder / "ipin-proxy.db.v0.bak"
+    kept = true_clone.folder / "ipin-proxy.db.v0.bak"
     assert (kept.read_bytes(), stat.S_IMODE(kept.stat().st_mode)) == (before, 0o600)
-    document = clone.document()
+    document = true_clone.document()
     assert document["version"] == 1 and document["somethingNew"] == {"kept": True}
     assert document["apiKeys"][0]["keyHash"] == hashlib.sha256(b"sk-of-the-original-0123456789").hexdigest()
     teacher = next(user for user in document["users"] if user["username"] == "teacher")
     assert teacher["passwordHash"].startswith("scrypt$")
-    content = clone.database.read_text()
+    content = true_clone.database.read_text()
     assert "sk-of-the-original" not in content
     assert hashlib.sha256(password.encode()).hexdigest() not in content
 
-    again = clone.start(**GIVEN)
+    again = true_clone.start(**GIVEN)
     assert again.post("/api/user/login", {"username": "teacher", "password": password}).status == 200
     assert again.get("/v1/models", "sk-of-the-original-0123456789").status == 200
 

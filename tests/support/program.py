@@ -1,11 +1,15 @@
-"""server.py with passwords that cost little to hash: most tests sign in to be about something else."""
+"""server.py with passwords that cost little to hash: most tests sign in to be about something else.
+
+It may stand here, or in the place of server.py.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE if (HERE / "ipin_proxy").exists() else HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ipin_proxy import signin  # noqa: E402
