@@ -14,8 +14,6 @@ import signal
 import socket
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,13 +22,12 @@ import pytest
 from support import build
 from support.build import chunk, completion, finish, hello
 from support.client import Client, Cut, Reply, multipart, request
-from support.proxy import KEY, PASSWORD, ROOT, Proxy
+from support.proxy import KEY, PASSWORD, ROOT, Process, Proxy, begin
 from support.upstream import Upstream, pause, stall
 
 Json = dict[str, Any]
 CHAT = "/v1/chat/completions"
 START_S = 15.0
-CHEAP = ROOT / "tests" / "support" / "program.py"
 MASTER = "sk-given-master-key-0123456789"
 GIVEN = {"MASTER_API_KEY": MASTER, "UI_PASSWORD": PASSWORD}
 KEYED = {"MASTER_API_KEY": MASTER}
@@ -41,34 +38,27 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and modes ar
 class Clone:
     """A folder as after `git clone`: server.py and the package. Starts it as a person would, in a bare environment."""
 
-    def __init__(self, folder: Path, program: Path) -> None:
+    def __init__(self, folder: Path, program: tuple[str, ...] = ()) -> None:
         folder.mkdir()
+        self.program = program
         self.folder = folder
         self.database = folder / "ipin-proxy.db"
         self.env_file = folder / ".env"
         self.started: list[Proxy] = []
-        (folder / "server.py").write_bytes(program.read_bytes())
+        (folder / "server.py").write_bytes((ROOT / "server.py").read_bytes())
         for name in ("ipin_proxy", "static"):
             if (ROOT / name).exists():
                 (folder / name).symlink_to(ROOT / name)
 
-    def popen(self, arguments: tuple[str, ...], env: Mapping[str, str]) -> subprocess.Popen[str]:
+    def begin(self, arguments: tuple[str, ...], env: Mapping[str, str]) -> Process:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        return subprocess.Popen(
-            [sys.executable, "server.py", *arguments],
-            cwd=self.folder,
-            env={**kept, "TMPDIR": str(self.folder), **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        given = {**kept, "TMPDIR": str(self.folder), **env}
+        return begin(arguments, self.folder, given, program=self.program, folder=self.folder)
 
     def start(self, *arguments: str, **env: str) -> Proxy:
         """Start it, on a free port unless told otherwise; returns when it listens."""
         places = () if "PORT_FILE" in env else ("--port", "0")
-        proxy = Proxy(self.popen(("--host", "127.0.0.1", *places, *arguments), env), self.folder)
+        proxy = Proxy(self.begin(("--host", "127.0.0.1", *places, *arguments), env), self.folder)
         self.started.append(proxy)
         found = proxy.wait_output(lambda text: re.search(r"http://127\.0\.0\.1:(\d+)", text), "an address", START_S)
         proxy.port = int(found.group(1))
@@ -78,7 +68,7 @@ class Clone:
 
     def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
         """Run it to its end: exit status, standard output, standard error."""
-        with self.popen(arguments, env) as process:
+        with self.begin(arguments, env) as process:
             out, err = process.communicate(timeout=START_S)
         return process.returncode, out, err
 
@@ -103,15 +93,15 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Clone]:
-    """With a server.py that hashes passwords cheaply."""
-    with ended(Clone(tmp_path / "ipin-proxy", CHEAP)) as clone:
+    """Whose program hashes passwords cheaply, and may be loaded already."""
+    with ended(Clone(tmp_path / "ipin-proxy")) as clone:
         yield clone
 
 
 @pytest.fixture
 def true_clone(tmp_path: Path) -> Iterator[Clone]:
-    """With the server.py there is, for what is about passwords and the program itself."""
-    with ended(Clone(tmp_path / "ipin-proxy", ROOT / "server.py")) as clone:
+    """Whose program is its server.py, for what is about passwords and the program itself."""
+    with ended(Clone(tmp_path / "ipin-proxy", ("server.py",))) as clone:
         yield clone
 
 
@@ -177,11 +167,13 @@ def test_the_first_start_tells_what_a_person_needs_and_later_ones_no_secret(true
 
 
 def test_what_is_made_differs_from_clone_to_clone(clone: Clone, tmp_path: Path) -> None:
-    second = Clone(tmp_path / "other", CHEAP)
+    second = Clone(tmp_path / "other")
     try:
         proxies = [clone.start(), second.start()]
         for label in ("Password", "Master key"):
             assert told(proxies[0].output, label) != told(proxies[1].output, label)
+        ids = [[proxy.get("/health").header("x-request-id") for _ in range(3)] for proxy in proxies]
+        assert len({*ids[0], *ids[1]}) == 6
     finally:
         for proxy in second.started:
             proxy.stop()

@@ -1,6 +1,6 @@
 """server.py with passwords that cost little to hash: most tests sign in to be about something else.
 
-It may stand here, or in the place of server.py.
+`program.py FOLDER ARGUMENT…` runs it as if it lay in that folder.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE if (HERE / "ipin_proxy").exists() else HERE.parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ipin_proxy import signin  # noqa: E402
-from ipin_proxy.start import main  # noqa: E402
+from ipin_proxy import signin
+from ipin_proxy.start import main
 
-if __name__ == "__main__":
+
+def run(arguments: list[str], folder: Path) -> int:
     signin.NOBODY = signin.NOBODY.replace("${}${}${}$".format(*signin.SCRYPT_COST), "$16$8$1$")
     signin.SCRYPT_COST = (16, 8, 1)
-    sys.exit(main(sys.argv[1:], ROOT))
+    return main(arguments, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[2:], Path(sys.argv[1])))

@@ -1,7 +1,7 @@
 """The proxy under test: started on a free port with a database of its own, ended with the test that asked for it.
 
-The interface says nothing of how it is started. Today it is a process of its own: `python server.py`, in a folder that
-is thrown away, with an environment that holds only what is given here.
+The interface says nothing of how it is started. Today it is a process of its own, as of `python server.py`, in a folder that
+is thrown away, with an environment that holds only what is given here; where that is possible it is forked (see `forked.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import build
+from . import build, forked
 from .build import Json
 from .client import Client, Reply, Wire
 from .script import Headers
@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MASTER_KEY = "sk-master-0123456789abcdef"
 PASSWORD = "correct horse battery staple"
 KEY = "sk-tests-0123456789abcdefghij"
+CHEAP = ROOT / "tests" / "support" / "program.py"
+Process = subprocess.Popen[str] | forked.Forked
 START_S = 15.0
 STOP_S = 10.0
 
@@ -33,7 +35,7 @@ STOP_S = 10.0
 class Proxy:
     """A running proxy. Requests go through `get`, `post`, `form`, `request` and `raw`; records through `add_…`."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: Process, folder: Path) -> None:
         self.folder = folder
         self.master_key = MASTER_KEY
         self.password = PASSWORD
@@ -61,26 +63,15 @@ class Proxy:
         settings: Json | None = None,
         env: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
-        program: tuple[str, ...] = (str(ROOT / "tests" / "support" / "program.py"),),
+        program: tuple[str, ...] = (),
     ) -> Proxy:
         """Write the database into `folder`, start on a free port, return when it listens. `KEY` is a key unless others are given."""
         given = keys if keys is not None else [build.key(KEY)]
         database = build.database(providers=providers, models=models, keys=given, settings=settings)
         file = folder / "ipin-proxy.db"
         file.write_text(json.dumps(database))
-        files = ("--db", str(file), "--env-file", os.devnull)
-        process = subprocess.Popen(
-            [sys.executable, *program, "--host", "127.0.0.1", "--port", "0", *arguments, *files],
-            cwd=folder,
-            env=_environment(env or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        proxy = cls(process, folder)
+        flags = ("--host", "127.0.0.1", "--port", "0", *arguments, "--db", str(file), "--env-file", os.devnull)
+        proxy = cls(begin(flags, folder, _environment(env or {}), program=program), folder)
         found = proxy.wait_output(lambda text: re.search(r"http://127\.0\.0\.1:(\d+)", text), "an address", START_S)
         proxy.port = int(found.group(1))
         proxy.client = Client(proxy.port)
@@ -212,6 +203,25 @@ class Proxy:
                 self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
+
+
+def begin(
+    arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str], *, program: tuple[str, ...] = (), folder: Path = ROOT
+) -> Process:
+    """Begin a process: of a program of its own, else of a server.py in `folder` that hashes passwords cheaply."""
+    if not program and forked.IS_POSSIBLE:
+        return forked.run(arguments, cwd, env, folder)
+    return subprocess.Popen(
+        [sys.executable, *(program or (str(CHEAP), str(folder))), *arguments],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
