@@ -121,6 +121,7 @@ def _first() -> socket.socket:
 def next_asked(connection: socket.socket) -> dict[str, Any]:
     """Returns in a new process for each time that one is asked for, which has a parent of its own to tell how it ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # of those parents nobody wants to know
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at a terminal all get it; the end of the tests is ours, too
     while True:
         data, files, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
         if not data:
@@ -140,6 +141,7 @@ def next_asked(connection: socket.socket) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         os.write(tell, b"%d\n" % code)
         os._exit(0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.closerange(3, 64)
@@ -150,7 +152,6 @@ if __name__ == "__main__":
     import program
 
     from ipin_proxy import dispatch  # noqa: F401 with all that every start loads
-    from ipin_proxy.web import server  # noqa: F401
 
     asked = next_asked(socket.socket(fileno=int(sys.argv[1])))
     del sys.modules["ipin_proxy.dispatch"]  # what it draws when it is loaded is drawn for each process
