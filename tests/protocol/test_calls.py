@@ -791,7 +791,7 @@ def test_a_caller_who_leaves_during_the_silence_is_noticed(talking: Proxy, upstr
     reply = listen(talking)
     assert next(reply.frames()) == KEEP_ALIVE
     reply.close()
-    upstream.wait_closed(timeout_s=2.0)
+    upstream.wait_closed()
     id_ = reply.header("x-request-id")
     lines = talking.log_lines(lambda line: line.get("request_id") == id_ and line.get("event") == "call")
     assert lines[0]["status"] == 499

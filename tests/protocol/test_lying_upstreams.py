@@ -447,7 +447,7 @@ def test_leaving_before_the_first_byte_closes_the_upstream(
     wire = proxy.raw(request("POST", CHAT, hello(stream=stream), KEY))
     upstream.wait_paused()
     getattr(wire, leave)()
-    upstream.wait_closed(timeout_s=1.0)
+    upstream.wait_closed()
 
 
 @pytest.mark.parametrize("leave", ["close", "reset"])
@@ -456,7 +456,7 @@ def test_leaving_in_mid_stream_closes_the_upstream(proxy: Proxy, upstream: Upstr
     reply = ask(proxy, stream=True)
     assert next(reply.texts()) == "Hel"
     getattr(reply.wire, leave)()
-    upstream.wait_closed(timeout_s=1.0)
+    upstream.wait_closed()
 
 
 def test_leaving_in_the_middle_of_a_whole_answer_closes_the_upstream(proxy: Proxy, upstream: Upstream) -> None:
@@ -464,7 +464,7 @@ def test_leaving_in_the_middle_of_a_whole_answer_closes_the_upstream(proxy: Prox
     wire = proxy.raw(request("POST", CHAT, hello(), KEY))
     upstream.wait_paused()
     wire.close()
-    upstream.wait_closed(timeout_s=1.0)
+    upstream.wait_closed()
 
 
 def test_many_who_leave_do_no_harm(proxy: Proxy, upstream: Upstream) -> None:
