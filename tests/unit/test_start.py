@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from support.shelf import Shelf, unwritable
 
-from ipin_proxy import start
+from ipin_proxy import signin, start
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is hashed here opens nothing."""
+    monkeypatch.setattr(signin, "SCRYPT_COST", (2, 8, 1))
 
 
 def user(name: str) -> dict[str, object]:
