@@ -465,9 +465,11 @@ def test_a_session_token_is_no_api_key(proxy: Proxy, sign_in: Callable[..., Repl
 def test_an_administrator_may_use_everything(proxy: Proxy, upstream: Upstream, sign_in: Callable[..., Reply]) -> None:
     cookie = list(cookie_of(sign_in("admin")).items())
     upstream.will_answer(200, build.completion())
-    assert proxy.post("/v1/chat/completions", build.hello(), None, cookie).status == 200
-    line = proxy.log_lines(lambda line: line.get("event") == "call" and line.get("caller") == "admin")[-1]
-    assert line["status"] == 200
+    reply = proxy.post("/v1/chat/completions", build.hello(), None, cookie)
+    assert reply.status == 200
+    id_ = reply.header("x-request-id")
+    (line,) = proxy.log_lines(lambda line: line.get("event") == "call" and line.get("request_id") == id_)
+    assert (line["caller"], line["status"]) == ("admin", 200)
 
 
 def test_others_may_use_what_their_key_may(
