@@ -154,6 +154,40 @@ def test_a_budget_may_roll_and_be_raised_for_a_while(keys: Page, proxy: Proxy) -
     assert second == {"usd": 20, "window": "rolling", "days": 30}
 
 
+def test_an_amount_or_a_time_that_is_half_typed_is_no_blank_one(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    page.get_by_role("button", name="Create an API key").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Half typed")
+    until = form.get_by_label("Works until")
+    until.focus()
+    page.keyboard.type("12312099")  # and no time of day
+    form.get_by_text("Limits and budgets").first.click()
+    form.get_by_role("button", name="Add a budget").click()
+    amount = form.get_by_label("US dollars")
+    amount.press_sequentially("5e")
+    create = form.get_by_role("button", name="Create key")
+
+    create.click()
+    expect(form.get_by_text("This needs a day and a time.")).to_be_visible()
+    expect(form.get_by_text("This is not a number.")).to_be_visible()
+    expect(until).to_be_focused()
+    until.fill("2099-12-31T12:00")
+    amount.fill("")
+    form.get_by_label("raised by").fill("3")
+    create.click()
+    expect(form.get_by_text("A budget needs an amount.")).to_be_visible()
+    assert "Half typed" not in [each["name"] for each in proxy.admin("GET", "/apikeys").json["apiKeys"]]
+
+    amount.fill("5")
+    form.get_by_label("raised by").fill("")
+    create.click()
+    shown_once(page)
+    stored = next(each for each in proxy.admin("GET", "/apikeys").json["apiKeys"] if each["name"] == "Half typed")
+    assert stored["expiresAt"]
+    assert [each["usd"] for each in stored["budgets"]] == [5]
+
+
 def test_a_rotated_key_is_new_and_the_old_one_is_dead(keys: Page, proxy: Proxy) -> None:
     page = keys
     old = "sk-rotated-in-the-page-0123456789"

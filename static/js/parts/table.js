@@ -16,19 +16,7 @@ class DataTable extends HTMLElement {
    * `sort`: { by, down }; `onsort(sort)` hears of it. `name(row)` is what a row is called (for the tick boxes). `asIs`: the
    * rows are a page that is sorted already, whatever `value` is.
    */
-  setUp({
-    label,
-    columns,
-    keyOf = (row) => row.id,
-    name = keyOf,
-    select = false,
-    onselect,
-    sort = null,
-    onsort,
-    empty,
-    dimmed,
-    asIs,
-  }) {
+  setUp({ label, columns, keyOf = (row) => row.id, name = keyOf, select = false, onselect, sort = null, onsort, empty, dimmed, asIs }) {
     Object.assign(this, { label, columns, keyOf, nameOf: name, select, onselect, onsort, emptyFace: empty, dimmed, asIs });
     this.sort = sort;
     this.page = 0;
