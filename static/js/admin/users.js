@@ -6,7 +6,7 @@ import { count, date, number } from "../format.js";
 import { attempt, confirmDialog, formDialog, openDialog, part } from "../parts/dialog.js";
 import { copyButton } from "../parts/copy.js";
 import { empty, load } from "../parts/faces.js";
-import { field } from "../parts/field.js";
+import { changesOf, field } from "../parts/field.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag } from "../parts/marks.js";
 import { fetchSpend } from "../reports/spend.js";
@@ -246,13 +246,14 @@ export function screen(root, params, app) {
           }),
         ),
       ),
-      save: async (values) => {
-        const saved = await put(at("/api/admin/users", row.id), {
-          ...values,
-          email: values.email || null,
-          apiKeyId: values.apiKeyId || null,
-          budgets: budgets.budgetsOf(values.budgets),
+      save: async (values, first) => {
+        const recordOf = (held) => ({
+          ...held,
+          email: held.email || null,
+          apiKeyId: held.apiKeyId || null,
+          budgets: budgets.budgetsOf(held.budgets),
         });
+        const saved = await put(at("/api/admin/users", row.id), changesOf(recordOf(first), recordOf(values)));
         toast(`${saved.username} is saved.`);
         return saved;
       },

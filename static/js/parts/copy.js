@@ -56,9 +56,5 @@ export function copyLine(text, label) {
 
 /** A block of code with a copy button. */
 export function codeBlock(text, { label = "code" } = {}) {
-  return h(
-    "div.code-block",
-    h("pre", { tabindex: "0", "aria-label": label, role: "region" }, h("code", text)),
-    copyButton(text, { label }),
-  );
+  return h("div.code-block", h("pre", { tabindex: "0", "aria-label": label, role: "region" }, h("code", text)), copyButton(text, { label }));
 }

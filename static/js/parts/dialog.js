@@ -63,8 +63,8 @@ export function openDialog({ title, content, actions = [], size = "", mayClose =
 }
 
 /**
- * A dialog with a form. `content` holds form-fields; `save(values)` gets what they hold and may throw an ApiError, which
- * is shown while the dialog stays. Resolves to what `save` answered, or undefined when it was left.
+ * A dialog with a form. `content` holds form-fields; `save(values, first)` gets what they hold, and held at first, and may
+ * throw an ApiError, which is shown while the dialog stays. Resolves to what `save` answered, or undefined when it was left.
  */
 export function formDialog({ title, intro, content, submit = "Save", danger = false, size = "", save, extra = [], ask = true }) {
   const form = h("form", { novalidate: true });
@@ -93,7 +93,7 @@ export function formDialog({ title, intro, content, submit = "Save", danger = fa
     isSaving = true;
     await busy(button, async () => {
       try {
-        const answer = await save(readFields(form), form);
+        const answer = await save(readFields(form), JSON.parse(before));
         isSaving = false;
         dialog.close(answer ?? true);
       } catch (error) {

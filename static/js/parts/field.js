@@ -119,12 +119,7 @@ function makers(type, options, properties, id) {
       "data-1p-ignore": type === "secret",
       ...properties,
     });
-    return {
-      control,
-      around: h("span.revealing", control, revealer(control, id)),
-      read: () => control.value,
-      write: (v) => (control.value = v),
-    };
+    return { control, around: h("span.revealing", control, revealer(control, id)), read: () => control.value, write: (v) => (control.value = v) };
   }
   const control = h("input", { type: type === "date-time" ? "datetime-local" : type, ...properties });
   return { control, read: () => control.value.trim(), write: (v) => (control.value = v) };
@@ -154,6 +149,10 @@ export function readFields(form) {
   const named = [...form.querySelectorAll("form-field[name]")].filter((each) => each.name && !each.control.disabled);
   return Object.fromEntries(named.map((each) => [each.name, each.value]));
 }
+
+/** What is not as it was: what nobody touched here may have been changed elsewhere meanwhile, and stays. */
+export const changesOf = (before, now) =>
+  Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
 
 /** Whether everything is there and good; complains where it is not, and goes to the first such field. */
 export function checkFields(form) {
