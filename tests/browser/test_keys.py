@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import build
-from support.proxy import MASTER_KEY, Proxy
+from support.proxy import MASTER_KEY, PASSWORD, Proxy
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
@@ -216,6 +216,18 @@ def test_a_key_is_disabled_found_and_deleted(keys: Page, proxy: Proxy) -> None:
     page.get_by_role("alertdialog", name="Delete Leaver?").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="No key matches")).to_be_visible()
     assert proxy.get("/v1/models", key).status == 401
+
+
+def test_a_key_is_found_by_who_signs_in_with_it(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    proxy.add_key("sk-of-a-person-in-the-page-0123456789", "of-a-person", name="Laptop 17", username="")
+    person = {"username": "wilhelmina", "password": PASSWORD, "apiKeyId": "of-a-person"}
+    assert proxy.admin("POST", "/users", person).status == 201
+    page.reload()
+    page.get_by_role("searchbox", name="Search keys").fill("Wilhelm")
+    expect(page.get_by_role("row")).to_have_count(2)
+    expect(row(page, "Laptop 17")).to_contain_text("signs in as wilhelmina")
+    expect(page.get_by_text(re.compile(r"^1 of \d+ keys$"))).to_be_visible()
 
 
 def test_several_keys_are_disabled_at_once(keys: Page, proxy: Proxy) -> None:

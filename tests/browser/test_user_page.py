@@ -75,6 +75,19 @@ def test_only_ones_own_models_are_shown_and_can_be_tried(own: Page, upstream: Up
     expect(own.get_by_role("tabpanel").filter(visible=True)).to_contain_text("gpt-public")
 
 
+def test_of_very_many_models_some_are_shown_and_all_are_found(own: Page) -> None:
+    many = [{"id": f"model-{n}", "object": "model", "type": "chat"} for n in range(1000)]
+    own.route("**/v1/models*", lambda route: route.fulfill(json={"object": "list", "data": many}))
+    own.reload()
+    models = own.locator("section").filter(has=own.get_by_role("heading", name="Your models"))
+    expect(models).to_contain_text("940 more. Search to find them.")
+    assert models.get_by_role("link").count() == 60
+    own.get_by_role("searchbox", name="Search your models").fill("model-777")
+    expect(models.get_by_role("link")).to_have_count(1)
+    expect(models).to_contain_text("1 of 1,000 models")
+    own.unroute_all()
+
+
 def test_ones_password_is_changed_and_one_stays_signed_in(
     own: Page, proxy: Proxy, person: str, expecting: Callable[[str], None]
 ) -> None:

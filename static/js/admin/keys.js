@@ -8,7 +8,7 @@ import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag, when } from "../parts/marks.js";
 import { fetchSpend } from "../reports/spend.js";
-import { filterSelect, matches, searchField } from "../parts/search.js";
+import { countOf, filterSelect, matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
 
@@ -76,8 +76,10 @@ export function screen(root, params, app) {
           }),
   });
 
+  const ownersOf = (row) => users.filter((each) => each.apiKeyId === row.id).map((each) => each.username);
+
   function nameCell(row) {
-    const owners = users.filter((each) => each.apiKeyId === row.id).map((each) => each.username);
+    const owners = ownersOf(row);
     const whose = owners.length ? `signs in as ${names(owners, 2)}` : row.username;
     return h("div.two", h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name || row.id), whose && h("span", whose));
   }
@@ -173,17 +175,14 @@ export function screen(root, params, app) {
     return keys.filter(
       (row) =>
         (!filter.status || stateOf(row) === filter.status) &&
-        matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" ")),
+        matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" "), ownersOf(row).join(" ")),
     );
   }
 
   function draw() {
     const found = shown();
     table.rows = found;
-    tally.textContent =
-      found.length === keys.length
-        ? count(keys.length, "key")
-        : `${number(found.length)} of ${count(keys.length, "key")}`;
+    tally.textContent = countOf(found.length, keys.length, "key");
   }
 
   function drawToolbar() {

@@ -7,7 +7,7 @@ import { attempt, confirmDialog, openDialog, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status } from "../parts/marks.js";
-import { filterSelect, matches, searchField } from "../parts/search.js";
+import { countOf, filterSelect, matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
 import { TYPES, typeName } from "./types.js";
@@ -151,10 +151,7 @@ export function screen(root, params, app) {
   function draw() {
     const rows = shown();
     table.rows = rows;
-    tally.textContent =
-      rows.length === models.length
-        ? count(models.length, "model")
-        : `${number(rows.length)} of ${count(models.length, "model")}`;
+    tally.textContent = countOf(rows.length, models.length, "model");
   }
 
   function drawToolbar() {
