@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import build
@@ -87,6 +88,24 @@ def test_a_key_is_not_closed_uncopied_without_a_question(keys: Page) -> None:
     page.keyboard.press("Escape")
     page.get_by_role("alertdialog").get_by_role("button", name="Close").last.click()
     expect(row(page, "Hurried")).to_be_visible()
+
+
+def test_a_key_whose_copying_failed_is_not_taken_for_copied(visit: Callable[..., Page], session: Any) -> None:
+    page = visit(session)
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined }); document.execCommand = () => false;"
+    )
+    page.goto("/admin.html#/keys?new=1")
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Uncopied")
+    form.get_by_role("button", name="Create key").click()
+    shown_once(page)
+    copy = page.get_by_role("button", name="Copy API key")
+    copy.click()
+    expect(copy).to_contain_text("Select and copy")
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Back to the key").click()
+    shown_once(page)
 
 
 def test_a_key_is_edited_without_being_seen(keys: Page, proxy: Proxy) -> None:

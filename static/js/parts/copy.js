@@ -32,6 +32,7 @@ export function copyButton(text, { label = "", words = true, kind = "" } = {}) {
   let timer = 0;
   button.addEventListener("click", async () => {
     const worked = await copyText(typeof text === "function" ? text() : text);
+    if (worked) button.dispatchEvent(new Event("copy", { bubbles: true }));
     announce(worked ? "Copied." : "Copying did not work. Select the text and copy it yourself.", { urgent: !worked });
     if (words) face.textContent = worked ? "Copied" : "Select and copy";
     turnIcon(button, worked ? "check" : "warn");

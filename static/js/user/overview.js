@@ -75,9 +75,21 @@ async function replaceKey(button, reload) {
   if (!isSure) return;
   const answer = await attempt(button, () => post("/api/user/key/rotate", {}), "The key was not replaced");
   if (!answer) return;
+  let isCopied = false;
+  const line = copyLine(answer.apiKey.key, "API key");
+  line.addEventListener("copy", () => (isCopied = true));
   const dialog = openDialog({
     title: "Your new API key",
-    content: [note("warn", "Copy it now: it cannot be shown again."), copyLine(answer.apiKey.key, "API key")],
+    content: [note("warn", "Copy it now: it cannot be shown again."), line],
+    mayClose: () =>
+      isCopied ||
+      confirmDialog({
+        title: "Close without copying?",
+        text: "The key cannot be shown again. You can only have a new one made.",
+        action: "Close",
+        danger: false,
+        cancel: "Back to the key",
+      }),
     actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "I have copied it")],
   });
   await dialog.closed;
