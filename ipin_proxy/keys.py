@@ -86,8 +86,11 @@ def caller_by_password(app: App, request: Request) -> Caller | None:
 
 
 def is_still(app: App, caller: Caller) -> bool:
-    """Whether the holder of a key of the present database may use it now, which is noted."""
+    """Whether the holder of a key of the present database may use it now, which is noted. Whoever disables a user means all
+    that this user has."""
     if caller.until is not None and caller.until <= time.time() * 1000:
+        return False
+    if caller.user is not None and not caller.user.enabled:
         return False
     key = caller.key
     if key is None:

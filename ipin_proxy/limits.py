@@ -17,11 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from .accounts import KEY, LEAST_DAYS, USER, Account, Allowance
-from .call import Call, Caller, Json
-from .errors import BadRequest
-from .meter import MEASURED
-from .prices import estimate, price_of
-from .records import Budget, Model, Price, User, VirtualKey, columns_of
+from .call import Caller, Json
+from .records import Budget, User, VirtualKey
 from .standings import BUDGET, MONTHLY, PARALLEL, REQUESTS, TOKENS, Standing, decimal, longest, refusal
 from .windows import BEGINNING, DAY_S, Sliding, Today, day_of
 
@@ -443,50 +440,12 @@ class Limits:
         return found
 
 
-# -- what it takes to be counted --------------------------------------------------------------------------------------
-
-
-def is_budgeted(caller: Caller) -> bool:
-    """Whether anybody's budget pays for this caller."""
-    return bool((caller.key is not None and caller.key.budgets) or (caller.user is not None and caller.user.budgets))
-
-
-def is_weighed(caller: Caller) -> bool:
-    """Whether it matters to `admit` what a call may use."""
-    return (caller.key is not None and caller.key.tpm is not None) or is_budgeted(caller)
-
-
-def check_priced(call: Call, model: Model, unpriced: str) -> None:
-    """Raises BadRequest when a call would go past a budget, because nobody knows what it costs: its model has no price, or
-    none for what such a call uses; `unpriced` is the setting: `allow` lets it."""
-    if unpriced == "allow" or not is_budgeted(call.caller):
-        return
-    used = estimate(call)
-    if call.operation in MEASURED:  # how much there is of these may come out only afterwards
-        used = used._replace(seconds=used.seconds or 1.0, pages=used.pages or 1)
-    if price_of(used, model.price).nano is not None:
-        return
-    lacks = "has a price that does not say what such a call costs" if is_priced(model) else "has no price"
-    raise BadRequest(
-        f"The model '{model.id}' {lacks}, so no budget can pay for it. "
-        "An administrator can give it one, or allow models without (UNPRICED).",
-        code="model_not_priced",
-        param="model",
-    )
+# -- what was spent on which day --------------------------------------------------------------------------------------
 
 
 def longest_rolling(records: Iterable[VirtualKey | User]) -> int:
     """The days of the longest rolling budget there is; 1 where there is none."""
     return max((budget.days or 1 for record in records for budget in record.budgets), default=1)
-
-
-def is_priced(model: Model) -> bool:
-    """Whether a model has any price at all; 0 is one."""
-    price = model.price
-    return price is not None and any(getattr(price, one.attribute) not in (None, ()) for one in columns_of(Price))
-
-
-# -- what was spent on which day --------------------------------------------------------------------------------------
 
 
 def days_before(today: Today, wanted: int) -> set[int]:

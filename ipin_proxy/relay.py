@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import pictures
+from .affordable import check_priced, is_budgeted, is_weighed
 from .billing import told_of
 from .call import (
     CHAT,
@@ -34,7 +35,7 @@ from .dialects import client_dialect, way
 from .dialects.parts import Part
 from .dialects.passage import Passage
 from .errors import BadRequest, BudgetExceeded, ProxyError, UpstreamError, UpstreamRefused, draining
-from .limits import NOTHING, Estimate, check_priced, is_budgeted, is_weighed
+from .limits import NOTHING, Estimate
 from .logs import Log
 from .meter import MEASURED, cost_in, measured
 from .prices import estimate, price_of

@@ -281,13 +281,17 @@ def _renamed(model: Model, taken: Mapping[str, Any]) -> Model:
 
 
 def _owners(keys: Mapping[str, VirtualKey], users: Mapping[str, User], by_name: Mapping[str, User]) -> dict[str, User]:
-    """Whose key is whose: the user's it is linked to. Of several (a shared key) the one its `username` names, else the
-    first; a key nobody is linked to belongs to the user its `username` names, if there is one."""
-    found = {user.api_key_id: user for user in reversed(list(users.values())) if user.api_key_id in keys}
+    """Whose key is whose: the user's it is linked to. Of several (a shared key) one who is enabled, and of these the one its
+    `username` names, else the first; a key nobody is linked to belongs to the user its `username` names, if there is one."""
+    ranked = sorted(users.values(), key=lambda user: not user.enabled)
+    found = {user.api_key_id: user for user in reversed(ranked) if user.api_key_id in keys}
     owners = {id_: user for id_, user in found.items() if id_ is not None}
     for key in keys.values():
         named = by_name.get(key.username.casefold()) if key.username else None
-        if named is not None and (key.id not in owners or named.api_key_id == key.id):
+        if named is None:
+            continue
+        linked = owners.get(key.id)
+        if linked is None or (named.api_key_id == key.id and named.enabled >= linked.enabled):
             owners[key.id] = named
     return owners
 

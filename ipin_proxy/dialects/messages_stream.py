@@ -213,6 +213,8 @@ class MessageWriter:
     def _call(self, deltas: list[Any]) -> None:
         for delta in deltas:
             self._calls.take(delta)
+            if self._calls.all:
+                self._no_marks()  # what may yet have become a mark was said before the call, and is told before it
             self._tell_calls()
 
     def _tell_calls(self) -> None:

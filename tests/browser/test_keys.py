@@ -249,6 +249,17 @@ def test_a_key_is_found_by_who_signs_in_with_it(keys: Page, proxy: Proxy) -> Non
     expect(page.get_by_text(re.compile(r"^1 of \d+ keys$"))).to_be_visible()
 
 
+def test_a_key_whose_user_is_disabled_says_so(keys: Page, proxy: Proxy) -> None:
+    key = proxy.admin("POST", "/apikeys", {"name": "Held"}).json
+    proxy.admin(
+        "POST", "/users", {"username": "held", "password": "long enough", "apiKeyId": key["id"], "enabled": False}
+    )
+    keys.reload()
+    expect(row(keys, "Held")).to_contain_text("user disabled")
+    keys.get_by_label("Status").select_option("Disabled")
+    expect(row(keys, "Held")).to_be_visible()
+
+
 def test_several_keys_are_disabled_at_once(keys: Page, proxy: Proxy) -> None:
     page = keys
     for number in (1, 2):

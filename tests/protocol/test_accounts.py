@@ -243,6 +243,46 @@ def test_a_session_dies_with_its_user(
     assert me(proxy, **cookie_of(reply)).status == 401
 
 
+def use_of(proxy: Proxy, key: Json) -> int:
+    return proxy.get("/v1/models", key["key"]).status
+
+
+@pytest.mark.parametrize("is_linked", [True, False], ids=["linked", "named"])
+def test_a_key_opens_nothing_while_its_user_is_disabled(
+    proxy: Proxy, person: Callable[..., Json], is_linked: bool
+) -> None:
+    user = person()
+    key = proxy.admin(
+        "POST", "/apikeys", {"name": "a key", **({} if is_linked else {"username": user["username"]})}
+    ).json
+    if is_linked:
+        proxy.admin("PUT", f"/users/{user['id']}", {"apiKeyId": key["id"]})
+    found = [use_of(proxy, key)]
+    for enabled in (False, True):
+        proxy.admin("PUT", f"/users/{user['id']}", {"enabled": enabled})
+        found.append(use_of(proxy, key))
+    assert found == [200, 401, 200]
+
+
+def test_a_shared_key_opens_as_long_as_one_of_its_users_is_enabled(proxy: Proxy, person: Callable[..., Json]) -> None:
+    ann, bob = person(), person()
+    key = proxy.admin("POST", "/apikeys", {"name": "shared", "username": ann["username"]}).json
+    for each in (ann, bob):
+        proxy.admin("PUT", f"/users/{each['id']}", {"apiKeyId": key["id"]})
+    found = []
+    for each in (ann, bob):
+        proxy.admin("PUT", f"/users/{each['id']}", {"enabled": False})
+        found.append(use_of(proxy, key))
+    assert found == [200, 401]
+
+
+def test_a_key_of_a_deleted_user_is_a_key_like_any_other(proxy: Proxy, person: Callable[..., Json]) -> None:
+    user = person()
+    key = proxy.admin("POST", "/apikeys", {"name": "left", "username": user["username"]}).json
+    proxy.admin("DELETE", f"/users/{user['id']}")
+    assert use_of(proxy, key) == 200
+
+
 def test_a_session_does_not_come_back_when_its_user_is_enabled_again(
     proxy: Proxy, sign_in: Callable[..., Reply], person: Callable[..., Json]
 ) -> None:

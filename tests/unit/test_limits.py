@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.accounting import DAY_S, USD, House, at, budget, caller, key, user
 
+from ipin_proxy.affordable import check_priced, is_budgeted, is_weighed
 from ipin_proxy.call import CHAT, EMBEDDING, IMAGE, OCR, RERANK, SPEECH, TRANSCRIPTION, Call, Caller, Operation
 from ipin_proxy.errors import (
     BadRequest,
@@ -19,7 +20,7 @@ from ipin_proxy.errors import (
     QuotaExceeded,
     RateLimited,
 )
-from ipin_proxy.limits import Alert, Estimate, Totals, check_priced, is_budgeted, is_weighed, longest_rolling
+from ipin_proxy.limits import Alert, Estimate, Totals, longest_rolling
 from ipin_proxy.records import Model, Price
 from ipin_proxy.web import members
 

@@ -35,7 +35,7 @@ export function screen(root, params, app) {
       fetchSpend("key"),
       get("/api/admin/aliases"),
     ]);
-    keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first, until somebody sorts
+    keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first
     models = [...two.models, ...six.aliases.map((each) => ({ ...each, type: "alias" }))]; // a key may have either
     users = three.users;
     spend = five;
@@ -76,7 +76,8 @@ export function screen(root, params, app) {
           }),
   });
 
-  const ownersOf = (row) => users.filter((each) => each.apiKeyId === row.id).map((each) => each.username);
+  const linkedTo = (row) => users.filter((each) => each.apiKeyId === row.id);
+  const ownersOf = (row) => linkedTo(row).map((each) => each.username);
 
   function nameCell(row) {
     const owners = ownersOf(row);
@@ -114,12 +115,15 @@ export function screen(root, params, app) {
 
   function stateOf(row) {
     if (!row.enabled) return "disabled";
-    return row.expiresAt && row.expiresAt <= Date.now() ? "expired" : "enabled";
+    if (row.expiresAt && row.expiresAt <= Date.now()) return "expired";
+    const linked = linkedTo(row);
+    const theirs = linked.length ? linked : users.filter((each) => each.username === row.username);
+    return theirs.length && !theirs.some((each) => each.enabled) ? "user disabled" : "enabled";
   }
 
   function stateCell(row) {
     const state = stateOf(row);
-    const mark = status({ enabled: "ok", disabled: "off", expired: "warn" }[state], state);
+    const mark = status({ enabled: "ok", disabled: "off" }[state] ?? "warn", state);
     if (!row.expiresAt) return mark;
     return h(
       "div.two",
@@ -174,7 +178,7 @@ export function screen(root, params, app) {
   function shown() {
     return keys.filter(
       (row) =>
-        (!filter.status || stateOf(row) === filter.status) &&
+        (!filter.status || stateOf(row).endsWith(filter.status)) &&
         matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" "), ownersOf(row).join(" ")),
     );
   }

@@ -242,7 +242,7 @@ export function screen(root, params, app) {
             disabled: isKept,
             hint: isKept
               ? "The last administrator stays enabled."
-              : "Somebody disabled is signed out at once and cannot sign in. Their API key is a record of its own: disable that, too.",
+              : "Somebody disabled is signed out at once, and their API key opens nothing.",
           }),
         ),
       ),

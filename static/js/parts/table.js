@@ -70,7 +70,7 @@ class DataTable extends HTMLElement {
   tools() {
     const sortable = this.columns.filter((column) => column.value);
     const options = sortable.flatMap(({ id, label }) => [
-      h("option", { value: id }, `By ${label.toLowerCase()}, ascending`),
+      h("option", { value: id }, `By ${label.toLowerCase()}`),
       h("option", { value: `-${id}` }, `By ${label.toLowerCase()}, descending`),
     ]);
     this.sorter =
