@@ -74,10 +74,7 @@ export async function send(path, options = {}) {
   }
 }
 
-async function once(
-  path,
-  { method = "GET", body, headers = {}, key, signal, patienceMs = PATIENCE_MS, quiet = false },
-) {
+async function once(path, { method = "GET", body, headers = {}, key, signal, patienceMs = PATIENCE_MS, quiet = false }) {
   const isJson = body !== undefined && (body === null || body.constructor === Object || Array.isArray(body));
   const limit = new AbortController();
   const stop = () => limit.abort(signal.reason);
@@ -105,15 +102,10 @@ async function once(
   } catch (error) {
     if (signal?.aborted) throw new DOMException("The request was stopped.", "AbortError");
     if (limit.signal.aborted) {
-      throw new ApiError("The server has not answered for a minute. It may be overloaded. Try again.", {
-        code: "timeout",
-      });
+      throw new ApiError("The server has not answered for a minute. It may be overloaded. Try again.", { code: "timeout" });
     }
     unheard();
-    throw new ApiError("The server does not answer. Is it running, and are you online?", {
-      code: "unreachable",
-      body: String(error),
-    });
+    throw new ApiError("The server does not answer. Is it running, and are you online?", { code: "unreachable", body: String(error) });
   } finally {
     clearTimeout(late);
   }

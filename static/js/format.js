@@ -41,10 +41,7 @@ function formatter(most, least, money = false) {
   const key = `${most} ${least} ${money}`;
   if (!formatters.has(key)) {
     const style = money ? { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol" } : {};
-    formatters.set(
-      key,
-      new Intl.NumberFormat(undefined, { ...style, maximumFractionDigits: most, minimumFractionDigits: least }),
-    );
+    formatters.set(key, new Intl.NumberFormat(undefined, { ...style, maximumFractionDigits: most, minimumFractionDigits: least }));
   }
   return formatters.get(key);
 }

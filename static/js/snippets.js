@@ -129,11 +129,7 @@ import { openAsBlob } from "node:fs";
 
 const form = new FormData();
 ${Object.entries(body).map(([name, value]) => `form.append(${text(name)}, ${text(String(value))});\n`).join("")}form.append("file", await openAsBlob(${text(file)}), ${text(file)});
-const answer = await fetch(${text(url)}, {
-  method: "POST",
-  headers: { Authorization: ${text(`Bearer ${key}`)} },
-  body: form,
-});
+const answer = await fetch(${text(url)}, { method: "POST", headers: { Authorization: ${text(`Bearer ${key}`)} }, body: form });
 console.log((await answer.json()).text);`;
 
 /** Whether a transcript comes as plain text. */

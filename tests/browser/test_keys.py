@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import build
-from support.proxy import MASTER_KEY, Proxy
+from support.proxy import MASTER_KEY, PASSWORD, Proxy
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
@@ -89,6 +90,24 @@ def test_a_key_is_not_closed_uncopied_without_a_question(keys: Page) -> None:
     expect(row(page, "Hurried")).to_be_visible()
 
 
+def test_a_key_whose_copying_failed_is_not_taken_for_copied(visit: Callable[..., Page], session: Any) -> None:
+    page = visit(session)
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined }); document.execCommand = () => false;"
+    )
+    page.goto("/admin.html#/keys?new=1")
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Uncopied")
+    form.get_by_role("button", name="Create key").click()
+    shown_once(page)
+    copy = page.get_by_role("button", name="Copy API key")
+    copy.click()
+    expect(copy).to_contain_text("Select and copy")
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Back to the key").click()
+    shown_once(page)
+
+
 def test_a_key_is_edited_without_being_seen(keys: Page, proxy: Proxy) -> None:
     page = keys
     made = proxy.add_key("sk-edited-in-the-page-0123456789", "edited", name="Edited")
@@ -154,6 +173,40 @@ def test_a_budget_may_roll_and_be_raised_for_a_while(keys: Page, proxy: Proxy) -
     assert second == {"usd": 20, "window": "rolling", "days": 30}
 
 
+def test_an_amount_or_a_time_that_is_half_typed_is_no_blank_one(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    page.get_by_role("button", name="Create an API key").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Half typed")
+    until = form.get_by_label("Works until")
+    until.focus()
+    page.keyboard.type("12312099")  # and no time of day
+    form.get_by_text("Limits and budgets").first.click()
+    form.get_by_role("button", name="Add a budget").click()
+    amount = form.get_by_label("US dollars")
+    amount.press_sequentially("5e")
+    create = form.get_by_role("button", name="Create key")
+
+    create.click()
+    expect(form.get_by_text("This needs a day and a time.")).to_be_visible()
+    expect(form.get_by_text("This is not a number.")).to_be_visible()
+    expect(until).to_be_focused()
+    until.fill("2099-12-31T12:00")
+    amount.fill("")
+    form.get_by_label("raised by").fill("3")
+    create.click()
+    expect(form.get_by_text("A budget needs an amount.")).to_be_visible()
+    assert "Half typed" not in [each["name"] for each in proxy.admin("GET", "/apikeys").json["apiKeys"]]
+
+    amount.fill("5")
+    form.get_by_label("raised by").fill("")
+    create.click()
+    shown_once(page)
+    stored = next(each for each in proxy.admin("GET", "/apikeys").json["apiKeys"] if each["name"] == "Half typed")
+    assert stored["expiresAt"]
+    assert [each["usd"] for each in stored["budgets"]] == [5]
+
+
 def test_a_rotated_key_is_new_and_the_old_one_is_dead(keys: Page, proxy: Proxy) -> None:
     page = keys
     old = "sk-rotated-in-the-page-0123456789"
@@ -182,6 +235,18 @@ def test_a_key_is_disabled_found_and_deleted(keys: Page, proxy: Proxy) -> None:
     page.get_by_role("alertdialog", name="Delete Leaver?").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="No key matches")).to_be_visible()
     assert proxy.get("/v1/models", key).status == 401
+
+
+def test_a_key_is_found_by_who_signs_in_with_it(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    proxy.add_key("sk-of-a-person-in-the-page-0123456789", "of-a-person", name="Laptop 17", username="")
+    person = {"username": "wilhelmina", "password": PASSWORD, "apiKeyId": "of-a-person"}
+    assert proxy.admin("POST", "/users", person).status == 201
+    page.reload()
+    page.get_by_role("searchbox", name="Search keys").fill("Wilhelm")
+    expect(page.get_by_role("row")).to_have_count(2)
+    expect(row(page, "Laptop 17")).to_contain_text("signs in as wilhelmina")
+    expect(page.get_by_text(re.compile(r"^1 of \d+ keys$"))).to_be_visible()
 
 
 def test_a_key_whose_user_is_disabled_says_so(keys: Page, proxy: Proxy) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.proxy import Proxy
+from support import build
+from support.proxy import PASSWORD, Proxy
 
 from .window import axe, focused
 
@@ -387,6 +388,33 @@ def test_a_slow_server_is_said_to_be_slow(visit: Visit, session: Any) -> None:
     held[0].continue_()
     expect(page.get_by_role("row", name=re.compile("admin"))).to_be_visible()
     expect(page.get_by_text("taking longer than usual")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("screen", "record", "field", "member"),
+    [
+        ("keys", {"id": "shared", "name": "Shared", "key": "sk-shared-by-two-0123456789"}, "Name", "name"),
+        ("users", {"id": "shared", "username": "shared", "password": PASSWORD}, "User name", "username"),
+        ("models", build.model("shared", name="Shared"), "Display name", "name"),
+        ("providers", build.provider("http://127.0.0.1:9/v1", "shared", name="Shared"), "Name", "name"),
+        ("aliases", {"id": "shared", "name": "Shared", "target": build.PUBLIC_MODEL}, "Display name", "name"),
+    ],
+)
+def test_what_was_changed_elsewhere_meanwhile_stays(
+    page: Page, proxy: Proxy, screen: str, record: build.Json, field: str, member: str
+) -> None:
+    path = {"keys": "/apikeys"}.get(screen, f"/{screen}")
+    assert proxy.admin("POST", path, record).status == 201
+    page.goto(f"/admin.html#/{screen}")
+    page.get_by_role("rowheader", name=record.get("name", "shared")).get_by_role("button").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label(re.compile(f"^{field}( optional)?$")).fill("Renamed")
+    assert proxy.admin("PUT", f"{path}/shared", {"enabled": False}).status == 200  # in another window
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_be_hidden()
+    stored = proxy.admin("GET", f"{path}/shared").json
+    assert (stored[member], stored["enabled"]) == ("Renamed", False)
+    proxy.admin("DELETE", f"{path}/shared")
 
 
 def test_saving_twice_by_a_double_click_saves_once(page: Page, proxy: Proxy) -> None:

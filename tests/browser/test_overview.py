@@ -16,7 +16,7 @@ from support.upstream import Upstream
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
 NANO = 1_000_000_000
 
@@ -59,6 +59,25 @@ def test_the_figures_of_a_time_tell_the_change_against_the_time_before(page: Pag
     expect(figure(page, "^Errors")).to_contain_text("25 % of calls")
     expect(figure(page, "p50")).to_contain_text(re.compile(r"1[12]\d ms"))
     expect(figure(page, "p95")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 640, 375])
+def test_a_long_figure_stays_in_one_line(page: Page, width: int) -> None:
+    def of_a_large_server(route: Route) -> None:
+        told = route.fetch().json()
+        told["totals"] |= {"costUsd": 12_864_154.34, "calls": 1_234_567, "errors": 12_345_678_901}
+        route.fulfill(json=told)
+
+    page.route("**/api/admin/usage?*", of_a_large_server)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/admin.html#/overview")
+    for name, said in (("Spend", "$12,864,154.34"), ("^Calls", "1,234,567"), ("^Errors", "12,345,678,901")):
+        figured = figure(page, name).get_by_text(said, exact=True)
+        expect(figured).to_be_visible()
+        lines = figured.evaluate(
+            "(each) => { const all = new Range(); all.selectNodeContents(each); return all.getClientRects().length; }"
+        )
+        assert lines == 1, name
 
 
 def test_a_time_is_a_link_and_comes_back_with_the_address(page: Page) -> None:

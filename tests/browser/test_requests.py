@@ -198,6 +198,20 @@ def test_new_calls_come_by_themselves_until_they_are_stopped(log: Page, proxy: P
     tally(log, "125 calls")
 
 
+def test_who_does_not_sign_in_again_is_not_asked_by_every_look_for_new_calls(
+    visit: Callable[..., Page], session: Any, expecting: Callable[[str], None]
+) -> None:
+    page = visit(session)
+    expecting("status of 401")
+    page.goto("/admin.html#/requests")
+    tally(page, r"\d+ calls")
+    page.context.clear_cookies()
+    expect(page.get_by_role("dialog", name="Sign in again")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("switch", name="Live")).not_to_be_checked()
+    expect(page.get_by_role("table", name="Requests")).to_be_visible()
+
+
 def test_the_present_filter_is_taken_away_as_a_file(log: Page) -> None:
     log.get_by_label("Status", exact=True).select_option("error")
     tally(log, "2 calls")

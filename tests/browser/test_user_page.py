@@ -62,6 +62,18 @@ def test_ones_own_key_is_masked_and_can_be_replaced(own: Page, proxy: Proxy, key
     assert (proxy.get("/v1/models", key).status, proxy.get("/v1/models", new).status) == (401, 200)
 
 
+def test_ones_new_key_does_not_go_uncopied_without_a_question(own: Page) -> None:
+    own.get_by_role("button", name="Replace the key").click()
+    own.get_by_role("alertdialog").get_by_role("button", name="Replace it").click()
+    line = own.get_by_role("dialog", name="Your new API key").get_by_role("textbox", name="API key")
+    new = line.inner_text()
+    own.keyboard.press("Escape")
+    own.get_by_role("alertdialog", name="Close without copying?").get_by_role("button", name="Back to the key").click()
+    expect(line).to_have_text(new)
+    own.get_by_role("button", name="I have copied it").click()
+    expect(own.get_by_role("main")).to_contain_text(f"{new[:5]}...{new[-4:]}")
+
+
 def test_only_ones_own_models_are_shown_and_can_be_tried(own: Page, upstream: Upstream) -> None:
     expect(own.get_by_role("main")).to_contain_text("2 models")
     expect(own.get_by_role("main")).not_to_contain_text("org/blind")
@@ -73,6 +85,19 @@ def test_only_ones_own_models_are_shown_and_can_be_tried(own: Page, upstream: Up
     expect(own.get_by_role("article", name="gpt-public")).to_contain_text("Hello, person.")
     own.get_by_role("navigation", name="Screens").get_by_role("link", name="API docs").click()
     expect(own.get_by_role("tabpanel").filter(visible=True)).to_contain_text("gpt-public")
+
+
+def test_of_very_many_models_some_are_shown_and_all_are_found(own: Page) -> None:
+    many = [{"id": f"model-{n}", "object": "model", "type": "chat"} for n in range(1000)]
+    own.route("**/v1/models*", lambda route: route.fulfill(json={"object": "list", "data": many}))
+    own.reload()
+    models = own.locator("section").filter(has=own.get_by_role("heading", name="Your models"))
+    expect(models).to_contain_text("940 more. Search to find them.")
+    assert models.get_by_role("link").count() == 60
+    own.get_by_role("searchbox", name="Search your models").fill("model-777")
+    expect(models.get_by_role("link")).to_have_count(1)
+    expect(models).to_contain_text("1 of 1,000 models")
+    own.unroute_all()
 
 
 def test_ones_password_is_changed_and_one_stays_signed_in(

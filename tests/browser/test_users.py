@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,6 +112,19 @@ def test_a_user_is_changed_disabled_and_deleted(users: Page, proxy: Proxy) -> No
     page.get_by_role("alertdialog", name="Delete karl?").get_by_role("button", name="Delete").click()
     expect(row(page, "karl")).to_have_count(0)
     assert sign_in_status(proxy, "karl") == 401
+
+
+def test_users_are_found_by_their_key_and_counted(users: Page, proxy: Proxy) -> None:
+    page = users
+    proxy.add_key("sk-of-users-in-the-page-0123456789", "of-users", name="Library")
+    for n in range(5):
+        person = {"username": f"reader-{n}", "password": PASSWORD, "apiKeyId": "of-users" if n == 3 else None}
+        assert proxy.admin("POST", "/users", person).status == 201
+    page.reload()
+    page.get_by_role("searchbox", name="Search users").fill("library")
+    expect(page.get_by_role("row")).to_have_count(2)
+    expect(row(page, "reader-3")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^1 of \d+ users$"))).to_be_visible()
 
 
 def test_a_name_that_is_taken_is_told_beside_the_field(users: Page, expecting: object) -> None:

@@ -3,7 +3,7 @@
 import { ApiError, at, post, put } from "../api.js";
 import { calmly, fill, h } from "../dom.js";
 import { formDialog } from "../parts/dialog.js";
-import { field, readFields } from "../parts/field.js";
+import { changesOf, field, readFields } from "../parts/field.js";
 import { note } from "../parts/marks.js";
 import { rows, toLines, toMapping } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
@@ -133,11 +133,11 @@ export function editAlias({ alias = null, aliases, models, providers }) {
     size: "wide",
     content: nodes,
     submit: isNew ? "Add alias" : "Save",
-    save: async (values) => {
+    save: async (values, first) => {
       const record = recordOf(values, alias);
       const saved = isNew
         ? await post("/api/admin/aliases", record)
-        : await put(at("/api/admin/aliases", alias.id), record);
+        : await put(at("/api/admin/aliases", alias.id), changesOf(recordOf(first, alias), record));
       toast(isNew ? `${saved.name} is added.` : `${saved.name} is saved.`);
       return saved;
     },

@@ -2,12 +2,11 @@
 
 import { at, get, post, put, remove } from "../api.js";
 import { h, icon } from "../dom.js";
-import { count } from "../format.js";
 import { attempt, confirmDialog, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag } from "../parts/marks.js";
-import { matches, searchField } from "../parts/search.js";
+import { countOf, matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
 
@@ -135,7 +134,7 @@ export function screen(root, params, app) {
     table.rows = aliases.filter((row) => matches(search, row.id, row.name, row.target, ...Object.values(row.modelMap)));
     find.hidden = aliases.length < 5;
     actions.hidden = aliases.length === 0;
-    tally.textContent = count(aliases.length, "alias", "aliases");
+    tally.textContent = countOf(table.rows.length, aliases.length, "alias", "aliases");
     return aliases.length ? [toolbar, table] : firstFace();
   }
 

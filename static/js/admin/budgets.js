@@ -41,16 +41,16 @@ export function budgetsField(value = [], hint = null) {
       raiseUntil: toLocalInput(each.raiseUntil),
     })),
     check: (lines) =>
-      budgetsOf(lines).some((each) => (each.raiseUsd === null) !== (each.raiseUntil === null)) &&
-      "A raise needs both: by how much, and until when.",
+      lines.some((each) => each.usd === null)
+        ? "A budget needs an amount."
+        : budgetsOf(lines).some((each) => (each.raiseUsd === null) !== (each.raiseUntil === null)) &&
+          "A raise needs both: by how much, and until when.",
   });
 }
 
 /** What the field holds, as records keep it. */
 export const budgetsOf = (lines) =>
-  lines
-    .filter((each) => each.usd !== null)
-    .map((each) => {
-      const [window, days] = each.window.split(" ");
-      return { ...each, window, days: days ? Number(days) : null, raiseUntil: fromLocalInput(each.raiseUntil) };
-    });
+  lines.map((each) => {
+    const [window, days] = each.window.split(" ");
+    return { ...each, window, days: days ? Number(days) : null, raiseUntil: fromLocalInput(each.raiseUntil) };
+  });

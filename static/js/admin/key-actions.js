@@ -14,7 +14,6 @@ const nameOf = (key) => key.name || key.id;
 export function showKey(key, text = [h("strong", key.name), " is ready."]) {
   let isCopied = false;
   const line = copyLine(key.key, "API key");
-  line.addEventListener("click", (event) => event.target.closest(".copy") && (isCopied = true));
   line.addEventListener("copy", () => (isCopied = true));
   const confirmClosing = () =>
     confirmDialog({

@@ -4,7 +4,7 @@ import { at, post, put } from "../api.js";
 import { h } from "../dom.js";
 import { fromLocalInput, toLocalInput } from "../format.js";
 import { formDialog, part } from "../parts/dialog.js";
-import { field } from "../parts/field.js";
+import { changesOf, field } from "../parts/field.js";
 import { multiSelect } from "../parts/multiselect.js";
 import { toast } from "../parts/toast.js";
 import { typeName } from "./types.js";
@@ -152,12 +152,16 @@ export async function editKey({ key = null, models, users = [], stand = null }) 
           ),
         ),
     ),
-    save: async (values) => {
-      const record = { ...values, expiresAt: fromLocalInput(values.expiresAt), budgets: budgets.budgetsOf(values.budgets) };
-      if (!record.key) delete record.key;
+    save: async (values, first) => {
+      const recordOf = ({ key, expiresAt, ...rest }) => ({
+        ...rest,
+        ...(key ? { key } : {}),
+        expiresAt: fromLocalInput(expiresAt),
+        budgets: budgets.budgetsOf(rest.budgets),
+      });
       const answer = isNew
-        ? await post("/api/admin/apikeys", record)
-        : await put(at("/api/admin/apikeys", key.id), record);
+        ? await post("/api/admin/apikeys", recordOf(values))
+        : await put(at("/api/admin/apikeys", key.id), changesOf(recordOf(first), recordOf(values)));
       if (!isNew) toast(`${answer.name} is saved.`);
       return answer;
     },

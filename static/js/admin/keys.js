@@ -8,7 +8,7 @@ import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag, when } from "../parts/marks.js";
 import { fetchSpend } from "../reports/spend.js";
-import { filterSelect, matches, searchField } from "../parts/search.js";
+import { countOf, filterSelect, matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
 
@@ -16,11 +16,7 @@ const FILTERS = ["q", "status"];
 
 const forms = () => part(() => import("./key-form.js"));
 const actions = () => part(() => import("./key-actions.js"));
-const SOURCES = {
-  flag: "given on the command line",
-  environment: "set in the server's environment",
-  envFile: "set in the file .env",
-};
+const SOURCES = { flag: "given on the command line", environment: "set in the server's environment", envFile: "set in the file .env" };
 
 export function screen(root, params, app) {
   let keys = [];
@@ -76,30 +72,21 @@ export function screen(root, params, app) {
             image: "key",
             title: "No API key yet",
             text: "Each person or program that calls this server gets a key of its own. You can say which models it may use, and take it away at any time.",
-            actions: [
-              h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Create an API key"),
-            ],
+            actions: [h("button.primary", { type: "button", onclick: () => edit(null) }, icon("plus"), "Create an API key")],
           }),
   });
 
   const linkedTo = (row) => users.filter((each) => each.apiKeyId === row.id);
+  const ownersOf = (row) => linkedTo(row).map((each) => each.username);
 
   function nameCell(row) {
-    const owners = linkedTo(row).map((each) => each.username);
+    const owners = ownersOf(row);
     const whose = owners.length ? `signs in as ${names(owners, 2)}` : row.username;
-    return h(
-      "div.two",
-      h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name || row.id),
-      whose && h("span", whose),
-    );
+    return h("div.two", h("button.linkish", { type: "button", onclick: () => edit(row) }, row.name || row.id), whose && h("span", whose));
   }
 
   function usedCell(row) {
-    return h(
-      "div.two",
-      h("span.plain", when(row.lastUsedAt)),
-      row.createdAt && h("span.nowrap", "made ", when(row.createdAt)),
-    );
+    return h("div.two", h("span.plain", when(row.lastUsedAt)), row.createdAt && h("span.nowrap", "made ", when(row.createdAt)));
   }
 
   function modelsCell(row) {
@@ -123,11 +110,7 @@ export function screen(root, params, app) {
     ].filter(Boolean);
     if (!parts.length) return h("span.quiet-text.is-none", "none");
     const told = parts.length > 3 ? [...parts.slice(0, 2), `and ${parts.length - 2} more`] : parts;
-    return h(
-      "div.lines",
-      { title: parts.join(", ") },
-      told.map((each) => h("span", each)),
-    );
+    return h("div.lines", { title: parts.join(", ") }, told.map((each) => h("span", each)));
   }
 
   function stateOf(row) {
@@ -196,17 +179,14 @@ export function screen(root, params, app) {
     return keys.filter(
       (row) =>
         (!filter.status || stateOf(row).endsWith(filter.status)) &&
-        matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" ")),
+        matches(filter.q, row.name, row.username, row.id, row.key, row.allowedModels.join(" "), ownersOf(row).join(" ")),
     );
   }
 
   function draw() {
     const found = shown();
     table.rows = found;
-    tally.textContent =
-      found.length === keys.length
-        ? count(keys.length, "key")
-        : `${number(found.length)} of ${count(keys.length, "key")}`;
+    tally.textContent = countOf(found.length, keys.length, "key");
   }
 
   function drawToolbar() {
@@ -218,11 +198,7 @@ export function screen(root, params, app) {
       filterSelect({
         label: "Status",
         all: "Any status",
-        options: [
-          ["enabled", "Enabled"],
-          ["disabled", "Disabled"],
-          ["expired", "Expired"],
-        ],
+        options: [["enabled", "Enabled"], ["disabled", "Disabled"], ["expired", "Expired"]],
         value: filter.status,
         onchange: set("status"),
       }),
@@ -258,9 +234,7 @@ export function screen(root, params, app) {
   }
 
   const reload = () =>
-    load(place, fetchAll, () => (drawToolbar(), draw(), [masterCard(), toolbar, bar, table]), {
-      label: "Loading API keys",
-    });
+    load(place, fetchAll, () => (drawToolbar(), draw(), [masterCard(), toolbar, bar, table]), { label: "Loading API keys" });
   const nameOf = (id) => keys.find((each) => each.id === id)?.name || id;
 
   async function edit(row) {

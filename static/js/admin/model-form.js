@@ -3,7 +3,7 @@
 import { ApiError, at, post, put } from "../api.js";
 import { h, icon } from "../dom.js";
 import { formDialog, part } from "../parts/dialog.js";
-import { field } from "../parts/field.js";
+import { changesOf, field } from "../parts/field.js";
 import { rows } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
 import { fetchListed } from "./probe.js";
@@ -12,13 +12,7 @@ import { TYPES, guessImages, guessType } from "./types.js";
 /** The dialog for a model, stored or new. `models` and `providers` are all there are. Resolves to the record or undefined. */
 export function editModel({ model = null, providerId = "", models, providers }) {
   const isNew = !model;
-  const from = model ?? {
-    id: "",
-    name: "",
-    providerId: providerId || providers[0]?.id || "",
-    type: "chat",
-    enabled: true,
-  };
+  const from = model ?? { id: "", name: "", providerId: providerId || providers[0]?.id || "", type: "chat", enabled: true };
   const others = models.filter((each) => each.id !== from.id);
   const providerOptions = providers.map((each) => [each.id, each.enabled ? each.name : `${each.name} (disabled)`]);
   if (from.providerId && !providers.some((each) => each.id === from.providerId))
@@ -50,14 +44,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     options: providerOptions,
     value: from.providerId,
   });
-  const type = field({
-    label: "Type",
-    name: "type",
-    type: "select",
-    options: TYPES,
-    value: from.type,
-    oninput: () => (isOwnType = true),
-  });
+  const type = field({ label: "Type", name: "type", type: "select", options: TYPES, value: from.type, oninput: () => (isOwnType = true) });
   const images = field({
     label: h("span.with-icon", icon("camera"), "Takes images"),
     name: "supportsImageUpload",
@@ -130,24 +117,13 @@ export function editModel({ model = null, providerId = "", models, providers }) 
       placeholder: "tokens",
       hint: "How many tokens it takes at most, if known.",
     }),
-    h(
-      "div.switches.across",
-      images,
-      video,
-      field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled }),
-    ),
+    h("div.switches.across", images, video, field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled })),
     offers,
     h(
       "details.more",
       { open: Boolean(from.price), ontoggle: () => prices() },
       h("summary", "Prices, in US dollars"),
-      field({
-        label: "What it costs",
-        name: "price",
-        control: places,
-        read: () => (costs ? costs.read() : (from.price ?? null)),
-        write: () => {},
-      }),
+      field({ label: "What it costs", name: "price", control: places, read: () => (costs ? costs.read() : (from.price ?? null)), write: () => {} }),
     ),
     h(
       "details.more",
@@ -160,15 +136,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
           name: "fallbacks",
           hint: "Other models that answer, in this order, when this one cannot.",
           ...rows({
-            columns: [
-              {
-                name: "id",
-                label: "Model",
-                type: "select",
-                options: others.map((each) => [each.id, each.id]),
-                wide: true,
-              },
-            ],
+            columns: [{ name: "id", label: "Model", type: "select", options: others.map((each) => [each.id, each.id]), wide: true }],
             add: "Add a fallback",
             noun: "fallback",
             ordered: true,
@@ -181,12 +149,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
           hint: "The same model at other providers. A place with weight 2 gets twice the calls of one with weight 1.",
           ...rows({
             columns: [
-              {
-                name: "providerId",
-                label: "Provider",
-                type: "select",
-                options: providers.map((each) => [each.id, each.name]),
-              },
+              { name: "providerId", label: "Provider", type: "select", options: providers.map((each) => [each.id, each.name]) },
               { name: "upstreamModel", label: "Name there", placeholder: "Name there, if different" },
               { name: "weight", label: "Weight", type: "number", placeholder: "1" },
             ],
@@ -205,15 +168,16 @@ export function editModel({ model = null, providerId = "", models, providers }) 
     size: "wide",
     content: nodes,
     submit: isNew ? "Add model" : "Save",
-    save: async (values) => {
+    save: async (values, first) => {
       const record = {
         ...recordOf(values, model),
         ...(isOwnImages ? {} : { supportsImageUpload: null }),
         ...(isOwnVideo ? {} : { supportsVideoUpload: null }),
       };
+      const stored = { supportsImageUpload: from.supportsImageUpload ?? null, supportsVideoUpload: from.supportsVideoUpload ?? null };
       const saved = isNew
         ? await post("/api/admin/models", record)
-        : await put(at("/api/admin/models", model.id), record);
+        : await put(at("/api/admin/models", model.id), changesOf({ ...recordOf(first, model), ...stored }, record));
       toast(isNew ? `${saved.id} is added.` : `${saved.id} is saved.`);
       return saved;
     },
@@ -223,11 +187,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
 function recordOf(values, model) {
   const places = values.deployments
     .filter((each) => each.providerId)
-    .map(({ providerId, upstreamModel, weight }) => ({
-      providerId,
-      ...(upstreamModel ? { upstreamModel } : {}),
-      weight: weight ?? 1,
-    }));
+    .map(({ providerId, upstreamModel, weight }) => ({ providerId, ...(upstreamModel ? { upstreamModel } : {}), weight: weight ?? 1 }));
   return {
     ...values,
     ...(model ? { id: model.id } : {}),

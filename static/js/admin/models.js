@@ -7,7 +7,7 @@ import { attempt, confirmDialog, openDialog, part } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status } from "../parts/marks.js";
-import { filterSelect, matches, searchField } from "../parts/search.js";
+import { countOf, filterSelect, matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
 import { TYPES, typeName } from "./types.js";
@@ -40,20 +40,8 @@ export function screen(root, params, app) {
       { id: "name", label: "Model", kind: "name", value: (row) => row.name, cell: nameCell },
       { id: "provider", label: "Provider", value: (row) => providerName(row.providerId), cell: providerCell },
       { id: "type", label: "Type", value: (row) => typeName(row.type), cell: (row) => typeName(row.type) },
-      {
-        id: "input",
-        label: "Input",
-        kind: "number",
-        value: (row) => row.price?.input,
-        cell: (row) => priceCell(row.price?.input),
-      },
-      {
-        id: "output",
-        label: "Output",
-        kind: "number",
-        value: (row) => row.price?.output,
-        cell: (row) => priceCell(row.price?.output),
-      },
+      { id: "input", label: "Input", kind: "number", value: (row) => row.price?.input, cell: (row) => priceCell(row.price?.input) },
+      { id: "output", label: "Output", kind: "number", value: (row) => row.price?.output, cell: (row) => priceCell(row.price?.output) },
       { id: "status", label: "Status", value: (row) => stateOf(row), cell: stateCell },
       { id: "actions", label: "Actions", kind: "actions", cell: actionsCell },
     ],
@@ -163,10 +151,7 @@ export function screen(root, params, app) {
   function draw() {
     const rows = shown();
     table.rows = rows;
-    tally.textContent =
-      rows.length === models.length
-        ? count(models.length, "model")
-        : `${number(rows.length)} of ${count(models.length, "model")}`;
+    tally.textContent = countOf(rows.length, models.length, "model");
   }
 
   function drawToolbar() {
@@ -187,10 +172,7 @@ export function screen(root, params, app) {
       filterSelect({
         label: "Status",
         all: "Any status",
-        options: [
-          ["enabled", "Enabled"],
-          ["disabled", "Disabled"],
-        ],
+        options: [["enabled", "Enabled"], ["disabled", "Disabled"]],
         value: filter.status,
         onchange: set("status"),
       }),
@@ -291,9 +273,7 @@ export function screen(root, params, app) {
       changing.length && !isUndo
         ? { label: "Undo", run: () => bulk(changing, action === "enable" ? "disable" : "enable", null, true) }
         : null;
-    toast(`${ids.length === 1 ? ids[0] : count(ids.length, "model")} ${ids.length === 1 ? "is" : "are"} ${action}d.`, {
-      action: undo,
-    });
+    toast(`${ids.length === 1 ? ids[0] : count(ids.length, "model")} ${ids.length === 1 ? "is" : "are"} ${action}d.`, { action: undo });
   }
 
   async function destroy(ids) {

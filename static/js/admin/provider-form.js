@@ -4,18 +4,13 @@ import { ApiError, at, post, put } from "../api.js";
 import { fill, h, icon } from "../dom.js";
 import { duration } from "../format.js";
 import { busy, formDialog } from "../parts/dialog.js";
-import { checkFields, field, readFields, showFieldError } from "../parts/field.js";
+import { changesOf, checkFields, field, readFields, showFieldError } from "../parts/field.js";
 import { note } from "../parts/marks.js";
 import { rows, toLines, toMapping } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
 import { PROVIDER_TYPES } from "./types.js";
 
-const AUTH = [
-  ["bearer", "Bearer (usual)"],
-  ["header", "A header of its own"],
-  ["basic", "Basic: user:password"],
-  ["none", "None"],
-];
+const AUTH = [["bearer", "Bearer (usual)"], ["header", "A header of its own"], ["basic", "Basic: user:password"], ["none", "None"]];
 
 /** Where requests will go and whose that is; null while there is no address yet. */
 export function whereTo(baseUrl, preset) {
@@ -26,9 +21,7 @@ export function whereTo(baseUrl, preset) {
     return null;
   }
   const isPreset = preset?.owner && preset.baseUrl && sameHost(preset.baseUrl, host);
-  const isLocal = /^(localhost|127\.|\[::1\]|192\.168\.|10\.|172\.(1[6-9]|2\d|3[01])\.|host\.docker\.internal)/.test(
-    host,
-  );
+  const isLocal = /^(localhost|127\.|\[::1\]|192\.168\.|10\.|172\.(1[6-9]|2\d|3[01])\.|host\.docker\.internal)/.test(host);
   const whose =
     isPreset && !preset.local ? `, which belongs to ${preset.owner}` : isLocal ? ", a machine of your own network" : "";
   return note("info", "The key and everything that is asked go to ", h("strong", host), `${whose}.`);
@@ -113,12 +106,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
   });
   const enabled = field({ label: "Enabled", name: "enabled", type: "switch", value: from.enabled ?? true });
 
-  const headerName = field({
-    label: "Name of the header",
-    name: "authHeader",
-    value: authHeader,
-    placeholder: "x-api-key",
-  });
+  const headerName = field({ label: "Name of the header", name: "authHeader", value: authHeader, placeholder: "x-api-key" });
   const auth = field({
     label: "The key is sent as",
     name: "auth",
@@ -147,11 +135,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
         label: "Usage of streams",
         name: "includeUsage",
         type: "select",
-        options: [
-          ["", "Ask for it where possible"],
-          ["true", "Always ask"],
-          ["false", "Never ask"],
-        ],
+        options: [["", "Ask for it where possible"], ["true", "Always ask"], ["false", "Never ask"]],
         value: from.includeUsage === null || from.includeUsage === undefined ? "" : String(from.includeUsage),
         hint: "Some servers refuse the question.",
       }),
@@ -162,10 +146,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
           hint: "Sent with every request. Secret values are masked; a mask that stays keeps the stored value.",
           value: toLines(from.headers),
           ...rows({
-            columns: [
-              { name: "name", label: "Header", placeholder: "Name" },
-              { name: "value", label: "Value", wide: true },
-            ],
+            columns: [{ name: "name", label: "Header", placeholder: "Name" }, { name: "value", label: "Value", wide: true }],
             add: "Add a header",
             noun: "header",
           }),
@@ -177,14 +158,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
           name: "modelMap",
           hint: "What callers ask for under this provider's own address or an alias of it, and what is sent instead. The words haiku, sonnet and opus stand for every name they are a part of, as coding agents ask for them.",
           value: toLines(from.modelMap),
-          ...rows({
-            columns: [
-              { name: "name", label: "Asked for" },
-              { name: "value", label: "Sent", wide: true },
-            ],
-            add: "Add a name",
-            noun: "name",
-          }),
+          ...rows({ columns: [{ name: "name", label: "Asked for" }, { name: "value", label: "Sent", wide: true }], add: "Add a name", noun: "name" }),
         }),
       ),
       field({
@@ -193,13 +167,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
         value: from.defaultModel ?? "",
         hint: "For names under that address that none of its models has.",
       }),
-      field({
-        label: "Path for OCR",
-        name: "ocrPath",
-        value: from.ocrPath ?? "",
-        placeholder: "/ocr",
-        hint: "Only for Chutes.",
-      }),
+      field({ label: "Path for OCR", name: "ocrPath", value: from.ocrPath ?? "", placeholder: "/ocr", hint: "Only for Chutes." }),
       field({
         label: "Certificate authority file",
         name: "caFile",
@@ -297,14 +265,7 @@ export function testBeforeSaving(form, record) {
       fill(place);
       try {
         const found = await post("/api/admin/providers/test", record(readFields(form())), { quiet: true });
-        fill(
-          place,
-          note(
-            found.ok ? "ok" : "bad",
-            found.message,
-            found.ok && found.latencyMs > 0 && ` It took ${duration(found.latencyMs)}.`,
-          ),
-        );
+        fill(place, note(found.ok ? "ok" : "bad", found.message, found.ok && found.latencyMs > 0 && ` It took ${duration(found.latencyMs)}.`));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!showFieldError(form(), error.param || "-", error.message)) fill(place, note("bad", error.message));
@@ -341,8 +302,8 @@ export function editProvider({ provider = null, preset = null, taken = [] }) {
     content: [nodes, test.place],
     extra: [test.button],
     submit: provider ? "Save" : "Add provider",
-    save: async (values) => {
-      const saved = await saveProvider(provider, record(values));
+    save: async (values, first) => {
+      const saved = await saveProvider(provider, provider ? changesOf(record(first), record(values)) : record(values));
       toast(provider ? `${saved.name} is saved.` : `${saved.name} is added.`);
       return saved;
     },

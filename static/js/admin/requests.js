@@ -168,6 +168,8 @@ export function screen(root, params, app) {
     } catch (error) {
       // The next time may do better, and the page says by itself when the server is silent.
       if (!(error instanceof ApiError)) throw error;
+      // Who did not want to sign in again is not asked every few seconds.
+      if (error.status === 401) live.checked = isLive = false;
     } finally {
       isAsking = false;
     }

@@ -2,15 +2,15 @@
 
 import { at, get, post, put, remove } from "../api.js";
 import { h, icon } from "../dom.js";
-import { count, date, number } from "../format.js";
+import { date, number } from "../format.js";
 import { attempt, confirmDialog, formDialog, openDialog, part } from "../parts/dialog.js";
 import { copyButton } from "../parts/copy.js";
 import { empty, load } from "../parts/faces.js";
-import { field } from "../parts/field.js";
+import { changesOf, field } from "../parts/field.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead, status, tag } from "../parts/marks.js";
 import { fetchSpend } from "../reports/spend.js";
-import { matches, searchField } from "../parts/search.js";
+import { countOf, matches, searchField } from "../parts/search.js";
 import { dataTable } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
 
@@ -143,9 +143,9 @@ export function screen(root, params, app) {
   }
 
   function draw() {
-    table.rows = users.filter((row) => matches(search, row.username, row.email, row.id));
+    table.rows = users.filter((row) => matches(search, row.username, row.email, row.id, row.apiKeyId && keyName(row.apiKeyId)));
     find.hidden = users.length < 5;
-    tally.textContent = count(users.length, "user");
+    tally.textContent = countOf(table.rows.length, users.length, "user");
   }
 
   function remember() {
@@ -246,13 +246,14 @@ export function screen(root, params, app) {
           }),
         ),
       ),
-      save: async (values) => {
-        const saved = await put(at("/api/admin/users", row.id), {
-          ...values,
-          email: values.email || null,
-          apiKeyId: values.apiKeyId || null,
-          budgets: budgets.budgetsOf(values.budgets),
+      save: async (values, first) => {
+        const recordOf = (held) => ({
+          ...held,
+          email: held.email || null,
+          apiKeyId: held.apiKeyId || null,
+          budgets: budgets.budgetsOf(held.budgets),
         });
+        const saved = await put(at("/api/admin/users", row.id), changesOf(recordOf(first), recordOf(values)));
         toast(`${saved.username} is saved.`);
         return saved;
       },
@@ -306,7 +307,7 @@ export function screen(root, params, app) {
     toast(`${row.username} is deleted.`);
   }
 
-  const tally = h("span.quiet-text.number");
+  const tally = h("span.quiet-text.number", { role: "status" });
   const find = searchField({
     label: "Search users",
     value: search,

@@ -13,10 +13,7 @@ const ask = () => send("/health", { quiet: true, patienceMs: 10_000, asIs: true,
  * could not be fetched: nothing else asks for it again.
  */
 export async function loadAnew() {
-  await ask().then(
-    () => location.reload(),
-    () => network.addEventListener("found", () => location.reload(), { once: true }),
-  );
+  await ask().then(() => location.reload(), () => network.addEventListener("found", () => location.reload(), { once: true }));
 }
 
 /** The bar at the top of the page; it is there while there is something to say. */

@@ -32,6 +32,7 @@ export function copyButton(text, { label = "", words = true, kind = "" } = {}) {
   let timer = 0;
   button.addEventListener("click", async () => {
     const worked = await copyText(typeof text === "function" ? text() : text);
+    if (worked) button.dispatchEvent(new Event("copy", { bubbles: true }));
     announce(worked ? "Copied." : "Copying did not work. Select the text and copy it yourself.", { urgent: !worked });
     if (words) face.textContent = worked ? "Copied" : "Select and copy";
     turnIcon(button, worked ? "check" : "warn");
@@ -56,9 +57,5 @@ export function copyLine(text, label) {
 
 /** A block of code with a copy button. */
 export function codeBlock(text, { label = "code" } = {}) {
-  return h(
-    "div.code-block",
-    h("pre", { tabindex: "0", "aria-label": label, role: "region" }, h("code", text)),
-    copyButton(text, { label }),
-  );
+  return h("div.code-block", h("pre", { tabindex: "0", "aria-label": label, role: "region" }, h("code", text)), copyButton(text, { label }));
 }

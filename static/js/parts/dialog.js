@@ -23,12 +23,7 @@ export function openDialog({ title, content, actions = [], size = "", mayClose =
   const body = h("div.dialog-body", content);
   const foot = h("footer.dialog-foot", actions);
   const inner = form ? (form.append(body, foot), form) : [body, foot];
-  const element = h(
-    "dialog",
-    { class: size, "aria-labelledby": titleId, role: alert ? "alertdialog" : null },
-    header,
-    inner,
-  );
+  const element = h("dialog", { class: size, "aria-labelledby": titleId, role: alert ? "alertdialog" : null }, header, inner);
   let resolve;
   const closed = new Promise((done) => (resolve = done));
   let value;
@@ -62,29 +57,16 @@ export function openDialog({ title, content, actions = [], size = "", mayClose =
   });
   document.body.append(element);
   element.showModal();
-  const first =
-    element.querySelector("[autofocus]") ??
-    body.querySelector("input, select, textarea") ??
-    foot.querySelector("button");
+  const first = element.querySelector("[autofocus]") ?? body.querySelector("input, select, textarea") ?? foot.querySelector("button");
   first?.focus();
   return { element, body, foot, close, ask, closed };
 }
 
 /**
- * A dialog with a form. `content` holds form-fields; `save(values)` gets what they hold and may throw an ApiError, which
- * is shown while the dialog stays. Resolves to what `save` answered, or undefined when it was left.
+ * A dialog with a form. `content` holds form-fields; `save(values, first)` gets what they hold, and held at first, and may
+ * throw an ApiError, which is shown while the dialog stays. Resolves to what `save` answered, or undefined when it was left.
  */
-export function formDialog({
-  title,
-  intro,
-  content,
-  submit = "Save",
-  danger = false,
-  size = "",
-  save,
-  extra = [],
-  ask = true,
-}) {
+export function formDialog({ title, intro, content, submit = "Save", danger = false, size = "", save, extra = [], ask = true }) {
   const form = h("form", { novalidate: true });
   const problem = h("div.problem", { role: "alert", hidden: true });
   const button = h("button", { type: "submit", class: danger ? "danger" : "primary" }, submit);
@@ -111,7 +93,7 @@ export function formDialog({
     isSaving = true;
     await busy(button, async () => {
       try {
-        const answer = await save(readFields(form), form);
+        const answer = await save(readFields(form), JSON.parse(before));
         isSaving = false;
         dialog.close(answer ?? true);
       } catch (error) {
@@ -133,26 +115,13 @@ export function showProblem(form, problem, error) {
 }
 
 /** Whether a person wants this. `list` names what goes with it. The safe answer has the focus. */
-export function confirmDialog({
-  title,
-  text,
-  list = [],
-  more = 0,
-  action = "Delete",
-  danger = true,
-  cancel = "Cancel",
-}) {
+export function confirmDialog({ title, text, list = [], more = 0, action = "Delete", danger = true, cancel = "Cancel" }) {
   const opened = openDialog({
     title,
     alert: true,
     content: [
       text && (typeof text === "string" ? h("p", text) : text),
-      list.length > 0 &&
-        h(
-          "ul.going",
-          list.map((each) => h("li", each)),
-          more > 0 && h("li.quiet-text", `and ${more} more`),
-        ),
+      list.length > 0 && h("ul.going", list.map((each) => h("li", each)), more > 0 && h("li.quiet-text", `and ${more} more`)),
     ],
     actions: [
       h("span.spring"),

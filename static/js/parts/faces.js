@@ -11,13 +11,7 @@ export function loading(label = "Loading", lines = 6) {
 
 /** Nothing here yet: what this place is for, and how to begin. */
 export function empty({ title, text, actions = [], image = "info" }) {
-  return h(
-    "div.empty",
-    h("span.empty-image", icon(image)),
-    h("h2", title),
-    text && h("p", text),
-    h("div.actions", actions),
-  );
+  return h("div.empty", h("span.empty-image", icon(image)), h("h2", title), text && h("p", text), h("div.actions", actions));
 }
 
 /** What went wrong, and a button to try again. It tries by itself when a silent server is heard again. */
@@ -54,10 +48,7 @@ export async function load(root, fetcher, render, { label = "Loading" } = {}) {
     if (!(error instanceof ApiError)) throw error;
     if (root.turn !== turn) return false;
     root.dataset.face = "failed";
-    fill(
-      root,
-      failed(error, () => load(root, fetcher, render, { label })),
-    );
+    fill(root, failed(error, () => load(root, fetcher, render, { label })));
     announce(error.message, { urgent: true });
     return false;
   } finally {

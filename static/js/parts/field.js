@@ -41,25 +41,8 @@ customElements.define("form-field", FormField);
  * switch, or custom with `control`, `read` and `write`. `options` of a select: [value, label] or { label, options }.
  * `check(value)` answers a complaint or nothing. `suggestions` are offered while typing. Other properties go to the control.
  */
-export function field({
-  label,
-  name = "",
-  type = "text",
-  value,
-  hint,
-  required = false,
-  optional = false,
-  missing,
-  check,
-  options = [],
-  suggestions,
-  control,
-  read,
-  write,
-  oninput,
-  action,
-  ...properties
-}) {
+export function field({ label, name = "", type = "text", value, hint, required = false, optional = false, ...more }) {
+  const { missing, check, options = [], suggestions, control, read, write, oninput, action, ...properties } = more;
   const id = uid("field");
   const element = h("form-field", { name, class: `field-${type}` });
   const made = control
@@ -89,23 +72,11 @@ export function field({
       ? h("div.switch-line", made.control, caption)
       : [caption, action ? h("div.with-action", made.around ?? made.control, action) : (made.around ?? made.control)];
   element.append(...[shown].flat(), ...[help, complaint].filter(Boolean));
-  if (suggestions)
-    element.append(
-      h(
-        "datalist",
-        { id: `${id}-list` },
-        suggestions.map((each) => h("option", { value: each })),
-      ),
-    );
-  Object.assign(element, {
-    control: made.control,
-    complaint,
-    read: made.read,
-    write: made.write,
-    required,
-    missing,
-    check,
-  });
+  if (suggestions) {
+    const offered = suggestions.map((each) => h("option", { value: each }));
+    element.append(h("datalist", { id: `${id}-list` }, offered));
+  }
+  Object.assign(element, { control: made.control, complaint, read: made.read, write: made.write, required, missing, check });
   if (value !== undefined && value !== null) made.write(value);
   element.addEventListener("input", () => {
     element.setError("");
@@ -135,7 +106,7 @@ function makers(type, options, properties, id) {
   }
   if (type === "number") {
     const control = h("input", { type: "number", step: "any", min: "0", inputmode: "decimal", ...properties });
-    // What is no number reads as NaN, which checkFields complains about; blank is null: the default.
+    // What is no number reads as NaN; blank is null: the default.
     const read = () => (control.validity.badInput ? NaN : control.value === "" ? null : Number(control.value));
     return { control, read, write: (v) => (control.value = v) };
   }
@@ -148,12 +119,7 @@ function makers(type, options, properties, id) {
       "data-1p-ignore": type === "secret",
       ...properties,
     });
-    return {
-      control,
-      around: h("span.revealing", control, revealer(control, id)),
-      read: () => control.value,
-      write: (v) => (control.value = v),
-    };
+    return { control, around: h("span.revealing", control, revealer(control, id)), read: () => control.value, write: (v) => (control.value = v) };
   }
   const control = h("input", { type: type === "date-time" ? "datetime-local" : type, ...properties });
   return { control, read: () => control.value.trim(), write: (v) => (control.value = v) };
@@ -184,21 +150,27 @@ export function readFields(form) {
   return Object.fromEntries(named.map((each) => [each.name, each.value]));
 }
 
+/** What is not as it was: what nobody touched here may have been changed elsewhere meanwhile, and stays. */
+export const changesOf = (before, now) =>
+  Object.fromEntries(Object.entries(now).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name])));
+
 /** Whether everything is there and good; complains where it is not, and goes to the first such field. */
 export function checkFields(form) {
   const wrong = [...form.querySelectorAll("form-field")].filter((each) => {
     const value = each.value;
     const isMissing = each.required && (value === "" || value === null || value?.length === 0);
-    const complaint = isMissing
-      ? each.missing || "This is needed."
-      : Number.isNaN(value)
-        ? "This is not a number."
-        : (each.check?.(value) ?? "");
+    const complaint = halfTyped(each) || (isMissing ? each.missing || "This is needed." : each.check?.(value));
     each.setError(complaint || "");
     return complaint;
   });
   if (wrong.length) reveal(wrong[0]);
   return wrong.length === 0;
+}
+
+/** A number or a time that is not one yet reads as blank, and blank often means no limit. */
+function halfTyped(element) {
+  const found = [...element.querySelectorAll("input")].find((each) => each.validity.badInput);
+  return found && (found.type === "number" ? "This is not a number." : "This needs a day and a time.");
 }
 
 /** Shows a refusal beside the field it is about (`budgets[0].usd` finds `budgets`). Answers whether there is one. */

@@ -8,11 +8,7 @@ import { h, icon } from "../dom.js";
  */
 export function menuButton({ label, image = "more", items, face = null, kind = "quiet square" }) {
   const name = face ? {} : { "aria-label": label, title: label };
-  const button = h(
-    "button",
-    { type: "button", class: kind, "aria-haspopup": "menu", "aria-expanded": "false", ...name },
-    face ?? icon(image),
-  );
+  const button = h("button", { type: "button", class: kind, "aria-haspopup": "menu", "aria-expanded": "false", ...name }, face ?? icon(image));
   // Made when it is opened: a table has fifty of these buttons.
   let menu = null;
   // The browser closes an open menu at the press, before the click that meant just that.
@@ -26,11 +22,7 @@ export function menuButton({ label, image = "more", items, face = null, kind = "
 
   function open() {
     const list = typeof items === "function" ? items() : items;
-    menu = h(
-      "div.menu",
-      { role: "menu", "aria-label": label, popover: "auto", ontoggle: toggled, onkeydown: pressed },
-      list.map(entry),
-    );
+    menu = h("div.menu", { role: "menu", "aria-label": label, popover: "auto", ontoggle: toggled, onkeydown: pressed }, list.map(entry));
     button.after(menu);
     menu.showPopover();
     place(menu, button);
@@ -68,12 +60,7 @@ export function menuButton({ label, image = "more", items, face = null, kind = "
   function pressed(event) {
     const all = entries();
     const now = all.indexOf(document.activeElement);
-    const to = {
-      ArrowDown: (now + 1) % all.length,
-      ArrowUp: (now - 1 + all.length) % all.length,
-      Home: 0,
-      End: all.length - 1,
-    }[event.key];
+    const to = { ArrowDown: (now + 1) % all.length, ArrowUp: (now - 1 + all.length) % all.length, Home: 0, End: all.length - 1 }[event.key];
     if (to !== undefined) {
       event.preventDefault();
       all[to].focus();

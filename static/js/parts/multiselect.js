@@ -33,10 +33,7 @@ class MultiSelect extends HTMLElement {
       "aria-label": `Search in ${label}`,
       autocomplete: "off",
     });
-    find.addEventListener(
-      "input",
-      calmly(() => this.find(find.value.trim()), 80),
-    );
+    find.addEventListener("input", calmly(() => this.find(find.value.trim()), 80));
     find.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
     this.panel = h(
       "div.ticks-panel",
@@ -66,11 +63,7 @@ class MultiSelect extends HTMLElement {
       this.panel.hidden = value;
       this.changed();
     };
-    return h(
-      "div.radios",
-      radio(all, isAll, () => turn(true)),
-      radio(only, !isAll, () => turn(false)),
-    );
+    return h("div.radios", radio(all, isAll, () => turn(true)), radio(only, !isAll, () => turn(false)));
   }
 
   /** The chosen values; [] when everything is. */
@@ -110,11 +103,7 @@ class MultiSelect extends HTMLElement {
 
   draw() {
     const found = this.found();
-    fill(
-      this.list,
-      found.slice(0, SHOWN).map((each) => this.option(each)),
-      found.length === 0 && h("p.quiet-text", `No ${this.noun} matches.`),
-    );
+    fill(this.list, found.slice(0, SHOWN).map((each) => this.option(each)), found.length === 0 && h("p.quiet-text", `No ${this.noun} matches.`));
     this.more.hidden = found.length <= SHOWN;
     this.more.textContent = `${number(found.length - SHOWN)} more. Search to find them.`;
     this.tell();
@@ -128,12 +117,7 @@ class MultiSelect extends HTMLElement {
       else this.ticked.delete(value);
       this.changed();
     });
-    return h(
-      "label.tick-line",
-      box,
-      h("span", label || value),
-      (note || (label && label !== value)) && h("span.quiet-text", note || value),
-    );
+    return h("label.tick-line", box, h("span", label || value), (note || (label && label !== value)) && h("span.quiet-text", note || value));
   }
 
   tickShown(isTicked) {

@@ -1,6 +1,7 @@
 /** Finding among many: a search field, a filter, and what matches. */
 
 import { h, icon } from "../dom.js";
+import { count, number } from "../format.js";
 
 /** A search field for a toolbar. `oninput(text)` hears the text in lower case. */
 export function searchField({ label, value = "", oninput }) {
@@ -37,3 +38,6 @@ export function matches(search, ...texts) {
     .split(/\s+/)
     .every((word) => all.includes(word));
 }
+
+/** 3 of 12 models; 12 models, when that is all. */
+export const countOf = (found, all, ...words) => `${found === all ? "" : `${number(found)} of `}${count(all, ...words)}`;

@@ -47,10 +47,7 @@ export function signInForm({ username = "", done }) {
     clearInterval(pause);
     const left = h("strong", number(seconds));
     // Said once; the ticking number is for the eyes only.
-    complain(
-      h("span.visually-hidden", message),
-      h("span", { "aria-hidden": "true" }, "Too many attempts. You can try again in ", left, " s."),
-    );
+    complain(h("span.visually-hidden", message), h("span", { "aria-hidden": "true" }, "Too many attempts. You can try again in ", left, " s."));
     button.disabled = true;
     const until = Date.now() + seconds * 1000;
     pause = setInterval(() => {
@@ -70,11 +67,7 @@ export function signInForm({ username = "", done }) {
     problem.hidden = true;
     await busy(button, async () => {
       try {
-        const answer = await post(
-          "/api/user/login",
-          { username: name.value, password: password.value },
-          { signingIn: true },
-        );
+        const answer = await post("/api/user/login", { username: name.value, password: password.value }, { signingIn: true });
         await done(answer.user);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -125,13 +118,7 @@ export function passwordDialog() {
     intro: "Afterwards you stay signed in here and are signed out everywhere else.",
     submit: "Change password",
     content: [
-      field({
-        label: "Current password",
-        name: "currentPassword",
-        type: "password",
-        required: true,
-        autocomplete: "current-password",
-      }),
+      field({ label: "Current password", name: "currentPassword", type: "password", required: true, autocomplete: "current-password" }),
       next,
     ],
     save: async (values) => {

@@ -16,19 +16,7 @@ class DataTable extends HTMLElement {
    * `sort`: { by, down }; `onsort(sort)` hears of it. `name(row)` is what a row is called (for the tick boxes). `asIs`: the
    * rows are a page that is sorted already, whatever `value` is.
    */
-  setUp({
-    label,
-    columns,
-    keyOf = (row) => row.id,
-    name = keyOf,
-    select = false,
-    onselect,
-    sort = null,
-    onsort,
-    empty,
-    dimmed,
-    asIs,
-  }) {
+  setUp({ label, columns, keyOf = (row) => row.id, name = keyOf, select = false, onselect, sort = null, onsort, empty, dimmed, asIs }) {
     Object.assign(this, { label, columns, keyOf, nameOf: name, select, onselect, onsort, emptyFace: empty, dimmed, asIs });
     this.sort = sort;
     this.page = 0;
@@ -69,12 +57,7 @@ class DataTable extends HTMLElement {
       h(
         "thead",
         { role: "rowgroup" },
-        h(
-          "tr",
-          { role: "row" },
-          this.select && h("th.tick", { role: "columnheader", scope: "col" }, this.tickAlls[0]),
-          this.heads,
-        ),
+        h("tr", { role: "row" }, this.select && h("th.tick", { role: "columnheader", scope: "col" }, this.tickAlls[0]), this.heads),
       ),
       this.body,
     );
@@ -98,12 +81,7 @@ class DataTable extends HTMLElement {
         h("option", { value: "" }, "As it comes"),
         options,
       );
-    this.bar = h(
-      "div.table-tools",
-      this.tickAlls[1] && h("label.radio", this.tickAlls[1], "Tick all"),
-      h("span.spring"),
-      this.sorter,
-    );
+    this.bar = h("div.table-tools", this.tickAlls[1] && h("label.radio", this.tickAlls[1], "Tick all"), h("span.spring"), this.sorter);
     return this.bar;
   }
 
@@ -118,12 +96,7 @@ class DataTable extends HTMLElement {
     const th = h("th", { role: "columnheader", scope: "col", class: column.kind });
     if (!column.value)
       return fill(th, column.kind === "actions" ? h("span.visually-hidden", column.label) : column.label);
-    const button = h(
-      "button.sort",
-      { type: "button", onclick: () => this.sortBy(column.id) },
-      h("span", column.label),
-      icon("sort"),
-    );
+    const button = h("button.sort", { type: "button", onclick: () => this.sortBy(column.id) }, h("span", column.label), icon("sort"));
     return fill(th, button);
   }
 
@@ -142,10 +115,7 @@ class DataTable extends HTMLElement {
     this.page = Math.min(this.page, Math.max(0, Math.ceil(rows.length / PAGE) - 1));
     const shown = rows.slice(this.page * PAGE, (this.page + 1) * PAGE);
     this.columns.forEach((column, at) => this.markSort(column, this.heads[at]));
-    fill(
-      this.body,
-      shown.map((row) => this.row(row)),
-    );
+    fill(this.body, shown.map((row) => this.row(row)));
     this.table.hidden = rows.length === 0;
     this.nothing.hidden = rows.length > 0;
     this.bar.hidden = rows.length < 2;
@@ -232,13 +202,7 @@ class DataTable extends HTMLElement {
     const first = this.page * PAGE;
     const last = Math.min(total, first + PAGE);
     const turn = (by, name, image, isEnd) =>
-      h(
-        "button",
-        { type: "button", disabled: isEnd, onclick: () => this.turn(by) },
-        by < 0 && icon(image),
-        name,
-        by > 0 && icon(image),
-      );
+      h("button", { type: "button", disabled: isEnd, onclick: () => this.turn(by) }, by < 0 && icon(image), name, by > 0 && icon(image));
     fill(
       this.foot,
       h("span", `${number(first + 1)}–${number(last)} of ${number(total)}`),
@@ -253,9 +217,7 @@ class DataTable extends HTMLElement {
     this.draw();
     this.scrollIntoView({ block: "start" });
     const [back, forth] = this.foot.querySelectorAll("button");
-    (by > 0 && !forth.disabled ? forth : by < 0 && !back.disabled ? back : by > 0 ? back : forth).focus({
-      preventScroll: true,
-    });
+    (by > 0 && !forth.disabled ? forth : by < 0 && !back.disabled ? back : by > 0 ? back : forth).focus({ preventScroll: true });
     announce(this.foot.querySelector("span").textContent);
   }
 
@@ -263,11 +225,7 @@ class DataTable extends HTMLElement {
   focusPlace() {
     const tr = document.activeElement?.closest("tr[data-key]");
     if (!tr || !this.contains(tr)) return null;
-    return {
-      key: tr.dataset.key,
-      at: focusables(tr).indexOf(document.activeElement),
-      row: [...this.body.children].indexOf(tr),
-    };
+    return { key: tr.dataset.key, at: focusables(tr).indexOf(document.activeElement), row: [...this.body.children].indexOf(tr) };
   }
 
   refocus(place) {

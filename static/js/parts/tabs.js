@@ -8,24 +8,13 @@ export function tabs(list, { label, chosen = list[0].id, onchoose } = {}) {
   const panels = new Map(
     list.map((each) => [
       each.id,
-      h("div.tab-panel", {
-        role: "tabpanel",
-        id: `${prefix}-${each.id}-panel`,
-        "aria-labelledby": `${prefix}-${each.id}`,
-        hidden: true,
-      }),
+      h("div.tab-panel", { role: "tabpanel", id: `${prefix}-${each.id}-panel`, "aria-labelledby": `${prefix}-${each.id}`, hidden: true }),
     ]),
   );
   const buttons = list.map((each) =>
     h(
       "button.tab",
-      {
-        type: "button",
-        role: "tab",
-        id: `${prefix}-${each.id}`,
-        "aria-controls": `${prefix}-${each.id}-panel`,
-        onclick: () => choose(each.id),
-      },
+      { type: "button", role: "tab", id: `${prefix}-${each.id}`, "aria-controls": `${prefix}-${each.id}-panel`, onclick: () => choose(each.id) },
       each.label,
     ),
   );
@@ -52,12 +41,7 @@ export function tabs(list, { label, chosen = list[0].id, onchoose } = {}) {
   const bar = h("div.tab-bar", { role: "tablist", "aria-label": label }, buttons);
   bar.addEventListener("keydown", (event) => {
     const now = buttons.indexOf(document.activeElement);
-    const to = {
-      ArrowRight: (now + 1) % list.length,
-      ArrowLeft: (now - 1 + list.length) % list.length,
-      Home: 0,
-      End: list.length - 1,
-    }[event.key];
+    const to = { ArrowRight: (now + 1) % list.length, ArrowLeft: (now - 1 + list.length) % list.length, Home: 0, End: list.length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     buttons[to].focus();

@@ -7,12 +7,7 @@ import { callPanel, saveLink } from "./call-panel.js";
 
 const SIZES = ["1024x1024", "1536x1024", "1024x1536", "512x512", "auto"];
 // How the base64 of each kind of file begins.
-const KINDS = [
-  ["iVBOR", "png"],
-  ["/9j/", "jpeg"],
-  ["UklGR", "webp"],
-  ["R0lGO", "gif"],
-];
+const KINDS = [["iVBOR", "png"], ["/9j/", "jpeg"], ["UklGR", "webp"], ["R0lGO", "gif"]];
 
 export function panel(context) {
   const prompt = field({ label: "Description", type: "textarea", rows: 4, required: true, missing: "Describe a picture first.", value: "A lighthouse at dusk, watercolour" });

@@ -2,11 +2,7 @@
 
 import { announce, h, icon } from "../dom.js";
 
-const TYPES = [
-  ["audio/webm;codecs=opus", "webm"],
-  ["audio/mp4", "m4a"],
-  ["audio/ogg;codecs=opus", "ogg"],
-];
+const TYPES = [["audio/webm;codecs=opus", "webm"], ["audio/mp4", "m4a"], ["audio/ogg;codecs=opus", "ogg"]];
 const PIECE_MS = 1000;
 const ELSE = "Record with another program, and choose the file.";
 const REFUSALS = {

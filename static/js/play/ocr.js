@@ -45,9 +45,6 @@ function shown(words, name) {
     load(place, () => fetchPart(() => import("../chat/markdown.js")), ({ markdown }) => markdown(words));
     return place;
   };
-  const views = [
-    { id: "text", label: "Text", content: asText },
-    { id: "meant", label: "Formatted", content: asMeant },
-  ];
+  const views = [{ id: "text", label: "Text", content: asText }, { id: "meant", label: "Formatted", content: asMeant }];
   return [tabs(views, { label: "How to show it" }), h("div.actions", copyButton(words, { label: "the text" }), saveLink(new Blob([words], { type: "text/plain" }), `${name.replace(/\.\w{1,5}$/, "")}.txt`))];
 }

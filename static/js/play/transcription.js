@@ -22,11 +22,7 @@ const FORMATS = [
   ["srt", "Subtitles (srt)"],
   ["vtt", "Subtitles for the web (vtt)"],
 ];
-const TIMES = [
-  ["", "Segments"],
-  ["word", "Words"],
-  ["segment,word", "Both"],
-];
+const TIMES = [["", "Segments"], ["word", "Words"], ["segment,word", "Both"]];
 const EXTENSIONS = ["mp3", "mp4", "m4a", "mpeg", "mpga", "wav", "flac", "ogg", "oga", "opus", "webm"];
 
 export function panel(context) {

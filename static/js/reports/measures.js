@@ -26,16 +26,20 @@ export function measures(list, totals, before, than) {
     { "aria-label": before ? `Figures, each with its change against ${than}` : "Figures" },
     list.map((each) => {
       const [now, then] = [each.of(totals), before && each.of(before)];
+      const said = each.say(now ?? null);
       return h(
         "li.card",
         h("span.tile-name", each.name),
-        h("strong.tile-number", each.say(now ?? null)),
+        h("strong.tile-number", { class: `is-${sizeOf(said)}` }, said),
         before && change(now, then, each.say),
         each.more?.(totals) && h("span.quiet-text.small", each.more(totals)),
       );
     }),
   );
 }
+
+/** The longer a figure, the smaller, so that it stays in one line. */
+const sizeOf = ({ length }) => (length > 12 ? 2 : length > 9 ? 3 : length > 7 ? 4 : 5);
 
 /** By how much it is more or less, and what it was. More is not better or worse: that depends. */
 function change(now, then, say) {

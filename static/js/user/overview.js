@@ -3,18 +3,19 @@
 import { typeName } from "../admin/types.js";
 import { get, post } from "../api.js";
 import { calmly, fill, h, icon } from "../dom.js";
-import { count } from "../format.js";
+import { number } from "../format.js";
 import { copyLine } from "../parts/copy.js";
 import { attempt, confirmDialog, openDialog } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { note, pageHead, status, tag, when } from "../parts/marks.js";
-import { matches, searchField } from "../parts/search.js";
+import { countOf, matches, searchField } from "../parts/search.js";
 import { periodLinks, periodOf } from "../reports/period.js";
 import { inOrder } from "../play/model-picker.js";
 import { sessionModels } from "../play/models.js";
 import { fetchOwn, ownFaces } from "./usage.js";
 
 const MANY = 12;
+const MOST = 60;
 
 export function screen(root, params, app) {
   let days = periodOf(params);
@@ -74,9 +75,21 @@ async function replaceKey(button, reload) {
   if (!isSure) return;
   const answer = await attempt(button, () => post("/api/user/key/rotate", {}), "The key was not replaced");
   if (!answer) return;
+  let isCopied = false;
+  const line = copyLine(answer.apiKey.key, "API key");
+  line.addEventListener("copy", () => (isCopied = true));
   const dialog = openDialog({
     title: "Your new API key",
-    content: [note("warn", "Copy it now: it cannot be shown again."), copyLine(answer.apiKey.key, "API key")],
+    content: [note("warn", "Copy it now: it cannot be shown again."), line],
+    mayClose: () =>
+      isCopied ||
+      confirmDialog({
+        title: "Close without copying?",
+        text: "The key cannot be shown again. You can only have a new one made.",
+        action: "Close",
+        danger: false,
+        cancel: "Back to the key",
+      }),
     actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "I have copied it")],
   });
   await dialog.closed;
@@ -89,8 +102,9 @@ function modelCards(models, refusal) {
   const tally = h("span.quiet-text", { role: "status" });
   const show = (text) => {
     const found = inOrder(models).filter(({ id, name, type }) => matches(text, id, name, typeName(type)));
-    tally.textContent = count(found.length, "model");
-    fill(list, found.map(modelCard));
+    tally.textContent = countOf(found.length, models.length, "model");
+    const rest = found.length - MOST;
+    fill(list, found.slice(0, MOST).map(modelCard), rest > 0 && h("li.quiet-text", `${number(rest)} more. Search to find them.`));
   };
   show("");
   const search = models.length > MANY && searchField({ label: "Search your models", oninput: calmly(show) });
