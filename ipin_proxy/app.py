@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import billing
@@ -21,6 +20,7 @@ from .logs import Log
 from .memory import Memory
 from .metrics import Metrics
 from .offers import offered
+from .once import Once
 from .passes import Passes
 from .queries import SECRET_CHARS
 from .records import Provider, key_digest
@@ -107,7 +107,7 @@ class App:
         self.set_master()
         log.secrets = self.provider_secrets
 
-    @cached_property
+    @Once
     def jwks(self) -> Jwks:
         """The keys of who signs identity tokens; loaded where somebody brings one."""
         from .jwks import Jwks

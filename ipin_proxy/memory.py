@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .call import Call, Caller
 from .logs import Log
 from .manners import Manners
+from .once import Once
 
 if TYPE_CHECKING:
     from .conversations import Conversations
@@ -24,13 +24,13 @@ class Memory:
         self.manners = Manners()
         self._log = log
 
-    @cached_property
+    @Once
     def keepsakes(self) -> Keepsakes:
         from .keepsakes import Keepsakes
 
         return Keepsakes()
 
-    @cached_property
+    @Once
     def conversations(self) -> Conversations:
         from .conversations import Conversations
 
