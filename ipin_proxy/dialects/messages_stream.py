@@ -68,7 +68,7 @@ class MessageWriter:
         self._late: Said = []  # said behind the first call, whose block must not be closed for it
         self._late_chars = 0
         self._blanks = ""  # said before anything else is, in its place
-        self._splitter: ThinkSplitter | None = ThinkSplitter()
+        self._splitter = ThinkSplitter()
         self._reasoning = ToldBeside()
         self._is_refused = False
         self._ending: Json = {}
@@ -103,8 +103,7 @@ class MessageWriter:
         """Write the end. Raises UpstreamError when there was nothing before it."""
         if not self.has_begun:
             raise UpstreamError("The provider ended its answer before it began.")
-        if self._splitter is not None:
-            self._say_all(self._splitter.finish())
+        self._no_marks()
         self._finish_calls()
         for kind in (THOUGHT, TEXT):
             late = "".join(text for each, text in self._late if each == kind)
@@ -155,12 +154,12 @@ class MessageWriter:
         content = delta.get("content")
         if content:
             said = said_in(content)
-            if self._splitter is not None and any(kind == THOUGHT for kind, _ in said):
+            if any(kind == THOUGHT for kind, _ in said):
                 self._no_marks()
             for kind, text in said:
-                if kind == TEXT and self._splitter is not None:
+                if kind == TEXT:
                     self._say_all(self._splitter.feed(text))
-                elif kind == TEXT or not thought:
+                elif not thought:
                     self._say(kind, text)
         refusal = delta.get("refusal")
         if type(refusal) is str and refusal:
@@ -175,9 +174,7 @@ class MessageWriter:
 
     def _no_marks(self) -> None:
         """Thoughts that have a place of their own are not marked in the text as well."""
-        if self._splitter is not None:
-            held, self._splitter = self._splitter.finish(), None
-            self._say_all(held)
+        self._say_all(self._splitter.finish())
 
     def _say_all(self, said: Said) -> None:
         for kind, text in said:

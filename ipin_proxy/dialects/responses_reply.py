@@ -181,7 +181,7 @@ class Answer:
         self._call_ids: set[str] = set()
         self._details: list[Any] = []
         self._reasoning = ToldBeside()
-        self._splitter: ThinkSplitter | None = ThinkSplitter()  # until something else was said
+        self._splitter = ThinkSplitter()
         self._heard: list[ToolCall] = []
         self._usage: Usage | None = None
         self._reason = ""
@@ -252,17 +252,15 @@ class Answer:
 
     def _take_words(self, text: str, logprobs: list[Json]) -> None:
         """A text, in front of which some put what they thought, between marks. What has probabilities is told as it is."""
-        if self._splitter is not None and not logprobs:
+        if logprobs:
+            self._no_marks()
+            self._message().say("output_text", text, logprobs)
+        else:
             self._say_all(self._splitter.feed(text))
-            return
-        self._no_marks()
-        self._message().say("output_text", text, logprobs)
 
     def _no_marks(self) -> None:
         """Thoughts that have a place of their own are not marked in the text as well, nor do any come behind a call."""
-        if self._splitter is not None:
-            held, self._splitter = self._splitter.finish(), None
-            self._say_all(held)
+        self._say_all(self._splitter.finish())
 
     def _say_all(self, said: Said) -> None:
         for kind, text in said:

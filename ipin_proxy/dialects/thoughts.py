@@ -131,8 +131,7 @@ class ThinkSplitter:
         return ""
 
     def finish(self) -> Said:
-        """What was held back, now that nothing more comes."""
-        held, self._held = self._held, ""
-        if not held:
-            return []
-        return [(THOUGHT if self._state == THOUGHT else TEXT, held)]
+        """What was held back, now that nothing more comes that may be a mark: what still comes is text."""
+        kind = THOUGHT if self._state == THOUGHT else TEXT
+        held, self._held, self._state = self._held, "", TEXT
+        return [(kind, held)] if held else []
