@@ -4,7 +4,7 @@ import { at, post, remove } from "../api.js";
 import { h, icon } from "../dom.js";
 import { count, names } from "../format.js";
 import { attempt, confirmDialog, openDialog } from "../parts/dialog.js";
-import { copyLine } from "../parts/copy.js";
+import { shownOnce } from "../parts/shown-once.js";
 import { toast } from "../parts/toast.js";
 
 const LISTED = 50;
@@ -12,17 +12,7 @@ const nameOf = (key) => key.name || key.id;
 
 /** A fresh key, this once. It asks before it goes uncopied. */
 export function showKey(key, text = [h("strong", key.name), " is ready."]) {
-  let isCopied = false;
-  const line = copyLine(key.key, "API key");
-  line.addEventListener("copy", () => (isCopied = true));
-  const confirmClosing = () =>
-    confirmDialog({
-      title: "Close without copying?",
-      text: "The key cannot be shown again. You can only have a new one made.",
-      action: "Close",
-      danger: false,
-      cancel: "Back to the key",
-    });
+  const { line, mayClose } = shownOnce(key.key);
   const dialog = openDialog({
     title: "Copy the key now",
     size: "wide",
@@ -35,7 +25,7 @@ export function showKey(key, text = [h("strong", key.name), " is ready."]) {
       h("span.spring"),
       h("button.primary", { type: "button", onclick: () => dialog.ask() }, icon("check"), "Done"),
     ],
-    mayClose: () => isCopied || confirmClosing(),
+    mayClose,
   });
   line.querySelector("button").focus();
   return dialog.closed;

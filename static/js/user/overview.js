@@ -9,6 +9,7 @@ import { attempt, confirmDialog, openDialog } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { note, pageHead, status, tag, when } from "../parts/marks.js";
 import { countOf, matches, searchField } from "../parts/search.js";
+import { shownOnce } from "../parts/shown-once.js";
 import { periodLinks, periodOf } from "../reports/period.js";
 import { inOrder } from "../play/model-picker.js";
 import { sessionModels } from "../play/models.js";
@@ -75,21 +76,11 @@ async function replaceKey(button, reload) {
   if (!isSure) return;
   const answer = await attempt(button, () => post("/api/user/key/rotate", {}), "The key was not replaced");
   if (!answer) return;
-  let isCopied = false;
-  const line = copyLine(answer.apiKey.key, "API key");
-  line.addEventListener("copy", () => (isCopied = true));
+  const { line, mayClose } = shownOnce(answer.apiKey.key);
   const dialog = openDialog({
     title: "Your new API key",
     content: [note("warn", "Copy it now: it cannot be shown again."), line],
-    mayClose: () =>
-      isCopied ||
-      confirmDialog({
-        title: "Close without copying?",
-        text: "The key cannot be shown again. You can only have a new one made.",
-        action: "Close",
-        danger: false,
-        cancel: "Back to the key",
-      }),
+    mayClose,
     actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => dialog.close() }, "I have copied it")],
   });
   await dialog.closed;
