@@ -15,7 +15,8 @@ from .records import Model, Price, columns_of
 
 def is_budgeted(caller: Caller) -> bool:
     """Whether anybody's budget pays for this caller."""
-    return bool((caller.key is not None and caller.key.budgets) or (caller.user is not None and caller.user.budgets))
+    key, user = caller.key, caller.user
+    return bool((key is not None and key.budgets) or (user is not None and user.budgets))
 
 
 def is_weighed(caller: Caller) -> bool:

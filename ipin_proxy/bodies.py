@@ -25,7 +25,7 @@ NO = ("0", "false", "no", "off")
 def json_members(request: Request) -> members.Members:
     """A request's body, parsed. Raises UnsupportedMediaType, and BadRequest (`invalid_json`)."""
     # curl calls everything after -d a form; it can only be JSON if it begins like it.
-    media_type = request.content_type
+    media_type = request.headers.media_type
     is_form = media_type == FORM_TYPE and not request.body.lstrip().startswith(b"{")
     if is_form or not (media_type in JSON_TYPES or JSON_SUFFIX.fullmatch(media_type)):
         raise UnsupportedMediaType(

@@ -10,7 +10,6 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,9 +37,14 @@ class Origin(NamedTuple):
     ca_file: str = ""
     verify: bool = True
 
+    @property
+    def authority(self) -> str:
+        """As the Host header has it: with the port unless that is the usual one."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
 
-@dataclass(slots=True, eq=False)
-class Idle:
+
+class Idle(NamedTuple):
     sock: socket.socket
     until: float
 
@@ -87,10 +91,11 @@ class Connections:
             idle.sock.close()
 
     def put_back(self, origin: Origin, sock: socket.socket, idle_s: float) -> None:
+        idle = Idle(sock, self.clock() + idle_s)
         with self._lock:
             connections = self._idle.setdefault(origin, [])
             if len(connections) < IDLE_PER_ORIGIN:
-                connections.append(Idle(sock, self.clock() + idle_s))
+                connections.append(idle)
                 return
         sock.close()
 
@@ -148,8 +153,9 @@ def is_closed(error: OSError) -> bool:
 
 
 def idle_seconds(origin: Origin, headers: Headers) -> float:
+    """How long a connection is kept at most, by what its last reply said of that."""
     limit = IDLE_HTTPS_S if origin.scheme == "https" else IDLE_HTTP_S
-    for option in (headers.get("keep-alive") or "").split(","):
+    for option in headers["keep-alive"].split(",") if "keep-alive" in headers else ():
         name, _, value = option.strip().partition("=")
         if name.lower() == "timeout" and value.isascii() and value.isdigit():
             return min(120.0, max(0.0, int(value[:6]) - 1.0))

@@ -73,8 +73,6 @@ class Catalog:
 
     def alias_of(self, name: str, pin: str | None) -> Alias | None:
         """The alias a call goes through: the prefix of its path, the name it asks for, or the one for names nobody has."""
-        if not self.aliases:
-            return None
         if pin is not None:
             return self.aliases.get(pin)
         if self.find_curated(name) is not None:
@@ -86,7 +84,7 @@ class Catalog:
         """The model a caller means by `name`. Pinned to a provider, its own name for a model counts too; a provider
         offered from the environment takes any name until it has models of its own."""
         if pin is None:
-            model = self.find_curated(name)
+            model = self.models.get(name) or self._unserved(name)
             if model is None and "/" in name:
                 first, _, rest = name.partition("/")
                 return self.passed_on(rest, first)
@@ -213,7 +211,7 @@ class Cooldowns:
 
 def asked_for(catalog: Catalog, call: Call) -> tuple[Call, Model]:
     """The call with the alias it goes through, if any, and its model. Raises as `check_model`, and NotConfigured."""
-    alias = catalog.alias_of(call.model, call.pin)
+    alias = catalog.alias_of(call.model, call.pin) if catalog.aliases else None
     if alias is None:
         return call, check_model(catalog, call)
     from . import aliases
@@ -234,7 +232,7 @@ def check_model(catalog: Catalog, call: Call) -> Model:
     What a key may use is asked of the model that is found: pinned to a provider, another one may answer to its name.
     """
     model = catalog.find(call.model, call.pin)
-    keys.check_model(call.caller, model.id if model is not None else call.model, call.shown_model)
+    keys.check_model(call.caller, model.id if model is not None else call.model, call.model)
     check_further(call)
     if model is None:
         where = f" at provider '{call.pin}'" if call.pin else ""
@@ -261,8 +259,9 @@ def check_further(call: Call) -> None:
 
 def further_models(call: Call) -> Iterator[str]:
     """Models a body names beside its own, which some providers (routers themselves) take when that one fails."""
+    values = call.members.values if call.members is not None else {}
     for member in ("models", "fallbacks"):
-        named = call.member(member)
+        named = values.get(member)
         for each in named if isinstance(named, list) else ():
             name = each.get("model") if isinstance(each, dict) else each
             if isinstance(name, str):

@@ -78,9 +78,6 @@ class Known(NamedTuple):
     allowed: tuple[str, ...]
     caller: Caller
 
-    def is_so(self, catalog: Catalog, master: str) -> bool:
-        return self.catalog is catalog and self.master == master
-
 
 class Dispatcher:
     """What the server asks (`web.server.Service`). None of its methods raises."""
@@ -92,7 +89,7 @@ class Dispatcher:
 
     def handle(self, request: Request) -> Steps:
         try:
-            visit = visit_of(request)
+            visit = visit_of(request) if request.state is not None else None
             if visit is None:
                 visit = self._begin(request)
             else:  # the body took its time, in which a key or a session may have ended
@@ -135,7 +132,12 @@ class Dispatcher:
         """Find the route and who is asking. Raises ProxyError; what is known by then stays with the request."""
         app = self._app
         catalog, master, known = app.catalog(), app.master_digest, request.connection.heads.note
-        if isinstance(known, Known) and known.is_so(catalog, master) and keys.is_still(app, known.caller):
+        if (
+            isinstance(known, Known)
+            and known.catalog is catalog
+            and known.master == master
+            and keys.is_still(app, known.caller)
+        ):
             visit = request.state = Visit(request_id(request), request, *known[2:])
             return visit
         visit = request.state = Visit(

@@ -283,9 +283,8 @@ class Limits:
         now = self._wall()
         if now >= self._now or self._now - now > STEP_S:
             self._now = now
-        day = day_of(self._now)
-        if day != self._today.day:
-            self._turn(day)
+        if not 0 <= self._now - self._today.day * DAY_S < DAY_S:
+            self._turn(day_of(self._now))
         return self._today
 
     def _turn(self, day: int) -> None:
@@ -307,8 +306,9 @@ class Limits:
 
     def _accounts_of(self, caller: Caller) -> tuple[Account, Account | None]:
         """Of the key and the user. Whoever has no key shares the account of none."""
-        key = self._account(KEY, caller.key.id if caller.key is not None else "")
-        return key, self._account(USER, caller.user.id) if caller.user is not None else None
+        id_, user = caller.key.id if caller.key is not None else "", caller.user
+        key = self._accounts[KEY].get(id_) or self._account(KEY, id_)
+        return key, self._account(USER, user.id) if user is not None else None
 
     def _with_limits_of(self, caller: Caller) -> tuple[Account, Account | None]:
         """The same, with the limits of these records, which are today's: not for the caller of a call that has been running

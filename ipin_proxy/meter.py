@@ -19,6 +19,8 @@ MOST_DOLLARS = 10**6
 COST_HEADER = "x-litellm-response-cost"
 MEASURED = (TRANSCRIPTION, TRANSLATION, SPEECH, OCR)  # of which we count something ourselves
 PDF = "application/pdf"  # whose pages nobody has counted
+# All that the `usage` of many servers holds.
+PLAIN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 # Where else a body may tell what it used.
 BESIDE = frozenset({"eval_count", "prompt_eval_count", "meta", "usage_info", "data", "b64_json"})
 KEPT_APART = frozenset({"cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"})
@@ -64,6 +66,14 @@ def read_usage(told: dict[str, Any]) -> Usage | None:
     elif total > entered + output and entered and "prompt_tokens" in told:
         thoughts = thoughts_beside(total - entered - output)
         output += thoughts
+    if PLAIN.issuperset(told):
+        return Usage(entered, output_tokens=output, reasoning_tokens=thoughts) if entered or output else None
+    return read_details(told, entered, output, thoughts)
+
+
+def read_details(told: dict[str, Any], entered: int, output: int, thoughts: int) -> Usage | None:
+    """What a `usage` says of its tokens, and beside them."""
+    get = told.get
     cached = tokens(get("cache_read_input_tokens")) or tokens(get("prompt_cache_hit_tokens"))
     written = tokens(get("cache_creation_input_tokens"))
     audio_input = image_input = reasoning = audio_output = image_output = for_an_hour = 0
@@ -186,9 +196,9 @@ def nano_dollars(value: Any) -> int | None:
 
 def tokens(value: Any) -> int:
     """A sane count; else 0."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 < value <= MOST_TOKENS else 0
+    if type(value) is int:
+        return value if 0 < value <= MOST_TOKENS else 0
+    return tokens(int(value)) if type(value) is float and value.is_integer() else 0
 
 
 def amount(value: Any) -> float:

@@ -123,7 +123,7 @@ def relay(app: App, call: Call) -> Steps:
             call = bill.call = with_pictures(app, call, model, parts)
         if call.alias:
             yield from prompted(catalog, call)
-        answer = yield from first_answer(app, call, bill, model)
+        answer = yield from first_answer(app, catalog, call, bill, model)
     except Exception as error:
         bill.error, bill.status = error, getattr(error, "status", 503 if isinstance(error, ShuttingDown) else 500)
         bill.settle()
@@ -139,7 +139,8 @@ def relay(app: App, call: Call) -> Steps:
         bill.measured(measured(call))
     headers = headers_of(answer, bill)
     if answer.pipe is None:
-        app.log.body(call.id, "reply", answer.body, answer.media_type)
+        if app.log.bodies:
+            app.log.body(call.id, "reply", answer.body, answer.media_type)
         bill.bytes_out = len(answer.body)
         bill.settle()
         if bill.cost is not None:
@@ -206,10 +207,10 @@ def charged(reply: Reply) -> Usage | None:
     return Usage(cost=cost) if cost is not None else None
 
 
-def first_answer(app: App, call: Call, bill: Bill, model: Model) -> Generator[Next, None, Answer]:
+def first_answer(app: App, catalog: Catalog, call: Call, bill: Bill, model: Model) -> Generator[Next, None, Answer]:
     """Try the deployments in their order until one speaks. Raises the last one's error when none does."""
     failure: ProxyError | None = None
-    for deployment in app.cooldowns.last(deployments_of(app, call, model)):
+    for deployment in app.cooldowns.last(deployments_of(app, catalog, call, model)):
         if deployment.model is not model:
             try:
                 hold(app, bill, deployment.model)
@@ -243,12 +244,13 @@ def first_answer(app: App, call: Call, bill: Bill, model: Model) -> Generator[Ne
         failure = None  # it would hold itself through its traceback, and with it the body of the call
 
 
-def deployments_of(app: App, call: Call, model: Model) -> list[Deployment]:
+def deployments_of(app: App, catalog: Catalog, call: Call, model: Model) -> list[Deployment]:
     """Where this call may go. Raises NotConfigured."""
-    catalog, settings = app.catalog(), app.config.settings
     which = (model.id, call.pin, call.operation.scope)
-    if which in catalog.only:
-        return catalog.only[which]
+    only = catalog.only.get(which)
+    if only is not None:
+        return only
+    settings = app.config.settings
     default_s = settings.audio_timeout_s if call.operation.scope == "audio" else settings.request_timeout_s
     found = []
     for each, row in catalog.rows(model, call.pin, call.caller):
@@ -296,9 +298,9 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
         contents = [(yield from whole(reply, deployment))]
         for number in range(1, back.replies_of(call)):
             contents.append((yield from further(app, back, bill, deployment, number)))
-            if sum(len(each.body) for each in contents) > MOST_BYTES:
+            if size_of(contents) > MOST_BYTES:
                 raise UpstreamError(f"Provider '{deployment.provider.id}' answered with more than can be passed on.")
-        if call.form is not None or sum(len(each.body) for each in contents) > LONG_BODY_BYTES:
+        if call.form is not None or size_of(contents) > LONG_BODY_BYTES:
             yield THREAD
         try:
             content = back.decode_body(contents, bill, deployment)
@@ -358,6 +360,11 @@ def whole(reply: Reply, deployment: Deployment) -> Generator[Next, None, Content
     return Content(reply.headers.get("content-type") or "", (yield from reply.read_all()))
 
 
+def size_of(contents: Sequence[Content]) -> int:
+    """Bytes, of all bodies together."""
+    return sum([len(each.body) for each in contents])
+
+
 def further(app: App, back: Way, bill: Bill, deployment: Deployment, number: int) -> Generator[Next, None, Content]:
     """One more of the replies that make an answer together."""
     reply = yield from accepted(app, back, bill, deployment, number)
@@ -403,10 +410,10 @@ def note_attempt(bill: Bill, started_at: float, error: Exception | None) -> None
 
 def headers_of(answer: Answer, bill: Bill) -> dict[str, str]:
     headers = dict(STREAM_HEADERS) if answer.media_type == STREAM_TYPE else {"content-type": answer.media_type}
+    told = answer.reply.headers
     for name in FORWARDED:
-        value = answer.reply.headers.get(name)
-        if value is not None:
-            headers[name] = value
+        if name in told:
+            headers[name] = told[name]
     headers.update(identity_of(answer.deployment, bill))
     return headers
 

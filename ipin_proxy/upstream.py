@@ -18,7 +18,7 @@ from typing import IO, NamedTuple
 
 from .connections import Connections, Origin, idle_seconds, is_closed, reason_of, waits_for
 from .errors import DO_NOT_RETRY, UpstreamError, UpstreamTimeout, UpstreamUnreachable
-from .web.framing import Body, FramingError, UntilCloseBody, reply_body
+from .web.framing import Body, FramingError, reply_body
 from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
 from .web.inflate import inflated
 from .web.task import CONNECTOR, TURN, Next, Wait
@@ -178,21 +178,26 @@ class Upstreams:
             searched = 0
             if not buffer:
                 yield Wait(sock, deadline)  # it cannot have answered yet
+                buffer = yield from receive(sock, deadline, self.clock)
+                if not buffer:
+                    raise UpstreamUnreachable("it closed the connection before an answer came")
             while (end := find_reply_end(buffer, searched)) < 0:
                 if len(buffer) > MAX_REPLY_HEAD:
                     raise HeadError("The headers of the reply are too long.")
                 searched = len(buffer)
                 data = yield from receive(sock, deadline, self.clock)
                 if not data:
-                    if not buffer:
-                        raise UpstreamUnreachable("it closed the connection before an answer came")
                     raise FramingError("it closed the connection in the middle of its headers")
-                buffer = buffer + data if buffer else data
+                buffer += data
             head = parse_reply(buffer[:end])
             buffer = buffer[end:]
             if head.status >= 200:
                 body = inflated(reply_body(outbound.method, head.status, head.headers), head.headers)
-                return Reply(self, outbound, sock, head.status, head.headers, body, buffer, deadline, head.keeps_alive)
+                return Reply(
+                    *(self, outbound, sock, head.status, head.headers, body, buffer, deadline),
+                    keep_alive=head.keeps_alive,
+                    media_type=head.headers.media_type,
+                )
             if head.status == 101:
                 break
         raise HeadError("The reply is a protocol switch or an endless row of interim answers.")
@@ -211,18 +216,20 @@ class Reply:
     unparsed: bytes
     deadline: float
     keep_alive: bool
-    pieces: int = 0  # read so far
+    media_type: str
+    pieces: int = 0  # waited for so far
     closed: bool = False
-
-    @property
-    def media_type(self) -> str:
-        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
 
     def read_all(self) -> Generator[Next, None, bytes]:
         """The whole body, before the deadline. Raises UpstreamError when it is cut, too long or too late."""
         pieces: list[bytes] = []
         size = 0
         try:
+            if self.unparsed:
+                pieces.append(self._unparsed())
+                if self.body.done:
+                    return pieces[0]  # nearly always: it came with its head
+                size = len(pieces[0])
             while (piece := (yield from self._read(self.deadline))) is not None:
                 pieces.append(piece)
                 size += len(piece)
@@ -256,15 +263,15 @@ class Reply:
 
     def _read(self, deadline: float) -> Generator[Next, None, bytes | None]:
         """The next piece of payload, waiting for it; None at the proper end."""
+        if self.unparsed:
+            return self._unparsed()
+        if self.body.done:
+            return None
         self.pieces += 1
         if not self.pieces % PIECES_A_TURN:
             yield TURN  # a fast provider must not have the loop to itself
-        if self.unparsed:
-            return self._unparsed()
         if self.body.pending:
             return self.body.feed(b"")
-        if self.body.done:
-            return None
         return self._decode((yield from receive(self.sock, deadline, self.upstreams.clock)))
 
     def _unparsed(self) -> bytes:
@@ -298,11 +305,6 @@ class Reply:
         pending = getattr(self.sock, "pending", None)  # a TLS socket's, of decrypted bytes
         return bool(self.unparsed) or self.body.pending or self.body.done or (pending is not None and pending() > 0)
 
-    @property
-    def closed_to_end(self) -> bool:
-        """Whether the body had no end of its own but the connection's: a cut would look the same."""
-        return isinstance(getattr(self.body, "framing", self.body), UntilCloseBody)
-
     def close(self) -> None:
         """Keep the connection for the next call if the reply was read to its end and nothing came after it."""
         if self.closed:
@@ -310,7 +312,7 @@ class Reply:
         self.closed = True
         origin = self.outbound.origin
         whole = self.body.done and not self.body.rest and not self.unparsed
-        if whole and self.keep_alive and not self.closed_to_end:
+        if whole and self.keep_alive and not self.body.ends_with_connection:
             self.upstreams.connections.put_back(origin, self.sock, idle_seconds(origin, self.headers))
         else:
             self.sock.close()
@@ -341,15 +343,12 @@ def send_request(
     sock: socket.socket, outbound: Outbound, deadline: float, clock: Callable[[], float]
 ) -> Generator[Next, None, bytes]:
     """Send head and body; what the other side has said meanwhile, which is nothing or interim. Raises EarlyAnswer."""
-    origin, length = outbound.origin, outbound.length
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    if origin.port != (443 if origin.scheme == "https" else 80):
-        host = f"{host}:{origin.port}"
-    lines = [f"{outbound.method} {outbound.path} HTTP/1.1\r\nhost: {host}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in outbound.headers.items()]
-    lines.append("\r\n" if outbound.method == "GET" else f"content-length: {length}\r\n\r\n")
+    method, length = outbound.method, outbound.length
+    fields = "".join([f"{name}: {value}\r\n" for name, value in outbound.headers.items()])
+    ending = "\r\n" if method == "GET" else f"content-length: {length}\r\n\r\n"
+    text = f"{method} {outbound.path} HTTP/1.1\r\nhost: {outbound.origin.authority}\r\n{fields}{ending}"
     try:
-        head = "".join(lines).encode("latin-1")
+        head = text.encode("latin-1")
     except UnicodeEncodeError:  # not as its cause: the text at fault holds the key
         raise UpstreamError(
             f"The API key of provider '{outbound.provider}' has a character that no HTTP header can carry. "

@@ -53,6 +53,7 @@ from .passage import Passage
 if TYPE_CHECKING:
     from .translation import Decoding
 
+USER_AGENT = f"ipin-proxy/{__version__}"
 # What of a caller's headers a provider may need to see.
 FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title", "x-openrouter-title")
 # What of an upstream's error headers tells the caller when to come back.
@@ -68,6 +69,8 @@ BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
 HEARING_OPERATIONS = (TRANSCRIPTION, TRANSLATION)  # whose answers may be plain text, also where a stream was asked for
 JSON_TYPE = "application/json"
 USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
+
+decode_json = json.JSONDecoder().decode  # what `loads` comes to after a look at its many arguments
 
 # What an answer has, whichever it is.
 ANSWER_MEMBERS = frozenset({"choices", "chunks", "data", "output", "results", "segments", "text", "transcription"})
@@ -106,12 +109,12 @@ class Upstream:
             vision.check_sizes(call.pictures, deployment.upstream_model, call.shown_model)
         origin, path = endpoint(provider, call.operation.path)
         headers = credentials(provider, deployment.secret)
+        given = call.request.headers
         for name in FORWARDED_HEADERS:
-            value = call.request.headers.get(name)
-            if value is not None:
-                headers.setdefault(name, value)
+            if name in given:
+                headers.setdefault(name, given[name])
         # Whatever a caller called its JSON (curl says it is a form); of an upload the header holds the boundary.
-        media_type = call.request.headers.get("content-type") if call.form is not None else None
+        media_type = given.get("content-type") if call.form is not None else None
         headers["content-type"] = media_type or "application/json"
         headers["accept"] = "text/event-stream" if call.wants_stream else "*/*"
         changes: dict[str, Any] = {}
@@ -242,7 +245,7 @@ def json_reply(body: bytes, deployment: Deployment, *, whole: bool = False) -> d
         reply = (
             members.parse(body).values
             if len(body) > members.HOLLOW_FROM and not whole
-            else json.loads(str(body, "utf-8").removeprefix("\ufeff"))
+            else decode_json(str(body, "utf-8").removeprefix("\ufeff"))
         )
     except (ValueError, RecursionError):
         reply = None
@@ -351,14 +354,15 @@ def split_base(base_url: str, ca_file: str, verify: bool) -> tuple[Origin, str, 
 
 def credentials(provider: Provider, secret: str | None) -> dict[str, str]:
     """The headers every request to a provider carries. What the administrator wrote wins over what we would send."""
-    headers = {"user-agent": f"ipin-proxy/{__version__}", "accept-encoding": "identity"}
+    headers = {"user-agent": USER_AGENT, "accept-encoding": "identity"}
     if secret and provider.auth == "bearer":
         headers["authorization"] = f"Bearer {secret}"
     elif secret and provider.auth == "basic":
         headers["authorization"] = "Basic " + base64.b64encode(secret.encode()).decode()
     elif secret and provider.auth.startswith("header:"):
         headers[provider.auth[7:].lower()] = secret
-    headers.update((name.lower(), value) for name, value in provider.headers.items())
+    for name, value in provider.headers.items():
+        headers[name.lower()] = value
     return headers
 
 

@@ -11,7 +11,7 @@ from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
 from ..call import COUNT, MESSAGE, Call
-from ..deployments import asked_for
+from ..deployments import Catalog, asked_for
 from ..dialects import client_dialect, upstream_dialect
 from ..errors import BadRequest, ProxyError, UpstreamRefused
 from ..records import Model
@@ -36,7 +36,7 @@ def count(app: App, visit: Visit) -> Steps:
     try:
         if call.alias:
             yield from prompted(catalog, call)
-        tokens = yield from told(app, call, found)
+        tokens = yield from told(app, catalog, call, found)
     finally:
         app.limits.release(reservation)
     if tokens is None:
@@ -48,9 +48,9 @@ def count(app: App, visit: Visit) -> Steps:
     return Response.json({"input_tokens": tokens})
 
 
-def told(app: App, call: Call, model: Model) -> Generator[Next, None, int | None]:
+def told(app: App, catalog: Catalog, call: Call, model: Model) -> Generator[Next, None, int | None]:
     """The provider's own count; None where it has none, or does not answer. Raises what it finds wrong with the request."""
-    deployment = deployments_of(app, call, model)[0]
+    deployment = deployments_of(app, catalog, call, model)[0]
     native = upstream_dialect(deployment.provider).native_for(MESSAGE)
     manners = app.memory.manners
     place = f"{COUNT.path} of {deployment.upstream_model}"

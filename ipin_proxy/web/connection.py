@@ -94,7 +94,7 @@ class Connection:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def on_event(self, mask: int) -> None:
-        if mask & EVENT_WRITE and self.out:
+        if mask & EVENT_WRITE and self.out.size_bytes:
             self.flush()
         if mask & EVENT_READ and self.state != CLOSED:
             if self.interest & EVENT_READ:
@@ -151,7 +151,8 @@ class Connection:
         if end < 0:
             self.take_part_of_head(data)
             return
-        self.inbuf = bytearray()
+        if data is self.inbuf:
+            self.inbuf = bytearray()
         self.scanned = 0
         try:
             head = self.heads.read(bytes(data[:end]))
@@ -176,18 +177,19 @@ class Connection:
             self.enter(HEAD)
 
     def begin_body(self, request: Request, body: Body, rest: bytes | bytearray) -> None:
-        limit = self.server.limits.body_bytes
-        if isinstance(body, LengthBody) and body.length > limit:
-            self.refuse(BodyTooLarge(limit))
-            return
+        if isinstance(body, LengthBody):
+            limit = self.server.limits.body_bytes
+            if body.length > limit:
+                self.refuse(BodyTooLarge(limit))
+                return
+            if len(rest) == body.length:  # nearly always: it came with its head
+                request.body = bytes(rest)
+                self.dispatch()
+                return
         self.received = 0
         self.recv_bytes = BODY_RECV_BYTES if isinstance(body, LengthBody) else CHUNKS_RECV_BYTES
         self.enter(BODY)
         if not body.done:
-            if isinstance(body, LengthBody) and len(rest) == body.length:  # nearly always: it came with its head
-                request.body = bytes(rest)
-                self.dispatch()
-                return
             if rest:
                 self.take_body(rest)
             if self.state != BODY or body.done:
@@ -254,7 +256,7 @@ class Connection:
         self.enter(WRITING)
         without_body = request is not None and request.method == "HEAD"
         self.write([head_bytes(response, len(response.body), False, False), b"" if without_body else response.body])
-        if not self.out:
+        if not self.out.size_bytes:
             self.finished()
 
     # -- answering ------------------------------------------------------------------------------------------------
@@ -302,7 +304,7 @@ class Connection:
             length = int(response.headers.pop("content-length", len(body)))
             body = b""
         self.send([head_bytes(response, length, self.keep_alive, False), body])
-        if self.out:
+        if self.out.size_bytes:
             self.enter(WRITING)
             self.want(self.interest | EVENT_WRITE)
         else:
@@ -319,7 +321,7 @@ class Connection:
             self.close()
             return
         self.enter(STREAMING)
-        if self.out:
+        if self.out.size_bytes:
             self.want(self.interest | EVENT_WRITE)
         self.stream.start()
 
@@ -333,14 +335,14 @@ class Connection:
 
     def send(self, pieces: Sequence[Piece]) -> None:
         """Write without waiting; what does not fit is queued, in order."""
-        was_empty = not self.out
+        was_empty = not self.out.size_bytes
         try:
             self.out.put(pieces)
         except OSError:
             self.peer_done = True
             self.inbuf = bytearray()
             return
-        if was_empty and self.out:
+        if was_empty and self.out.size_bytes:
             self.heard_at = self.loop.now  # from here on the caller owes us a read
 
     def finished(self) -> None:
@@ -381,7 +383,7 @@ class Connection:
 
     def write(self, pieces: Sequence[Piece]) -> None:
         self.send(pieces)
-        if self.out:
+        if self.out.size_bytes:
             self.want(self.interest | EVENT_WRITE)
 
     def flush(self) -> None:
@@ -391,7 +393,7 @@ class Connection:
         except OSError:
             self.lost()
             return
-        if self.out:
+        if self.out.size_bytes:
             return
         self.want(self.interest & ~EVENT_WRITE)
         if self.state == WRITING:
@@ -412,7 +414,7 @@ class Connection:
         self.enter(WRITING)
         if ending:
             self.write([ending])
-        if not self.out:
+        if not self.out.size_bytes:
             self.finished()
 
     # -- the end --------------------------------------------------------------------------------------------------
@@ -479,5 +481,5 @@ class Connection:
             self.stream.check_time(now)
         elif self.state == BUSY and self.task is not None:
             self.task.check_time(now)
-        if self.out and now - self.heard_at > STUCK_S:
+        if self.out.size_bytes and now - self.heard_at > STUCK_S:
             self.lost()

@@ -53,6 +53,11 @@ class Body(ABC):
         """Whether `feed` has more to give without any further bytes."""
         return False
 
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether it has no end of its own but the connection's: a cut would look the same."""
+        return False
+
     @abstractmethod
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         """The payload in the next bytes of the connection. Raises FramingError."""
@@ -84,10 +89,11 @@ class LengthBody(Body):
 
     __slots__ = ("length",)
 
-    def __init__(self, length: int) -> None:
-        super().__init__()
+    def __init__(self, length: int) -> None:  # all of it here, since nearly every message has one
         self.length = length
         self.done = length == 0
+        self.received = 0
+        self.rest = b""
 
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         if self.done:
@@ -112,6 +118,10 @@ class UntilCloseBody(Body):
     """Everything up to the end of the connection: the only framing of HTTP/1.0 replies without a length."""
 
     __slots__ = ()
+
+    @property
+    def ends_with_connection(self) -> bool:
+        return True
 
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         self.received += len(data)

@@ -27,10 +27,10 @@ _VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
 # One pass at C speed over the whole block. Every repeated class stops at a byte it does not contain, so there is nothing
 # to backtrack into. RFC 9112 2.2: a server "SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
 _REQUEST = re.compile(rb"(?:\r\n)?(%b) ([!-\"$-~]+) HTTP/1\.([01])\r\n((?:%b:%b\r\n)*)\r\n" % (_TOKEN, _TOKEN, _VALUE))
-_REPLY = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: (%b))?\r\n((?:%b:%b\r\n)*)\r\n" % (_VALUE, _TOKEN, _VALUE))
+_REPLY = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: %b)?\r\n((?:%b:%b\r\n)*)\r\n" % (_VALUE, _TOKEN, _VALUE))
 
 _REQUEST_LINE = re.compile(rb"(%b) ([^ ]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
-_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?:[ \t](.*))?", re.DOTALL)
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) +([1-9][0-9]{2})(?:[ \t].*)?", re.DOTALL)
 _FIELD = re.compile(rb"(%b):(%b)" % (_TOKEN, _VALUE))
 _NAME = re.compile(_TOKEN)
 _NOT_VALUE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
@@ -69,6 +69,12 @@ class Headers(dict[str, str]):
         return [value for each, value in self.pairs if each == name] if name in self else []
 
     @property
+    def media_type(self) -> str:
+        """Of the body, lower-case, without parameters; "" when nobody has said."""
+        told = self.get("content-type")
+        return told.partition(";")[0].strip(" \t").lower() if told else ""
+
+    @property
     def repeats(self) -> bool:
         """Whether some name came more than once."""
         return len(self) != len(self.pairs)
@@ -85,14 +91,13 @@ class RequestHead(NamedTuple):
     @property
     def keeps_alive(self) -> bool:
         """Whether the caller expects the connection to stay open (RFC 9112 9.3)."""
-        return _keeps_alive(self.minor, self.headers)
+        return self.minor == 1 if "connection" not in self.headers else _keeps_alive(self.minor, self.headers)
 
 
 class ReplyHead(NamedTuple):
     """`is_sound` is false when the framing was ambiguous: read the body, then close the connection."""
 
     status: int
-    reason: str
     minor: int
     headers: Headers
     is_sound: bool = True
@@ -109,11 +114,11 @@ class HeadReader:
     with the present head, and gone with the first that has another.
     """
 
-    __slots__ = ("_after", "_at", "_before", "_head", "note")
+    __slots__ = ("_after", "_at", "_before", "_head", "_length", "note")
 
     def __init__(self) -> None:
         self._head: RequestHead | None = None  # the last one, if it has a length
-        self._before = self._after = b""  # its bytes around the digits of the length
+        self._before = self._length = self._after = b""  # its bytes around the digits of the length, and these
         self._at = 0  # of the length in its pairs
         self.note: object = None
 
@@ -122,23 +127,24 @@ class HeadReader:
         head, before, after = self._head, self._before, self._after
         if head is not None and data.startswith(before) and data.endswith(after):
             length = data[len(before) : len(data) - len(after)]  # nothing, where the two overlap
+            if length == self._length:
+                return head
             if length.isdigit() and len(length) <= MOST_LENGTH_DIGITS:
-                return self._with_length(head, length.decode())
+                return self._with_length(head, length)
         self._head = self.note = None
         head = parse_request(data)
         found = _LENGTH_FIELD.search(data) if "content-length" in head.headers else None
         if found is not None:  # once: else it was refused
-            self._head, self._before, self._after = head, data[: found.start(1)], data[found.end(1) :]
+            self._head = head
+            self._before, self._length, self._after = data[: found.start(1)], found[1], data[found.end(1) :]
             self._at = [name for name, _ in head.headers.pairs].index("content-length")
         return head
 
-    def _with_length(self, head: RequestHead, length: str) -> RequestHead:
-        if head.headers["content-length"] == length:
-            return head
+    def _with_length(self, head: RequestHead, length: bytes) -> RequestHead:
         pairs = head.headers.pairs.copy()
-        pairs[self._at] = ("content-length", length)
-        self._head = head = head._replace(headers=Headers(pairs))
-        return head
+        pairs[self._at] = ("content-length", length.decode())
+        self._head, self._length = head._replace(headers=Headers(pairs)), length
+        return self._head
 
 
 def find_end(buffer: bytes | bytearray, start: int) -> int:
@@ -214,10 +220,10 @@ def parse_reply(data: bytes) -> ReplyHead:
         raise HeadError("The headers of the reply are too long.")
     match = _REPLY.fullmatch(data)
     if match is not None:
-        minor, status, reason, block = match.groups()
+        minor, status, block = match.groups()
         pairs = _pairs(block)
     else:
-        minor, status, reason, pairs = _tolerant_reply(data)
+        minor, status, pairs = _tolerant_reply(data)
     headers = Headers(pairs)
     is_sound = True
     if "transfer-encoding" in headers:
@@ -225,16 +231,18 @@ def parse_reply(data: bytes) -> ReplyHead:
         is_sound = "content-length" not in headers and minor != b"0"
         if "content-length" in headers:
             headers = Headers([pair for pair in headers.pairs if pair[0] != "content-length"])
-    elif "content-length" in headers:
+    elif "content-length" in headers and (headers.repeats or not _LENGTH.fullmatch(headers["content-length"])):
         headers = _with_one_length(headers)
-    text = reason.decode("latin-1").strip(" \t") if reason else ""
-    return ReplyHead(int(status), text, 0 if minor == b"0" else 1, headers, is_sound)
+    return ReplyHead(int(status), 0 if minor == b"0" else 1, headers, is_sound)
 
 
 def _pairs(block: bytes) -> list[tuple[str, str]]:
     """Field lines that were found to be well-formed, each ended by CRLF, as (name, value)."""
-    lines = block[:-2].decode("latin-1").split("\r\n") if block else ()
-    return [(name.lower(), value.strip(" \t")) for name, value in [line.split(":", 1) for line in lines]]
+    pairs: list[tuple[str, str]] = []
+    for line in block[:-2].decode("latin-1").split("\r\n") if block else ():
+        name, _, value = line.partition(":")
+        pairs.append((name.lower(), value.strip(" \t")))
+    return pairs
 
 
 def _keeps_alive(minor: int, headers: Headers) -> bool:
@@ -243,6 +251,8 @@ def _keeps_alive(minor: int, headers: Headers) -> bool:
         return minor == 1
     if headers.repeats:
         connection = ",".join(headers.all("connection"))
+    if connection == "keep-alive":
+        return True
     options = [option.strip(" \t") for option in connection.lower().split(",")]
     return "close" not in options and (minor == 1 or "keep-alive" in options)
 
@@ -371,12 +381,12 @@ def _shown(what: bytes | str) -> str:
     return ascii(text if len(text) <= 60 else text[:57] + "...")
 
 
-def _tolerant_reply(data: bytes) -> tuple[bytes, bytes, bytes, list[tuple[str, str]]]:
+def _tolerant_reply(data: bytes) -> tuple[bytes, bytes, list[tuple[str, str]]]:
     lines = data.replace(b"\r\n", b"\n").split(b"\n")
     match = _STATUS_LINE.fullmatch(lines[0])
     if match is None:
         raise HeadError(f"The reply does not begin with a status line of HTTP/1.x but with {_shown(lines[0])}.")
-    minor, status, reason = match.groups()
+    minor, status = match.groups()
     pairs: list[tuple[str, str]] = []
     for line in lines[1:]:
         text = _NOT_VALUE.sub(b" ", line).decode("latin-1")
@@ -390,14 +400,11 @@ def _tolerant_reply(data: bytes) -> tuple[bytes, bytes, bytes, list[tuple[str, s
         name = name.rstrip(" \t")
         if colon and _NAME.fullmatch(line, 0, len(name)):
             pairs.append((name.lower(), value.strip(" \t")))
-    return minor, status, _NOT_VALUE.sub(b" ", reason or b""), pairs
+    return minor, status, pairs
 
 
 def _with_one_length(headers: Headers) -> Headers:
     """RFC 9112 6.3: a list of equal lengths is one length; anything else leaves the end of the body in doubt."""
-    length = headers.get("content-length", "")
-    if not headers.repeats and _LENGTH.fullmatch(length):
-        return headers
     lengths = {one.strip(" \t") for value in headers.all("content-length") for one in value.split(",")}
     length = lengths.pop()
     if lengths or not _LENGTH.fullmatch(length):

@@ -27,6 +27,10 @@ class InflatedBody(Body):
     def pending(self) -> bool:
         return self._is_full or bool(self._inflate.unconsumed_tail)
 
+    @property
+    def ends_with_connection(self) -> bool:
+        return self.framing.ends_with_connection
+
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         payload = self._inflate.unconsumed_tail + self.framing.feed(data)
         try:
@@ -50,8 +54,8 @@ class InflatedBody(Body):
 
 def inflated(body: Body, headers: Headers) -> Body:
     """The body without its content coding. Raises FramingError for codings the standard library does not know."""
-    coding = (headers.get("content-encoding") or "identity").strip().lower()
-    if coding == "identity" or body.done:
+    coding = headers.get("content-encoding")
+    if not coding or body.done or (coding := coding.strip(" \t").lower()) == "identity":
         return body
     if coding in ("gzip", "x-gzip", "deflate"):
         return InflatedBody(body)

@@ -12,7 +12,7 @@ JOINED_BYTES = 16 * 1024  # copying so much costs less than a system call that g
 
 
 class Outbox:
-    """True while something is left; `size_bytes` is how much."""
+    """`size_bytes` is how much is left."""
 
     __slots__ = ("_pieces", "_sock", "size_bytes")
 
@@ -20,9 +20,6 @@ class Outbox:
         self._sock = sock
         self._pieces: deque[memoryview] = deque()
         self.size_bytes = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._pieces)
 
     def put(self, pieces: Sequence[Piece]) -> None:
         """Write what the socket takes at once, keep the rest. Raises OSError when the connection is broken."""

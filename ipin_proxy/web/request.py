@@ -85,7 +85,7 @@ class Request:
     @property
     def content_type(self) -> str:
         """The media type, lower-case, without parameters; "" when the caller sent none."""
-        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+        return self.headers.media_type
 
     @property
     def query(self) -> dict[str, str]:

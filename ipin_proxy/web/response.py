@@ -112,16 +112,14 @@ class Early:
 def head_bytes(response: Response, length: int | None, keep_alive: bool, chunked: bool) -> bytes:
     """Status line and headers. `length` None means the length is not announced (a stream, a 204, a 304)."""
     status = response.status
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\ndate: {http_date()}\r\n"]
-    for name, value in response.headers.items():
-        # What is printable has no control character; the reverse is not true, and rare enough.
-        lines.append(f"{name}: {value if value.isprintable() else CONTROL.sub(' ', value)}\r\n")
-    if chunked:
-        lines.append("transfer-encoding: chunked\r\n")
-    elif length is not None:
-        lines.append(f"content-length: {length}\r\n")
-    lines.append("\r\n" if keep_alive else "connection: close\r\n\r\n")
-    return "".join(lines).encode("latin-1", "replace")
+    headers = response.headers
+    if not "".join(headers.values()).isprintable():  # nearly always: what is has no control character
+        headers = {name: CONTROL.sub(" ", value) for name, value in headers.items()}
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    framing = "transfer-encoding: chunked\r\n" if chunked else "" if length is None else f"content-length: {length}\r\n"
+    ending = "\r\n" if keep_alive else "connection: close\r\n\r\n"
+    line = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\ndate: {http_date()}\r\n"
+    return f"{line}{fields}{framing}{ending}".encode("latin-1", "replace")
 
 
 _date: tuple[int, str] = (0, "")

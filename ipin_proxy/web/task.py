@@ -58,22 +58,21 @@ class Task:
         self._early_at = 0.0
         self.wait: Wait | None = None
 
-    def _step(self) -> Next:
-        return self._resume() if self._end is None else self._steps.throw(self._end)
-
-    def _resume(self) -> Next:
-        wanted = self._steps.send(None)
+    def _step(self, end: Exception | None) -> Next:
+        """To the next yield that says what to wait for; `end` is thrown into the one where it stands."""
+        steps = self._steps
+        wanted = steps.send(None) if end is None else steps.throw(end)
         while isinstance(wanted, Early):
             self._early_at = self._connection.loop.now + wanted.after_s
             self._early = wanted
-            wanted = self._steps.send(None)
+            wanted = steps.send(None)
         return wanted
 
     def advance(self) -> None:
         """Run to the next yield, here and now."""
         connection = self._connection
         try:
-            wanted = self._step()
+            wanted = self._step(self._end)
         except StopIteration as end:
             connection.respond(end.value)
             return
@@ -92,9 +91,9 @@ class Task:
         """The same in a worker; what follows is the loop's affair again."""
         loop = self._connection.loop
         try:
-            wanted = self._resume()
+            wanted = self._step(None)  # what a worker has been given it begins, whoever has left
             while not isinstance(wanted, Wait):
-                wanted = self._step()
+                wanted = self._step(self._end)
         except StopIteration as end:
             self._early = None  # too late for it: the answer is on its way
             loop.call(self._connection.respond, end.value)
