@@ -303,11 +303,15 @@ class Connection:
         elif request.method == "HEAD":
             length = int(response.headers.pop("content-length", len(body)))
             body = b""
-        self.send([head_bytes(response, length, self.keep_alive, False), body])
-        if self.out.size_bytes:
-            self.enter(WRITING)
-            self.want(self.interest | EVENT_WRITE)
-        else:
+        self.enter(WRITING)
+        # When everybody of this round has had a turn: a process that wakes up for the first answer is awake for the others.
+        self.loop.call(self.send_whole, [head_bytes(response, length, self.keep_alive, False), body])
+
+    def send_whole(self, pieces: Sequence[Piece]) -> None:
+        if self.state != WRITING:
+            return
+        self.write(pieces)
+        if not self.out.size_bytes:
             self.finished()
 
     def respond_with_stream(self, request: Request, response: Response, stream: Stream) -> None:
