@@ -201,6 +201,7 @@ class Deployment:
     upstream_model: str
     secret: str | None
     timeout_s: float
+    memo: dict[str, Any] = field(default_factory=dict)  # of its dialect: what is the same for every call
 
 
 class Usage(NamedTuple):

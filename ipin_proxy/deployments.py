@@ -239,7 +239,7 @@ def check_model(catalog: Catalog, call: Call) -> Model:
         raise ModelNotFound(
             f"The model '{call.shown_model}' does not exist{where}. {names_for(catalog, call)}", param="model"
         )
-    if catalog.knows_type(model) and model.type not in call.operation.model_types:
+    if model.type not in call.operation.model_types and catalog.knows_type(model):
         raise wrong_type(call, model)
     return model
 
@@ -261,7 +261,9 @@ def further_models(call: Call) -> Iterator[str]:
     """Models a body names beside its own, which some providers (routers themselves) take when that one fails."""
     values = call.members.values if call.members is not None else {}
     for member in ("models", "fallbacks"):
-        named = values.get(member)
+        if member not in values:
+            continue
+        named = values[member]
         for each in named if isinstance(named, list) else ():
             name = each.get("model") if isinstance(each, dict) else each
             if isinstance(name, str):

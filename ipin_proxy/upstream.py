@@ -358,7 +358,10 @@ def send_request(
             headers=DO_NOT_RETRY,
         ) from None
     if length < RECV_BYTES:
-        return (yield from transmit(sock, head + b"".join(flat(outbound.body)), deadline, clock))
+        body = outbound.body
+        first = body[0] if len(body) == 1 else None
+        rest = first if isinstance(first, bytes) else b"".join(flat(body))
+        return (yield from transmit(sock, head + rest, deadline, clock))
     heard = yield from transmit(sock, head, deadline, clock)
     for piece in flat(outbound.body):
         heard += yield from transmit(sock, piece, deadline, clock)

@@ -107,8 +107,7 @@ class Upstream:
         provider = deployment.provider
         if call.pictures:
             vision.check_sizes(call.pictures, deployment.upstream_model, call.shown_model)
-        origin, path = endpoint(provider, call.operation.path)
-        headers = credentials(provider, deployment.secret)
+        origin, path, headers = way_to(deployment, call.operation.path)
         given = call.request.headers
         for name in FORWARDED_HEADERS:
             if name in given:
@@ -329,6 +328,16 @@ def first_finish_reason(reply: dict[str, Any]) -> str:
 
 
 # -- where ----------------------------------------------------------------------------------------------------------
+
+
+def way_to(deployment: Deployment, path: str) -> tuple[Origin, str, dict[str, str]]:
+    """The endpoint behind `path`, and a copy of what every request to it carries, which are found out once."""
+    known = deployment.memo.get(path)
+    if known is None:
+        provider = deployment.provider
+        known = deployment.memo[path] = (*endpoint(provider, path), credentials(provider, deployment.secret))
+    origin, at, headers = known
+    return origin, at, headers.copy()
 
 
 def endpoint(provider: Provider, path: str) -> tuple[Origin, str]:

@@ -48,6 +48,7 @@ class EpollPoller:
         self.knows = EVENT_READ | EVENT_WRITE | HANG_UP
         bits = {EVENT_READ: select.EPOLLIN, EVENT_WRITE: select.EPOLLOUT, HANG_UP: select.EPOLLRDHUP}
         self._bits = [sum(bit for each, bit in bits.items() if each & interest) for interest in range(self.knows + 1)]
+        self._masks: dict[int, int] = {}  # of the few combinations of events there are
         self.close = self._epoll.close
         self.remove = self._epoll.unregister
 
@@ -58,12 +59,15 @@ class EpollPoller:
         self._epoll.modify(fd, self._bits[interest])
 
     def wait(self, timeout_s: float) -> list[tuple[int, int]]:
-        # A hang-up or an error is an answer to whoever waits, whatever for: reading and writing will tell it.
+        masks = self._masks
+        return [(fd, masks.get(event) or self._mask_of(event)) for fd, event in self._epoll.poll(timeout_s)]
+
+    def _mask_of(self, event: int) -> int:
+        """A hang-up or an error is an answer to whoever waits, whatever for: reading and writing will tell it."""
         readable, writable = ~select.EPOLLOUT, ~select.EPOLLIN
-        return [
-            (fd, (EVENT_READ if event & readable else 0) | (EVENT_WRITE if event & writable else 0))
-            for fd, event in self._epoll.poll(timeout_s)
-        ]
+        mask = (EVENT_READ if event & readable else 0) | (EVENT_WRITE if event & writable else 0)
+        self._masks[event] = mask
+        return mask
 
 
 class PortablePoller:
@@ -165,8 +169,7 @@ class Loop:
             events = self._poller.wait(timeout_s)
             self._asleep = False
             self.now = now = time.monotonic()
-            waited_for = [callbacks.get(fd) for fd, _ in events]
-            for (fd, mask), callback in zip(events, waited_for):  # noqa: B905 - made of each other
+            for fd, mask, callback in [(fd, mask, callbacks.get(fd)) for fd, mask in events]:
                 if callback is None:
                     if self._parked.pop(fd, None) is not None:
                         self._remove(fd)
@@ -178,10 +181,13 @@ class Loop:
                         self._on_error(error)
             for _ in range(len(self._calls)):  # not those that are added meanwhile
                 action, args = self._calls.popleft()
-                self._guard(action, *args)
+                try:
+                    action(*args)
+                except Exception as error:  # noqa: BLE001 - likewise
+                    self._on_error(error)
             if now >= next_tick:
                 next_tick = now + self._tick_s
-                self._guard(self._on_tick, now)
+                self.call(self._on_tick, now)
 
     def close(self) -> None:
         self._poller.close()
@@ -192,12 +198,6 @@ class Loop:
         """Forget a parked descriptor. The system has forgotten it already if its file was closed."""
         with contextlib.suppress(OSError, KeyError, ValueError):
             self._poller.remove(fd)
-
-    def _guard(self, action: Callable[..., None], *args: Any) -> None:
-        try:
-            action(*args)
-        except Exception as error:  # noqa: BLE001 - one callback must not end the others
-            self._on_error(error)
 
     def _on_wake(self, mask: int) -> None:
         with contextlib.suppress(BlockingIOError):
