@@ -100,9 +100,8 @@ class App:
         self.memory = Memory(log)
         self.master_digest = ""
         self.server: Server | None = None
-        self.read_settings: Callable[[], None] = lambda: (
-            None
-        )  # finds them anew and puts them in force: the start knows how
+        # Finds them anew and puts them in force: the start knows how.
+        self.read_settings: Callable[[], None] = lambda: None
         self._catalog: tuple[Snapshot, Config, Catalog] | None = None
         self.set_master()
         log.secrets = self.provider_secrets

@@ -57,9 +57,8 @@ def _value(name: str, raw: str, number: int) -> str:
     text = raw.lstrip(" \t")
     quote = text[:1]
     if quote not in _QUOTED:
-        return re.split(r"[ \t]+#", raw, maxsplit=1)[0].strip(
-            " \t"
-        )  # a "#" without a blank before it belongs to the value
+        # A "#" without a blank before it belongs to the value.
+        return re.split(r"[ \t]+#", raw, maxsplit=1)[0].strip(" \t")
     quoted = _QUOTED[quote].match(text)
     if not quoted:
         raise ValueError(f"line {number}: the quote before the value of {name} is never closed.")

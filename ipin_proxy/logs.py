@@ -155,9 +155,8 @@ class Log:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.bodies = bodies
-        self.secrets: Callable[[], Iterable[str]] = (
-            tuple  # known ones, which may look like none; whoever knows them sets it
-        )
+        # Known ones, which may look like none; whoever knows them sets it.
+        self.secrets: Callable[[], Iterable[str]] = tuple
         self._threshold = LEVELS[level]
         self._clock = clock
         self._second = (-1, "")

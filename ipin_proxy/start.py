@@ -35,9 +35,8 @@ SEED = Path("/etc/secrets") / DATABASE
 HOUSEKEEPING_S = 1.0
 WEBHOOK_S = 2.0  # for what still has to be told
 MINUTE_MS = 60_000
-THREAD_STACK_BYTES = (
-    8 * 1024 * 1024
-)  # deeply nested JSON needs more than 2 MB in CPython 3.13; what is not touched costs nothing
+# Deeply nested JSON needs more than 2 MB in CPython 3.13; what is not touched costs nothing.
+THREAD_STACK_BYTES = 8 * 1024 * 1024
 EVERYWHERE = ("0.0.0.0", "::", "")
 
 reading_settings = threading.Lock()

@@ -32,9 +32,8 @@ OVERLOADED = frozenset({429, 503, 529})
 LOOKED_AT_CHARS = 4000
 
 CODES = frozenset({"context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded"})
-REFUSALS = frozenset(
-    {400, 413, 422, 500, 502}
-)  # with which an overflow is told (500: llama.cpp; 502: an error in a 200)
+# With which an overflow is told (500: llama.cpp; 502: an error in a 200).
+REFUSALS = frozenset({400, 413, 422, 500, 502})
 N = r"(?P<n>\d[\d,]*)"
 M = r"(?P<m>\d[\d,]*)"
 A = r"(?P<a>\d[\d,]*)"  # of the answer

@@ -29,9 +29,8 @@ WORTH_A_LOOK = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"|\[
 TYPED_WORTH_A_LOOK = re.compile(
     rb'"usage"\s*:\s*\{|"error"|"detail"|"response\.(?:incomplete|failed)"|\.(?:completed|done)"|\[DONE\]'
 )
-BARE_LINE = re.compile(
-    rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE
-)  # with \s it would look over line ends, again and again
+# With \s it would look over line ends, again and again.
+BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
 DELTA = b'.delta"'
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
@@ -56,9 +55,8 @@ class StreamTap:
         self._has_begun = False  # something was sent: from now on an error is an event and no status
         self._is_complete = False  # the answer is whole, whatever the connection does now
         self._is_done = False
-        self._is_over = (
-            False  # the last word has been said: whoever hears it hangs up, and so it is in the ledger by then
-        )
+        # The last word has been said: whoever hears it hangs up, and so it is in the ledger by then.
+        self._is_over = False
 
     def feed(self, data: bytes) -> bytes:
         try:
@@ -76,9 +74,8 @@ class StreamTap:
         bill.bytes_out += len(out)
         # Comments say nothing (": OPENROUTER PROCESSING", by the dozen, before the first word).
         spoken = [each for each in frames if each[:1] != b":"]
-        if (
-            self._is_typed
-        ):  # most of the others tell of the response, or say all of it again: together they are like one
+        if self._is_typed:
+            # Most of the others tell of the response, or say all of it again: together they are like one.
             spoken = [each for each in spoken if DELTA in each]
             bill.frames = bill.frames or 1
         if spoken:

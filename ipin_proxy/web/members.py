@@ -400,9 +400,9 @@ def _find_cuts(body: bytes | bytearray) -> list[tuple[int, int]]:
 def _find_odd_escape(body: bytes | bytearray, begin: int, end: int) -> int:
     """Where the first escape begins that is none of PLAIN_ESCAPES; `end` if none does before that."""
     backslash = body.find(b"\\", begin, end)
-    for at in range(
-        backslash, end if backslash >= 0 else backslash, _BLOCK
-    ):  # in parts, between which others get a turn
+    if backslash < 0:
+        return end
+    for at in range(backslash, end, _BLOCK):  # in parts, between which others get a turn
         odd = _ODD_ESCAPE.search(body, at, min(at + _BLOCK, end) + 1)  # it may reach over the end
         if odd is not None:
             return odd.start()
