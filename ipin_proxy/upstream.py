@@ -303,8 +303,10 @@ class Reply:
             raise UpstreamError("The connection broke.", code="upstream_stream_interrupted") from error
 
     def has_more(self) -> bool:
+        if self.unparsed or self.body.done or self.body.pending:
+            return True
         pending = getattr(self.sock, "pending", None)  # a TLS socket's, of decrypted bytes
-        return bool(self.unparsed) or self.body.pending or self.body.done or (pending is not None and pending() > 0)
+        return pending is not None and pending() > 0
 
     def close(self) -> None:
         """Keep the connection for the next call if the reply was read to its end and nothing came after it."""

@@ -23,11 +23,12 @@ Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = comment("keep-alive")  # a comment: an event named ping would reach the SDK's user as a broken chunk
 
-# What makes a frame worth opening. Escaped quotes in a model's text (\"error\") do not match.
-WORTH_A_LOOK = re.compile(rb'"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"|\[DONE\]|"detail"')
+# What makes a frame worth opening. Escaped quotes in a model's text (\"error\") do not match. (What alternatives have in common
+# stands before them, because that is what `re` looks for.)
+WORTH_A_LOOK = re.compile(rb'"(?:usage"\s*:\s*\{|finish_reason"\s*:\s*"|error"|detail")|\[DONE\]')
 # The same for streams of typed events, where the last one has a type that says so.
 TYPED_WORTH_A_LOOK = re.compile(
-    rb'"usage"\s*:\s*\{|"error"|"detail"|"response\.(?:incomplete|failed)"|\.(?:completed|done)"|\[DONE\]'
+    rb'"(?:usage"\s*:\s*\{|error"|detail"|response\.(?:incomplete|failed)")|\.(?:completed|done)"|\[DONE\]'
 )
 # With \s it would look over line ends, again and again.
 BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
@@ -72,18 +73,19 @@ class StreamTap:
             out = b"".join([each if worth(each) is None else self._look(each) for each in frames])
         bill = self._bill
         bill.bytes_out += len(out)
-        # Comments say nothing (": OPENROUTER PROCESSING", by the dozen, before the first word).
-        spoken = [each for each in frames if each[:1] != b":"]
         if self._is_typed:
-            # Most of the others tell of the response, or say all of it again: together they are like one.
-            spoken = [each for each in spoken if DELTA in each]
             bill.frames = bill.frames or 1
-        if spoken:
+        for each in frames:
+            # Comments say nothing (": OPENROUTER PROCESSING", by the dozen, before the first word). Most events of typed
+            # streams that are no delta tell of the response, or say all of it again: together they are like one.
+            if each[:1] == b":" or (self._is_typed and DELTA not in each):
+                continue
+            size = len(each)
             if not bill.shortest_frame_bytes:
-                bill.shortest_frame_bytes = len(spoken[0])
-                bill.heard_bytes = bill.frames * len(spoken[0])
-            bill.frames += len(spoken)
-            bill.heard_bytes += sum(map(len, spoken))
+                bill.shortest_frame_bytes = size
+                bill.heard_bytes = bill.frames * size
+            bill.frames += 1
+            bill.heard_bytes += size
         if out and not self._has_begun:
             self._begin()
         if self._is_over:
