@@ -9,7 +9,7 @@ is guessed from what was asked, and says that it is a guess. Values in, values o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -47,11 +47,10 @@ class Line(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a call costs in nano-dollars, None where nobody knows, and how it is known. The lines add up to it."""
+    """What a call costs in nano-dollars, None where nobody knows, and how it is known."""
 
     nano: int | None
     basis: str
-    lines: tuple[Line, ...] = ()
 
 
 class Number(NamedTuple):
@@ -76,6 +75,10 @@ class Rate(NamedTuple):
 
     nano: int
     text: str
+
+
+Part = tuple[str, int | float, Rate]
+"""A kind of what is paid for, how much of it there is, and at which rate."""
 
 
 class Tariff(NamedTuple):
@@ -116,58 +119,86 @@ UNITS = ("perSecond", "perImage", "perPage", "perCharacter", "perRequest")
 def price_of(usage: Usage | None, price: Price | None) -> Cost:
     """What a call costs that used this, at a model of this price."""
     if usage is not None and usage.cost is not None:
-        line = Line(REPORTED, 1, str(Number(usage.cost, -9)), usage.cost)
-        return Cost(usage.cost, REPORTED, (line,))
+        return Cost(usage.cost, REPORTED)
     if price is None:
         return NOT_KNOWN
     used = usage if usage is not None else NOTHING
     tariff = tariff_of(price, used.input_tokens)
-    tokens, units = tokens_of(used, tariff.rates), units_of(used, tariff.rates)
-    priced = [(kind, count, tariff.rates[kind]) for kind, count in (*tokens, *units) if kind in tariff.rates]
-    # Tokens without a price are a gap, unless the call is paid for by something else that was counted; and a fee for the
-    # call is not all of it where there are other prices.
-    is_paid_otherwise = tariff.is_by_call or any(kind != "perRequest" for kind, _ in units)
-    has_gap = len(priced) < len(tokens) + len(units)
-    if not is_paid_otherwise and (has_gap or all(kind == "perRequest" for kind, _, _ in priced)):
+    parts = parts_of(used, tariff)
+    if parts is None:
         return NOT_KNOWN
-    total, shares = rounded([(count, rate.nano) for _, count, rate in priced], tariff.scale)
-    if total > MOST_COST:
-        return NOT_KNOWN
-    lines = [Line(kind, count, rate.text, nano) for (kind, count, rate), nano in zip(priced, shares, strict=True)]
-    return Cost(total, ESTIMATED if used.estimated else PRICED, tuple(lines))
+    amounts, scale = amounts_of(parts, tariff.scale)
+    total = rounded(sum(amounts), scale)
+    return Cost(total, ESTIMATED if used.estimated else PRICED) if total <= MOST_COST else NOT_KNOWN
+
+
+def lines_of(usage: Usage, price: Price | None) -> list[Line]:
+    """The cost of a call line by line, which add up to what `price_of` says; none where nobody knows it."""
+    cost = price_of(usage, price)
+    if cost.nano is None:
+        return []
+    if price is None or cost.basis == REPORTED:
+        return [Line(REPORTED, 1, str(Number(cost.nano, -9)), cost.nano)]
+    tariff = tariff_of(price, usage.input_tokens)
+    parts = parts_of(usage, tariff) or []
+    amounts, scale = amounts_of(parts, tariff.scale)
+    shares = [each // scale for each in amounts]
+    lacking = cost.nano - sum(shares)
+    if lacking:  # it goes to those that lost most by being cut
+        for place in sorted(range(len(amounts)), key=lambda place: -(amounts[place] % scale))[:lacking]:
+            shares[place] += 1
+    return [Line(kind, count, rate.text, nano) for (kind, count, rate), nano in zip(parts, shares, strict=True)]
+
+
+def parts_of(used: Usage, tariff: Tariff) -> list[Part] | None:
+    """What of a call has a price; None where that is not all of it. Tokens without a price are a gap, unless the call is paid
+    for by something else that was counted; and a fee for the call is not all of it where there are other prices."""
+    rates = tariff.rates
+    tokens, units = tokens_of(used, rates), units_of(used, rates)
+    parts = [(kind, count, rates[kind]) for kind, count in (*tokens, *units) if kind in rates]
+    if tariff.is_by_call or any(kind != "perRequest" for kind, _ in units):
+        return parts
+    has_gap = len(parts) < len(tokens) + len(units)
+    return None if has_gap or all(kind == "perRequest" for kind, _, _ in parts) else parts
 
 
 def tokens_of(usage: Usage, rates: Mapping[str, Rate]) -> list[tuple[str, int]]:
     """The tokens by what they cost; each is in one of the kinds. Audio, images and reasoning are kinds of their own only
     where they have a price of their own, and audio out of a cache is cached input."""
-    found = []
     cached = min(usage.cached_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - cached)
     text = usage.input_tokens - cached - written
-    if usage.audio_input_tokens and "audioInput" in rates:
-        text -= (own := min(usage.audio_input_tokens, text))
-        found.append(("audioInput", own))
-    if usage.image_input_tokens and "imageInput" in rates:
-        text -= (own := min(usage.image_input_tokens, text))
-        found.append(("imageInput", own))
-    found.insert(0, ("input", text))
+    text, entered = apart(
+        text, (("audioInput", usage.audio_input_tokens), ("imageInput", usage.image_input_tokens)), rates
+    )
+    found = [("input", text), *entered]
     if cached:
         found.append(("cachedInput", cached))
     if written:
         for_an_hour = min(usage.cache_write_1h_tokens, written)
         found += [("cacheWrite", written - for_an_hour), ("cacheWrite1h", for_an_hour)]
-    text = usage.output_tokens
-    at = len(found)
-    for kind, count in (
-        ("reasoning", usage.reasoning_tokens),
-        ("audioOutput", usage.audio_output_tokens),
-        ("imageOutput", usage.image_output_tokens),
-    ):
-        if count and kind in rates:
-            text -= (own := min(count, text))
-            found.append((kind, own))
-    found.insert(at, ("output", text))
+    text, made = apart(
+        usage.output_tokens,
+        (
+            ("reasoning", usage.reasoning_tokens),
+            ("audioOutput", usage.audio_output_tokens),
+            ("imageOutput", usage.image_output_tokens),
+        ),
+        rates,
+    )
+    found += [("output", text), *made]
     return [each for each in found if each[1]]
+
+
+def apart(text: int, kinds: Iterable[tuple[str, int]], rates: Mapping[str, Rate]) -> tuple[int, list[tuple[str, int]]]:
+    """What is left of tokens when those are taken out that have a price of their own, and these."""
+    own = []
+    for kind, count in kinds:
+        if count and kind in rates:
+            taken = min(count, text)
+            text -= taken
+            own.append((kind, taken))
+    return text, own
 
 
 def units_of(usage: Usage, rates: Mapping[str, Rate]) -> list[tuple[str, int | float]]:
@@ -178,21 +209,19 @@ def units_of(usage: Usage, rates: Mapping[str, Rate]) -> list[tuple[str, int | f
     return [(kind, count) for kind, count in zip(UNITS, counts, strict=True) if count and kind in rates]
 
 
-def rounded(parts: list[tuple[int | float, int]], scale: int) -> tuple[int, list[int]]:
-    """The sum of counts times rates, rounded half to even, and a share of it for each part, so that they add up to it."""
-    places = max((-exact(count).exponent for count, _ in parts if isinstance(count, float)), default=0)
-    if places > 0:
-        scale *= 10**places
-    amounts = [whole(count, max(0, places)) * rate for count, rate in parts]
-    total, rest = divmod(sum(amounts), scale)
-    if 2 * rest > scale or (2 * rest == scale and total % 2):
-        total += 1
-    shares = [each // scale for each in amounts]
-    lacking = total - sum(shares)
-    if lacking:  # it goes to those that lost most by being cut
-        for place in sorted(range(len(amounts)), key=lambda place: -(amounts[place] % scale))[:lacking]:
-            shares[place] += 1
-    return total, shares
+def amounts_of(parts: list[Part], scale: int) -> tuple[list[int], int]:
+    """Counts times rates as whole numbers, which are nano-dollars times a scale."""
+    fractions = [-exact(count).exponent for _, count, _ in parts if isinstance(count, float)]
+    if not fractions:
+        return [count * rate.nano for _, count, rate in parts], scale  # type: ignore[misc]  # all are whole
+    places = max(0, *fractions)
+    return [whole(count, places) * rate.nano for _, count, rate in parts], scale * 10**places
+
+
+def rounded(amount: int, scale: int) -> int:
+    """A scaled amount in nano-dollars, half to even."""
+    total, rest = divmod(amount, scale)
+    return total + 1 if 2 * rest > scale or (2 * rest == scale and total % 2) else total
 
 
 def whole(count: int | float, places: int) -> int:

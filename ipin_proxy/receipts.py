@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .call import NANO, Usage
-from .prices import ESTIMATED, PRICED, price_of
+from .prices import ESTIMATED, PRICED, lines_of
 from .records import Model
 from .spending import usd
 
@@ -35,10 +35,9 @@ def cost_lines(item: dict[str, Any], model: Model | None) -> list[dict[str, Any]
     if model is None or item["costUsd"] is None or item["costBasis"] not in (PRICED, ESTIMATED):
         return []
     usage = Usage(**{name: item[told] for name, told in COUNTS.items()}, estimated=item["costBasis"] == ESTIMATED)
-    cost = price_of(usage, model.price)
-    if cost.nano != round(item["costUsd"] * NANO):
+    lines = lines_of(usage, model.price)
+    if not lines or sum(line.nano for line in lines) != round(item["costUsd"] * NANO):
         return []
     return [
-        {"kind": line.kind, "quantity": line.quantity, "price": line.price, "costUsd": usd(line.nano)}
-        for line in cost.lines
+        {"kind": line.kind, "quantity": line.quantity, "price": line.price, "costUsd": usd(line.nano)} for line in lines
     ]

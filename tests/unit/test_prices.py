@@ -29,7 +29,7 @@ from ipin_proxy.call import (
     Usage,
 )
 from ipin_proxy.meter import cost_in, usage_of
-from ipin_proxy.prices import Cost, Line, estimate, price_of
+from ipin_proxy.prices import Cost, Line, estimate, lines_of, price_of
 from ipin_proxy.records import Price
 from ipin_proxy.web import members
 
@@ -216,38 +216,39 @@ REPLIES: list[tuple[str, Json, Json, int]] = [
 
 @pytest.mark.parametrize(("reply", "price", "nano"), [row[1:] for row in REPLIES], ids=[row[0] for row in REPLIES])
 def test_what_a_reply_costs(reply: Json, price: Json, nano: int) -> None:
-    cost = price_of(usage_of(json.loads(json.dumps(reply))), Price.from_json(price))
+    usage = usage_of(json.loads(json.dumps(reply)))
+    cost = price_of(usage, Price.from_json(price))
     told = "cost" in reply.get("usage", {})
     assert (cost.nano, cost.basis) == (nano, "reported" if told else "priced")
-    assert sum(line.nano for line in cost.lines) == nano
+    assert sum(line.nano for line in lines_of(usage or Usage(), Price.from_json(price))) == nano
 
 
 def test_a_cost_in_the_head_of_a_reply_counts_as_the_providers_word() -> None:
     usage = Usage(10, output_tokens=5)._replace(cost=cost_in({"x-litellm-response-cost": "0.0000725"}))
-    assert price_of(usage, Price.from_json(GPT)) == Cost(
-        72_500, "reported", (Line("reported", 1, "0.0000725", 72_500),)
-    )
+    assert price_of(usage, Price.from_json(GPT)) == Cost(72_500, "reported")
+    assert lines_of(usage, Price.from_json(GPT)) == [Line("reported", 1, "0.0000725", 72_500)]
 
 
 def test_characters_that_were_spoken_are_paid_for_one_by_one() -> None:
     # 11 x 0.000015 x 10^9
-    cost = price_of(Usage(characters=11), Price.from_json({"perCharacter": 1.5e-05}))
-    assert cost == Cost(165_000, "priced", (Line("perCharacter", 11, "0.000015", 165_000),))
+    usage, price = Usage(characters=11), Price.from_json({"perCharacter": 1.5e-05})
+    assert price_of(usage, price) == Cost(165_000, "priced")
+    assert lines_of(usage, price) == [Line("perCharacter", 11, "0.000015", 165_000)]
 
 
 def test_the_lines_say_what_was_counted_and_at_which_price() -> None:
-    cost = price_of(usage_of(ANTHROPIC_REPLY), Price.from_json(CLAUDE))
-    assert cost.lines == (
+    usage = usage_of(ANTHROPIC_REPLY)
+    assert usage is not None and lines_of(usage, Price.from_json(CLAUDE)) == [
         Line("input", 10, "3", 30_000),
         Line("cachedInput", 300, "0.3", 90_000),
         Line("cacheWrite", 30, "3.75", 112_500),
         Line("cacheWrite1h", 20, "6", 120_000),
         Line("output", 4, "15", 60_000),
-    )
+    ]
 
 
 def test_what_the_price_does_not_say_of_a_cache_is_shown_as_it_was_taken() -> None:
-    lines = price_of(usage_of(ANTHROPIC_REPLY), Price.from_json({"input": 0.1, "output": 0})).lines
+    lines = lines_of(usage_of(ANTHROPIC_REPLY) or Usage(), Price.from_json({"input": 0.1, "output": 0}))
     assert [(line.kind, line.price) for line in lines] == [
         ("input", "0.1"),
         ("cachedInput", "0.1"),

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipin_proxy.call import Usage
-from ipin_proxy.prices import Cost, price_of
+from ipin_proxy.prices import Line, lines_of, price_of
 from ipin_proxy.records import Price, PriceTier, TokenPrices, columns_of
 
 TOKENS = [one.attribute for one in columns_of(TokenPrices)]
@@ -42,12 +42,12 @@ def prices(draw: Any) -> Price:
     return Price(**draw(token_prices), **draw(unit_prices), long_context=tiers)
 
 
-def exactly(cost: Cost) -> Fraction:
-    """The lines of a cost as nano-dollars, reckoned in fractions from the texts that people read."""
+def exactly(*lines: Line) -> Fraction:
+    """Lines of a cost as nano-dollars, reckoned in fractions from the texts that people read."""
     return sum(
         (
             Fraction(repr(line.quantity)) * Fraction(line.price) * (10**3 if line.kind in IN_TOKENS else 10**9)
-            for line in cost.lines
+            for line in lines
         ),
         Fraction(0),
     )
@@ -55,23 +55,23 @@ def exactly(cost: Cost) -> Fraction:
 
 @given(usages(), prices())
 def test_the_lines_add_up_and_each_is_as_good_as_exact(usage: Usage, price: Price) -> None:
-    cost = price_of(usage, price)
+    cost, lines = price_of(usage, price), lines_of(usage, price)
     if cost.nano is None:
-        assert (cost.basis, cost.lines) == ("unknown", ())
+        assert (cost.basis, lines) == ("unknown", [])
         return
     assert cost.basis == ("estimated" if usage.estimated else "priced")
-    assert cost.nano >= 0 and all(line.nano >= 0 and line.quantity > 0 for line in cost.lines)
-    assert sum(line.nano for line in cost.lines) == cost.nano
-    assert round(exactly(cost)) == cost.nano  # half to even, as Python rounds fractions
-    for line in cost.lines:
-        assert abs(exactly(Cost(None, "", (line,))) - line.nano) <= 1
+    assert cost.nano >= 0 and all(line.nano >= 0 and line.quantity > 0 for line in lines)
+    assert sum(line.nano for line in lines) == cost.nano
+    assert round(exactly(*lines)) == cost.nano  # half to even, as Python rounds fractions
+    for line in lines:
+        assert abs(exactly(line) - line.nano) <= 1
 
 
 @given(usages(), prices())
 def test_no_token_is_paid_for_twice_or_forgotten(usage: Usage, price: Price) -> None:
     everything = replace(price, input=price.input or 0, output=price.output or 0, long_context=())
     cost = price_of(usage, everything)
-    paid = {line.kind: line.quantity for line in cost.lines}
+    paid = {line.kind: line.quantity for line in lines_of(usage, everything)}
     entered = ("input", "cachedInput", "cacheWrite", "cacheWrite1h", "audioInput", "imageInput")
     left = ("output", "reasoning", "audioOutput", "imageOutput")
     if usage.total_tokens and cost.nano is not None:  # else it is beyond belief
@@ -94,9 +94,10 @@ def test_more_never_costs_less(usage: Usage, price: Price, name: str, more: int)
 
 @given(usages(), prices(), st.integers(0, 10**15))
 def test_the_providers_word_goes_before_any_price(usage: Usage, price: Price, cost: int) -> None:
-    told = price_of(usage._replace(cost=cost), price)
+    usage = usage._replace(cost=cost)
+    told, [line] = price_of(usage, price), lines_of(usage, price)
     assert (told.nano, told.basis) == (cost, "reported")
-    assert round(Fraction(told.lines[0].price) * 10**9) == cost == told.lines[0].nano
+    assert round(Fraction(line.price) * 10**9) == cost == line.nano
 
 
 @given(usages(), usages(), usages())
