@@ -132,8 +132,8 @@ def serve(flags: Flags, folder: Path) -> int:
         is_first = secrets.username is not None
         threading.Thread(target=keep_house, args=(app, stopped, is_first), name="housekeeping", daemon=True).start()
         recall_spending(app)
-        gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at in every collection
+        gc.enable()  # see server.py
         server.serve_forever()
         stopped.set()
         app.upstreams.connections.close()
