@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .records import Model, Provider, User, VirtualKey
 from .web.members import Members, Stretch
-from .web.multipart import FilePart, Form
 from .web.request import Request
 
 if TYPE_CHECKING:
     from .limits import Reservation
+    from .web.multipart import FilePart, Form
 
 Json = dict[str, Any]
 

@@ -39,7 +39,6 @@ from ..meter import amount, usage_of
 from ..records import SENSITIVE_NAME, Provider
 from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
-from ..web.multipart import FormError
 from ..web.response import STREAM_TYPE, Pipe
 from . import vision
 from .openai_stream import (
@@ -230,6 +229,8 @@ def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:
         except members.BodyError as error:
             raise BadRequest(error.message, code="invalid_json") from error
     assert call.form is not None
+    from ..web.multipart import FormError  # is here already where there is a form
+
     try:
         segments = call.form.segments({name: str(value) for name, value in changes.items()})
     except FormError as error:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..web.response import Response
 from ..web.task import THREAD, Steps
 
 if TYPE_CHECKING:
     from ..app import App, Visit
+
+    Handler = Callable[[App, Visit], Steps]
 
 
 class Later:
@@ -20,12 +23,27 @@ class Later:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __getattr__(self, handler: str) -> Callable[[App, Visit], Steps]:
-        def call(app: App, visit: Visit) -> Steps:
-            yield THREAD
-            found = getattr(import_module(f".{self._name}", __package__), handler)(app, visit)
-            response: Response = (yield from found) if isinstance(found, Generator) else found
-            return response
+    def __getattr__(self, handler: str) -> Handler:
+        return later(self._name, handler, lambda found: found)
 
-        call.__name__, call.__module__ = handler, f"{__package__}.{self._name}"
-        return call
+
+class Made:
+    """Likewise for those functions of a file that make a handler, such as `page("index.html")`: it is made once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, maker: str) -> Callable[..., Handler]:
+        return lambda *given: later(self._name, maker, cache(lambda make: make(*given)))
+
+
+def later(name: str, function: str, handler_of: Callable[[Any], Any]) -> Handler:
+    def call(app: App, visit: Visit) -> Steps:
+        yield THREAD
+        handler = handler_of(getattr(import_module(f".{name}", __package__), function))
+        found = handler(app, visit)
+        response: Response = (yield from found) if isinstance(found, Generator) else found
+        return response
+
+    call.__name__, call.__module__ = function, f"{__package__}.{name}"
+    return call

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
 from ..call import RESPONSE, SPEECH, Operation
 from ..errors import BadRequest, MethodNotAllowed, ProxyError
-from ..forms import asks_stream, form_of, model_field
 from ..relay import LONG_BODY_BYTES, relay
-from ..web.multipart import Form
 from ..web.task import THREAD, Steps
+
+if TYPE_CHECKING:
+    from ..web.multipart import Form
 
 Handler = Callable[[App, Visit], Steps]
 
@@ -42,6 +43,8 @@ def upload(operation: Operation) -> Handler:
     def handler(app: App, visit: Visit) -> Steps:
         keys.check_use(visit.caller, operation.scope, visit.address)
         yield THREAD  # the form may lie on disk
+        from ..forms import asks_stream, form_of, model_field  # most servers never see one
+
         form = form_of(visit.request)
         model = model_name(model_field(form))
         check_fields(operation, form)
