@@ -43,7 +43,7 @@ PUBLIC, KEY, USER, ADMIN = "public", "key", "user", "admin"
 NOBODY = Caller("nobody")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Visit:
     """One request on its way through the house."""
 

@@ -24,7 +24,7 @@ NAME_CHARS = 200
 NANO = 1_000_000_000  # nano-dollars in a dollar
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Operation:
     """A kind of AI call. `path` is behind `/v1`; `required` maps members to the code told when they are missing."""
 
@@ -192,7 +192,7 @@ class Call(NamedTuple):
         return bool(self.member("encoding_format") == "base64")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Deployment:
     """A model served by a provider under a particular upstream name."""
 
@@ -255,7 +255,7 @@ class Attempt(NamedTuple):
     error: str = ""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Bill:
     """A call's running account. It is settled once, whoever ends the call, by who opened it; then it is an entry in the
     ledger. `has_answered` is whether somebody spoke; `frames` and `heard_bytes` are what was heard of a stream since, and

@@ -35,7 +35,7 @@ def _setting(default: Any, kind: Kind, text: str, *, secret: bool = False, store
     return field(default=default, repr=not secret, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Settings:
     """Every setting, converted. The environment name of a field is its name in capitals: `port` is PORT."""
 
@@ -203,7 +203,7 @@ class Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Setting:
     """A line of the table, as people see it. `attribute` is the field of Settings, `name` what the environment calls it."""
 
@@ -222,7 +222,7 @@ _BY_NAME = {line.name: line for line in SETTINGS}
 FILE_VARIABLES = tuple(f"{name}_FILE" for name in _BY_NAME)  # each names a file that holds a setting
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Config:
     """What `load` found. `sources`: attribute → flag, environment, envFile, database or default.
 

@@ -55,20 +55,21 @@ def column(
     secret: bool = False,
     ours: bool = False,
 ) -> Any:
-    """Declare a column. `always`: written even when it equals its default. `secret`: hidden from repr and from
+    """Declare a column. `always`: written even when it equals its default. `secret`: hidden from
     `public_json`. `ours`: set by the server alone, so the admin API ignores it in a body. No default: required."""
     metadata = {"check": read, "default": default, "always": always, "secret": secret, "ours": ours}
     if default is MISSING:
-        return field(repr=not secret, metadata=metadata)
-    return field(default_factory=lambda: default, repr=not secret, metadata=metadata)
+        return field(metadata=metadata)
+    return field(default_factory=lambda: default, metadata=metadata)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Record:
-    """What all rows share: JSON in, JSON out, and the members we do not know."""
+    """What all rows share: JSON in, JSON out, and the members we do not know. They are not shown by their contents, which
+    may be secrets."""
 
     noun: ClassVar[str] = "record"
-    extra: Mapping[str, Any] = field(default_factory=lambda: check.NOTHING, repr=False)
+    extra: Mapping[str, Any] = field(default_factory=lambda: check.NOTHING)
 
     @classmethod
     def from_json(cls: type[R], data: Any) -> R:
@@ -131,7 +132,7 @@ class Record:
         return frozenset(one.member for one in columns_of(cls) if one.ours)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Provider(Record):
     """A configured account: base URL, secret, dialect. `api_key` is a value, `env:NAME`, `file:PATH` or None."""
 
@@ -184,7 +185,7 @@ class Provider(Record):
         return f"{self.api_key.partition(':')[0]}:..." if self.auth == "basic" else mask(self.api_key)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TokenPrices(Record):
     """US dollars per million tokens, by what kind of tokens they are; what a missing one means, `prices.py` knows."""
 
@@ -200,7 +201,7 @@ class TokenPrices(Record):
     image_output: float | None = column(check.amount, None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PriceTier(TokenPrices):
     """What all tokens of a call cost when more than `above_tokens` go in; one that is missing costs what it costs below."""
 
@@ -208,7 +209,7 @@ class PriceTier(TokenPrices):
     above_tokens: int = column(check.count)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Price(TokenPrices):
     """What a model costs: its tokens, and US dollars for each second, image, page, character and request."""
 
@@ -221,7 +222,7 @@ class Price(TokenPrices):
     long_context: tuple[PriceTier, ...] = column(check.tiers_of(PriceTier.read), ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DeploymentRow(Record):
     """One more place that serves a model; `upstream_model` None means the model's own upstream name."""
 
@@ -231,7 +232,7 @@ class DeploymentRow(Record):
     weight: float = column(check.amount, 1, always=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Model(Record):
     """The public name a client asks for, and where it is served. `upstream_model` None means the id itself."""
 
@@ -258,7 +259,7 @@ class Model(Record):
         return _named_by_id(data)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Budget(Record):
     """At most `usd` US dollars in each `window`, in UTC; `rolling` is the last so many `days`, today included. Until
     `raise_until` it is `raise_usd` more."""
@@ -281,7 +282,7 @@ class Budget(Record):
             raise Invalid("is missing; a raise needs both raiseUsd and raiseUntil", missing)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class VirtualKey(Record):
     """A key we issued, known by its SHA-256. Empty `allowed_models` and `scopes` mean all, a model with a `*` in its name
     every one that fits (`openai/*`); times are ms since 1970.
@@ -328,7 +329,7 @@ class VirtualKey(Record):
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class User(Record):
     """A person. `password_hash` is `scrypt$…`, or `sha256$HEX` where the original server's unsalted hash still stands
     (its file says `password`); None means that nobody can sign in with a password. `google_sub` and `google_domain` are of
@@ -363,7 +364,7 @@ class User(Record):
         return {name: value for name, value in data.items() if value != "" or name not in ("apiKeyId", "email")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SystemPrompt(Record):
     """What an alias does to a conversation's system prompt."""
 
@@ -372,7 +373,7 @@ class SystemPrompt(Record):
     mode: str = column(check.one_of("replace", "prepend", "append"), "prepend", always=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Alias(Record):
     """A name of its own for a model or provider, as a model's name and as a base URL (`/{id}/v1`). `model_map` says what is meant
     by the names callers ask for, `default` takes those that no model has (aliases.py)."""

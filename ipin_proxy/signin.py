@@ -119,7 +119,7 @@ def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
 # -- wrong sign-ins ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Wrong:
     """How often in a row, when last, until when the next one has to wait, and from where the first ones came."""
 
@@ -228,7 +228,7 @@ def block_of(address: str) -> str:
 # -- sessions ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Session:
     """A signed-in user, as they were when they signed in."""
 

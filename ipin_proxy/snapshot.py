@@ -42,7 +42,7 @@ class Broken(ValueError):
     """A document that cannot be taken as it is; the message says where and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
     """Everything the database says at one moment. Mappings go by id in the order of the file, and never change.
 
@@ -89,7 +89,7 @@ class Snapshot:
         )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Draft:
     """A snapshot being changed: the same mappings as plain dicts by id. Put records in, take them out, replace them."""
 
@@ -152,7 +152,7 @@ class Draft:
         return after
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Document:
     """What a file held. `is_original`: it has no version, so the original Node server wrote it. `has_keys`: it held
     keys in clear, which the snapshot only has as digests. `notices`: what was put right while reading."""

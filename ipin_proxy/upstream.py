@@ -33,7 +33,7 @@ INTERIM = re.compile(rb"HTTP/1\.[01] 1")
 FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FileRange:
     """A stretch of a file, from byte `begin` to `end`, that is sent as it lies on disk."""
 
@@ -52,7 +52,7 @@ class FileRange:
             yield piece
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Base64Range(FileRange):
     """The same stretch as base64, made on the way; its length is known before."""
 
@@ -204,7 +204,7 @@ class Upstreams:
         raise HeadError("The reply is a protocol switch or an endless row of interim answers.")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Reply:
     """What came back: status and headers, and a body still unread. `close` must be called, read or not."""
 

@@ -48,7 +48,7 @@ class Pipe(Protocol):
         """What to send when the source is silent, so that nobody in between hangs up."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Stream:
     """A body that is still coming. `at_end` is called exactly once with None (complete), or what ended it early."""
 
@@ -97,7 +97,7 @@ class Response:
         return cls(status, {"content-type": media_type}, text.encode())
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Early:
     """The beginning of a stream, sent when nothing better could be said for `after_s`: the `response`, which is a head
     alone, and then `words` as often, until the real answer comes. `sent` tells whether it was; from then on the answer is
