@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import idtexts, journal, ledgerfile, ranks, retention
-from .entries import DAY_MS, Entry, Writer, written
+from .entries import DAY_MS, Entry, written
 from .errors import ConfigError, ProxyError
 
-# What only readers need is loaded when the first of them comes.
+# What only readers need is loaded when the first of them comes, and what writes when there is something to write.
 if TYPE_CHECKING:
     import sqlite3
 
+    from .intake import Writer
     from .requestlog import Page
     from .selection import RequestFilter
     from .spending import Month, Spent
@@ -372,7 +373,11 @@ class Ledger:
         """A batch, or, when something in it cannot be written at all, its entries one by one, as far as they can be."""
         import sqlite3
 
-        assert self._writer is not None
+        from .intake import Writer
+
+        assert self._db is not None
+        if self._writer is None:
+            self._writer = Writer(self._db, self._wall)
         try:
             self._writer.insert(batch, process or self._process)
         except (sqlite3.OperationalError, OSError, MemoryError):
@@ -396,7 +401,6 @@ class Ledger:
             self._say(f"{self.path} was moved or removed; a new ledger begins there")
         self._db = ledgerfile.open_writer(self.path, self._say)
         self._inode = _inode_of(self.path)
-        self._writer = Writer(self._db, self._wall)
         self._take_in()
         return self._db
 
@@ -433,8 +437,8 @@ class Ledger:
 
     def _keep_house(self) -> float:
         """Long jobs, a step at a time; how long there is nothing more to do."""
-        db, writer, now = self._db, self._writer, time.monotonic()
-        if db is None or writer is None or len(self._queue) >= BATCH:
+        db, now = self._db, time.monotonic()
+        if db is None or len(self._queue) >= BATCH:
             return 0.0
         try:
             with self._busy():
@@ -442,7 +446,8 @@ class Ledger:
                     gone, now_ms = 0, int(self._wall() * 1000)
                     if self.retention_days > 0:
                         gone = retention.sweep(db, now_ms - self.retention_days * DAY_MS)
-                        writer.forget()
+                        if self._writer is not None:
+                            self._writer.forget()
                     if gone >= retention.STEP_ROWS:
                         self._next_sweep = now + STEP_S
                     else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 OLDEST_SQLITE = (3, 24, 0)  # the first with ON CONFLICT DO UPDATE
+SQLITE_WITH_JSON = (3, 38, 0)  # before, it was up to whoever built it
 BUSY_S = 5.0  # who else holds the file, a backup program perhaps, is waited for so long
 WRITER_CACHE_KB = 8_000
 READER_CACHE_KB = 16_000
@@ -72,12 +73,21 @@ def check(path: Path) -> None:
 def check_sqlite() -> None:
     import sqlite3
 
+    has = f"the SQLite of this Python is {sqlite3.sqlite_version}"
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         needed = ".".join(map(str, OLDEST_SQLITE[:2]))
         raise ConfigError(
-            f"the SQLite of this Python is {sqlite3.sqlite_version}, and the ledger needs {needed} or newer. "
-            "Use another Python, or update the system's SQLite."
+            f"{has}, and the ledger needs {needed} or newer. Use another Python, or update the system's SQLite."
         )
+    if sqlite3.sqlite_version_info < SQLITE_WITH_JSON:
+        with contextlib.closing(sqlite3.connect(":memory:")) as db:
+            try:
+                db.execute("SELECT json_array_length('[]')")
+            except sqlite3.OperationalError:
+                raise ConfigError(
+                    f"{has}, built without its JSON functions, which the ledger needs. Use another Python, or update "
+                    "the system's SQLite."
+                ) from None
 
 
 def is_damage(error: Exception) -> bool:

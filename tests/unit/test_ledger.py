@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 import math
 import os
 import shutil
@@ -20,9 +21,9 @@ import pytest
 from support.book import DAY_MS, NOW_MS, Book, entry, opened, refused
 from support.shelf import mode, raising
 
-from ipin_proxy import entries, journal, ledger, ledgerfile, retention
+from ipin_proxy import entries, intake, journal, ledger, ledgerfile, retention
 from ipin_proxy.call import Attempt
-from ipin_proxy.entries import COLUMNS, OUTCOME, WAY, Entry
+from ipin_proxy.entries import Entry
 from ipin_proxy.errors import ConfigError, ProxyError
 from ipin_proxy.ledger import Ledger, place
 from ipin_proxy.selection import RequestFilter
@@ -168,12 +169,13 @@ def test_a_journal_of_a_version_with_fewer_fields_or_more_can_be_read() -> None:
         assert entries.read(nothing) is None
 
 
-def test_what_calls_have_in_common_is_taken_from_the_right_fields(book: Book) -> None:
-    fields = Entry._fields
-    assert (*fields[2:6], *fields[8:18], *fields[35:39]) == WAY + OUTCOME
+def test_every_field_and_every_column_has_its_place(book: Book) -> None:
+    columns = intake.COLUMNS
+    assert {*intake.COMMON, *(column.field for column in columns.values())} == {*Entry._fields}
     book.with_calls(entry())
     with opened(book.path) as db:
-        assert [row[1] for row in db.execute("PRAGMA table_info(calls)")] == ["id", *COLUMNS]
+        found = {row[1] for row in db.execute("PRAGMA table_info(calls)")}
+    assert found == {"id", "facet", "total", "tries", *columns}
 
 
 def test_the_request_id_of_several_calls_finds_the_newest(book: Book) -> None:
@@ -753,9 +755,9 @@ def test_calls_that_come_while_others_are_written_wait_for_the_next_transaction(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else there is one for every few calls as long as they keep coming."""
-    real, batches = entries.Writer.insert, []
+    real, batches = intake.Writer.insert, []
 
-    def insert(self: entries.Writer, batch: Sequence[tuple[int, bytes]], process: str) -> None:
+    def insert(self: intake.Writer, batch: Sequence[tuple[int, bytes]], process: str) -> None:
         batches.append(len(batch))
         if len(batches) == 1:
             log.record(entry(2))
@@ -763,7 +765,7 @@ def test_calls_that_come_while_others_are_written_wait_for_the_next_transaction(
         real(self, batch, process)
 
     monkeypatch.setattr(ledger, "GATHER_S", 60)
-    monkeypatch.setattr(entries.Writer, "insert", insert)
+    monkeypatch.setattr(intake.Writer, "insert", insert)
     log = book.open()
     log.record(entry(1))
     log.flush()
@@ -781,6 +783,89 @@ def test_a_line_that_cannot_be_read_keeps_no_other_out(book: Book) -> None:
     log.close()
     assert book.request_ids() == ids(1, 3)
     assert len(book.said) == 1 and "could not be written" in book.said[0]
+
+
+def test_no_line_of_a_journal_keeps_others_out_or_changes_their_order(book: Book) -> None:
+    """Of older versions and newer ones, with numbers that JSON has not, or no lines of ours at all."""
+    whole = [json.loads(entries.written(entry(number))) for number in range(1, 9)]
+    whole[1] = whole[1][:12]
+    whole[2].append("more")
+    whole[3][Entry._fields.index("cost")] = math.nan
+    whole[4][Entry._fields.index("input_tokens")] = 1.5
+    whole[5][Entry._fields.index("first_chunk_ms")] = math.inf
+    whole[6][Entry._fields.index("user_agent")] = "half a \ud83c"
+    lines = [json.dumps(each).encode() for each in whole]
+    nothing = [b"\xff\xfe", b"", b"[", b"17", b"{}", b'["only"]', b"]", b"null", b"[[]", b"'"]
+    left = journal.Journal(book.journals, "before")
+    given = itertools.chain.from_iterable(itertools.zip_longest(nothing, lines, fillvalue=b"no"))
+    for number, line in enumerate(given, 1):
+        left.add(number, line)
+    log = book.open()
+    assert log.trouble is None and log.lost == 0 and book.said == []
+    items = log.requests(RequestFilter(), order="asc").items
+    assert [item["requestId"] for item in items] == book.request_ids() == ids(*range(1, 9))
+    assert [item["costUsd"] for item in items] == [0.000001, None, 0.000001, None] + [0.000001] * 4
+    assert items[3]["costBasis"] == "unknown" and items[4]["inputTokens"] == 1 and items[6]["userAgent"] == "half a ?"
+
+
+def test_many_calls_at_once_are_written_in_their_order_with_those_that_have_to_be_put_right(book: Book) -> None:
+    odd: dict[int, dict[str, Any]] = {
+        3: {"user_agent": "x" * 400},
+        249: {"attempts": (Attempt("a", 200, 1, ""), Attempt("b", 502, -1, "no"))},
+        250: {"request_id": "nul\0"},
+        251: {"input_tokens": 7.9},
+        700: {"cost": True},
+    }
+    log = book.with_calls(*(entry(number, **odd.get(number, {})) for number in range(1, 751)))
+    expected = ids(*range(1, 751))
+    expected[249] = "nul\ufffd"
+    assert book.request_ids() == expected
+    assert book.sums("days") == book.sums("hours") == book.sums("splits") == (750, 749_000)
+    assert log.usage(0, 10**14, "day")["totals"]["inputTokens"] == 749 * 100 + 7
+    assert (log.request("req_000003") or {})["userAgent"] == "x" * 299 + "…"
+    assert [attempt["ms"] for attempt in (log.request("req_000249") or {})["attempts"]] == [1, 0]
+
+
+def test_texts_of_any_script_come_back_and_half_a_character_becomes_a_question_mark(book: Book) -> None:
+    given = {
+        "key_name": "Klasse 7b 🎓",
+        "user_agent": "Zoë's 🎓\\ud83c",
+        "error_message": 'He said "no\\\udf93" 🎓',
+        "model": "\ud800",
+        "address": "\\u0000",
+    }
+    [item] = book.with_calls(entry(1, **given)).requests(RequestFilter()).items
+    assert (item["keyName"], item["userAgent"], item["address"]) == ("Klasse 7b 🎓", "Zoë's 🎓\\ud83c", "\\u0000")
+    assert (item["errorMessage"], item["model"]) == ('He said "no\\?" 🎓', "?")
+
+
+def test_a_call_the_database_refuses_takes_no_other_with_it(book: Book) -> None:
+    """Nor what was remembered of those that were written with it, and have to be written again."""
+    log = book.with_calls(entry(1))
+    with opened(book.path) as db:
+        db.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON calls WHEN new.request_id = 'req_000003'"
+            " BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    for number in range(2, 6):
+        log.record(entry(number, key_id="another", finish_reason="length"))
+    assert log.flush(30) and log.lost == 1
+    assert book.request_ids() == ids(1, 2, 4, 5)
+    assert log.requests(RequestFilter(key="another")).total == 3
+    assert book.sums("days") == book.sums("hours") == book.sums("splits") == (4, 4_000)
+
+
+def test_what_calls_have_in_common_is_found_again_when_it_was_forgotten(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MOST_KNOWN", 2)
+    log = book.open()
+    for number in range(1, 13):
+        log.record(entry(number, key_id=f"k{number % 4}"))
+        log.flush(30)
+    with opened(book.path) as db:
+        assert db.execute("SELECT count(*), sum(rows) FROM facets").fetchone() == (4, 12)
+        assert db.execute("SELECT count(*) FROM lanes").fetchone() == (4,)
 
 
 # Keeping, and letting go.
