@@ -82,4 +82,14 @@ def begin(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (begin,)
+def add_tallies(db: sqlite3.Connection) -> None:
+    """Version 2: `tallies` has how many rows of each facet there are in every stretch of an order, of `ranks` or of an index
+    (`col` is -1 for that of the time, -2 for that of the request id). `facets` is the numbers of facets and then, for
+    each, of rows, in 32 bits, the least byte first. They are made later, of the rows there are."""
+    db.execute(
+        "CREATE TABLE tallies (col INTEGER, value, time INTEGER, facet INTEGER, id INTEGER, rows INTEGER NOT NULL,"
+        " facets BLOB NOT NULL, PRIMARY KEY (col, value, time, facet, id)) WITHOUT ROWID"
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (begin, add_tallies)

@@ -1,23 +1,26 @@
 """The request log: pages of the ledger's rows, in any order; of a million of them in well under a second.
 
-Since it is known how many rows there are of what, it is known what it costs to find a page. There are two ways: walk along an
-order there is, past what does not belong, or gather what does and sort it; and both begin at the nearer end. In the order of
-time the walk begins shortly before the page, since what lies before that can be counted without a look at it. Whatever is
-told has the names the contract gives it. Nothing here writes.
+Since it is known how many rows there are of what, it is known what it costs to find a page. There are three ways: walk along
+an order there is, past what does not belong; count what lies before by the tallies of that order, and walk from there; or
+gather what belongs and sort it. All begin at the nearer end. Whatever is told has the names the contract gives it. Nothing
+here writes.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import ranks
+from . import ranks, tallies
 from .entries import text
 from .errors import BadRequest
-from .selection import RequestFilter, Selection, belonging, check, count_facets, marked_ids, select
+from .ranks import ORDERS
+from .selection import RequestFilter, Selection, belonging, check, facets_of, marked_ids, select
 from .spending import usd
+from .tallies import FOREVER, KEY, Key, Order, in_order
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,10 +32,9 @@ WALK_US = 0.13
 GATHER_US = 0.5
 LOOK_UP_US = 3.0
 SEEK_US = 3.0
-COUNT_US = 0.06
-COUNT_FACET_US = 1.0
-MOST_COUNTS = 6
-SHORT_OF = 0.01  # of what is left, so far before a guess it is counted
+STEP_US = 0.4  # of a walk that is not to go too far
+MOST_SEEKS = 5_000  # facets that are looked up one by one, and not among all
+TALLY_US = 0.02  # counting a row in a tally
 
 # The columns of an item, in the order they are told and exported: from the row or from its facet.
 ITEM: dict[str, str] = {
@@ -88,11 +90,11 @@ OF_WAYS = frozenset(
     )
 )
 OF_OUTCOMES = frozenset(("stream", "media", "status", "costBasis", "finishReason", "errorOrigin", "errorCode"))
-TIME, REQUEST_ID, ATTEMPTS = "time", "requestId", "attempts"
+TIME, ATTEMPTS = "time", "attempts"
 SORTS = tuple(
     name
     for name in ITEM
-    if name in OF_WAYS | OF_OUTCOMES or name in (TIME, REQUEST_ID, ATTEMPTS) or ITEM[name] in ranks.KEYS
+    if name in OF_WAYS | OF_OUTCOMES or name in (TIME, "requestId", ATTEMPTS) or ITEM[name] in ranks.KEYS
 )
 IN_MS = {"latencyMs", "upstreamMs", "overheadMs", "firstChunkMs"}
 
@@ -166,11 +168,15 @@ def _by_facet(
     groups = _groups(db, selection, sort)
     ids: list[int] = []
     for value in sorted(groups, key=_for_people, reverse=descends):
-        total = groups[value]
+        total, facets = groups[value]
         if offset >= total:
             offset -= total
             continue
-        group = selection if len(groups) == 1 else _group(db, selection, sort, value, total)
+        group = selection
+        if len(groups) > 1:
+            if facets is None:
+                facets = _facets_with(db, sort, value)
+            group = selection._replace(total=total, facets=facets, partly=selection.partly & facets.keys())
         wanted = min(size - len(ids), total - offset)
         if offset + wanted // 2 <= total // 2:
             ids += _by_row(db, group, TIME, descends, offset, wanted)
@@ -182,35 +188,33 @@ def _by_facet(
     return ids
 
 
-def _groups(db: sqlite3.Connection, selection: Selection, sort: str) -> dict[Any, int]:
-    """How many rows of a selection have each value of a column."""
+def _groups(db: sqlite3.Connection, selection: Selection, sort: str) -> dict[Any, tuple[int, dict[int, int] | None]]:
+    """How many rows of a selection have each value of a column, and of which facets these are, unless it is all there are."""
     table = "way" if sort in OF_WAYS else "outcome"
     values = dict(db.execute(f"SELECT id, {ITEM[sort]} FROM {table}s"))
-    groups: Counter[Any] = Counter()
     if selection.facets is None and not selection.has_times:
+        totals: Counter[Any] = Counter()
         for id_, rows in db.execute(f"SELECT {table}, sum(rows) FROM facets INDEXED BY facets_way GROUP BY 1"):
-            groups[values[id_]] += rows
-    else:
-        counted = count_facets(db, selection)
-        for facet, id_ in db.execute(f"SELECT id, {table} FROM facets INDEXED BY facets_way"):
-            if facet in counted:
-                groups[values[id_]] += counted[facet]
-    return +groups
+            totals[values[id_]] += rows
+        return {value: (total, None) for value, total in totals.items() if total}
+    facets = facets_of(db, selection)
+    some = f"WHERE id IN ({', '.join(map(str, facets))})" if len(facets) < MOST_SEEKS else ""
+    groups: defaultdict[Any, dict[int, int]] = defaultdict(dict)
+    for facet, id_ in db.execute(f"SELECT id, {table} FROM facets {some}"):
+        if facet in facets:
+            groups[values[id_]][facet] = facets[facet]
+    return {value: (sum(found.values()), found) for value, found in groups.items()}
 
 
-def _group(db: sqlite3.Connection, selection: Selection, sort: str, value: Any, total: int) -> Selection:
-    """The rows of a selection with one of these values."""
+def _facets_with(db: sqlite3.Connection, sort: str, value: Any) -> dict[int, int]:
+    """The facets with a value in a column, and how many rows each has."""
     table = "way" if sort in OF_WAYS else "outcome"
-    facets = {
-        facet: rows if selection.facets is None else selection.facets[facet]
-        for facet, rows in db.execute(
-            f"SELECT id, rows FROM facets INDEXED BY facets_way WHERE {table} IN"
-            f" (SELECT id FROM {table}s WHERE {ITEM[sort]} = ?)",
-            (value,),
+    with_it = f"SELECT id FROM {table}s WHERE {ITEM[sort]} = ?"
+    return dict(
+        db.execute(
+            f"SELECT id, rows FROM facets INDEXED BY facets_way WHERE rows > 0 AND {table} IN ({with_it})", (value,)
         )
-        if selection.facets is None or facet in selection.facets
-    }
-    return selection._replace(total=total, facets=facets, partly=selection.partly & facets.keys())
+    )
 
 
 def _for_people(value: Any) -> tuple[str, Any]:
@@ -221,114 +225,110 @@ def _by_row(
     db: sqlite3.Connection, selection: Selection, sort: str, descends: bool, offset: int, size: int
 ) -> list[int]:
     """The ids of a page that is sorted by what is of one call alone."""
-    walk = _walked if sort in (TIME, REQUEST_ID) else _ranked
-    total, facets, in_table = selection.total, selection.facets, selection.in_table
-    if facets is None:
-        return walk(db, selection, sort, descends, offset, size, in_table) or []
-    in_order = selection.in_times if sort == TIME else in_table
-    gather_us = total * (GATHER_US if sort == TIME else LOOK_UP_US) + len(facets) * SEEK_US
-    walk_us = (offset + size) * in_order // max(1, total) * WALK_US  # if what belongs lies evenly
-    count_us = offset * COUNT_US + len(facets) * COUNT_FACET_US
-    can_list = selection.can_be_listed
-    if sort == TIME and can_list and not selection.partly and 2 * count_us < walk_us:
-        return _counted(db, selection, descends, offset, size)
-    if can_list and gather_us < in_order * WALK_US:
-        if 2 * walk_us < gather_us:
-            # It may lie at the other end of the order, so no further than gathering would have taken.
-            found = walk(db, selection, sort, descends, offset, size, int(gather_us / WALK_US))
-            if found is not None:
-                return found
-        return _gathered(db, selection, sort, descends, offset, size)
-    return walk(db, selection, sort, descends, offset, size, in_table) or []
+    order = ORDERS["tries" if sort == ATTEMPTS else ITEM[sort]]
+    length = selection.in_times if sort == TIME else selection.in_table
+    walk_us = (offset + size) * length // max(1, selection.total) * WALK_US  # if what belongs lies evenly
+    ways: list[tuple[float, Callable[[], list[int]]]] = []
+    if not selection.partly and (sort == TIME or not selection.has_times) and ranks.is_tallied(db, order):
+        ways.append((length * TALLY_US, lambda: _sought(db, selection, order, descends, offset, size)))
+    if selection.facets is not None and selection.can_be_listed:
+        row_us = GATHER_US if sort == TIME else LOOK_UP_US
+        gather_us = selection.total * row_us + len(selection.facets) * SEEK_US
+        ways.append((gather_us, lambda: _gathered(db, selection, order, descends, offset, size)))
+    cost_us, find = min(ways, key=lambda way: way[0], default=(0.0, None))
+    if find is None or cost_us > length * WALK_US:
+        return _walked(db, selection, order, descends, offset, size)
+    if 2 * walk_us < cost_us:
+        # It may lie at the other end of the order, so no further than the other way would have taken.
+        found = _walked(db, selection, order, descends, offset, size, most=int(cost_us / STEP_US))
+        if len(found) == size:
+            return found
+    return find()
 
 
-def _counted(db: sqlite3.Connection, selection: Selection, descends: bool, offset: int, size: int) -> list[int]:
-    """In the order of time, from shortly before the page: what lies before that is counted."""
-    if descends:
-        return _counted(db, selection, False, selection.total - offset - size, size)[::-1]
-    time, before = _shortly_before(db, selection, offset)
-    rest = selection._replace(from_ms=time)
-    return _walked(db, rest, TIME, False, offset - before, size, selection.in_table) or []
-
-
-def _shortly_before(db: sqlite3.Connection, selection: Selection, offset: int) -> tuple[int, int]:
-    """A time before the row at this offset, and how many rows of the selection are older than it: guessed as if they lay
-    evenly, and counted facet by facet, again and again until it is near enough."""
-    assert selection.facets is not None
-    facets = ", ".join(map(str, selection.facets))
-    first, last = db.execute("SELECT (SELECT min(time) FROM calls), (SELECT max(time) FROM calls)").fetchone()
-    low, high = max(first, selection.from_ms), min(last + 1, selection.to_ms)
-    before, below = 0, selection.total  # rows older than each of the two
-    for _ in range(MOST_COUNTS):
-        time = low + int((high - low) * ((offset - before) / (below - before) - SHORT_OF))
-        if time <= low:
-            break
-        (counted,) = db.execute(
-            f"SELECT count(*) FROM calls INDEXED BY calls_facet WHERE facet IN ({facets}) AND time >= ? AND time < ?",
-            (low, time),
-        ).fetchone()
-        if before + counted > offset:
-            high, below = time, before + counted
+def _sought(
+    db: sqlite3.Connection, selection: Selection, order: Order, descends: bool, offset: int, size: int
+) -> list[int]:
+    """Along an order from that stretch on where the page begins: the rows before it are counted."""
+    between, where, values = _belonging(selection, order)
+    kinds = None
+    if selection.facets is not None:
+        (last,) = db.execute("SELECT max(id) FROM facets").fetchone()
+        kinds = values["kinds"].ljust(last + 1, b"\0")
+    newest = db.execute(
+        f"SELECT {order.key} AS value, time, facet, id FROM calls NOT INDEXED WHERE id > :upto{where}"
+        " ORDER BY 1, 2, 3, 4",
+        {**values, "upto": tallies.tallied_up_to(db, order)},
+    ).fetchall()
+    stretches = tallies.stretches(db, order)
+    for each in stretches[::-1] if descends else stretches:
+        if order.name != TIME or each.is_within(selection.from_ms, selection.to_ms):
+            rows = each.rows if kinds is None else tallies.tally(db, order, each).count(kinds)
+            rows += bisect_left(newest, each.high) if each.high else len(newest)
+            rows -= bisect_left(newest, each.low) if each.low else 0
         else:
-            low, before = time, before + counted
-    return low, before
+            between, where, values = _belonging(selection, order, each.low, each.high)
+            (rows,) = db.execute(f"SELECT count(*) FROM {order.rows}{between}{where}", values).fetchone()
+        if offset < rows:
+            ends = (None, each.high) if descends else (each.low, None)
+            return _walked(db, selection, order, descends, offset, size, *ends)
+        offset -= rows
+    return _walked(db, selection, order, descends, offset, size)  # every row that was in a tally is gone
 
 
 def _walked(
-    db: sqlite3.Connection, selection: Selection, sort: str, descends: bool, offset: int, size: int, most: int
-) -> list[int] | None:
-    """Along an index that is always up to date, so many steps at most; None when the page was not reached."""
-    if sort == TIME:
-        rows = "time, facet, id FROM calls INDEXED BY calls_time WHERE time >= :from_ms AND time < :to_ms"
-        order = _ordered("time, facet, id", descends)
-    else:
-        rows = "time, facet, id FROM calls INDEXED BY calls_request WHERE request_id >= ''"
-        order = _ordered("request_id, time, facet, id", descends)
-    found = _along(db, rows, order, selection, offset, size, most)
-    return [row[-1] for row in found] if len(found) == size or most >= selection.in_table else None
-
-
-def _ranked(
-    db: sqlite3.Connection, selection: Selection, sort: str, descends: bool, offset: int, size: int, most: int
-) -> list[int] | None:
-    """Along the order that was made some time ago, with the newest rows sorted in. As `_walked`."""
-    name = "tries" if sort == ATTEMPTS else ITEM[sort]
-    order = _ordered("value, time, facet, id", descends)
-    where, values = belonging(selection)
-    newest = db.execute(
-        f"SELECT {ranks.KEYS[name]} AS value, time, facet, id FROM calls NOT INDEXED WHERE id > :upto{where}"
-        f" ORDER BY {order} LIMIT :needed",
-        {**values, "upto": ranks.ranked_up_to(db, name), "needed": offset + size},
-    ).fetchall()
+    db: sqlite3.Connection,
+    selection: Selection,
+    order: Order,
+    descends: bool,
+    offset: int,
+    size: int,
+    low: Key | None = None,
+    high: Key | None = None,
+    most: int = 0,
+) -> list[int]:
+    """Along an order between two of its keys, so many steps at most; the newest rows, if it lacks some, are sorted in."""
+    between, where, values = _belonging(selection, order, low, high)
+    newest = []
+    if not order.is_live:
+        newest = db.execute(
+            f"SELECT {order.key} AS value, time, facet, id FROM calls NOT INDEXED WHERE id > :upto{between}{where}"
+            f" ORDER BY {in_order(order.columns, descends)} LIMIT :needed",
+            {**values, "upto": ranks.ordered_up_to(db, order), "needed": offset + size},
+        ).fetchall()
     skipped = max(0, offset - len(newest))  # so many at least come from the old ones
-    wanted = offset - skipped + size
-    rows = f"value, time, facet, id FROM ranks WHERE col = {ranks.NUMBERS[name]}"
-    older = _along(db, rows, order, selection, skipped, wanted, most)
-    if len(older) < wanted and most < selection.in_table:
-        return None
-    both = sorted(older + newest, reverse=descends)
-    return [row[-1] for row in both[offset - skipped :][:size]]
+    values |= {"wanted": offset - skipped + size, "skipped": skipped, "most": most}
+    columns, ordered = ", ".join(order.columns), in_order(order.columns, descends)
+    if most:
+        query = (
+            f"SELECT * FROM (SELECT {columns} FROM {order.rows}{between} ORDER BY {ordered} LIMIT :most) WHERE 1{where}"
+        )
+    else:  # without a second query around it many rows are skipped in a third of the time
+        query = f"SELECT {columns} FROM {order.rows}{between}{where} ORDER BY {ordered}"
+    found = db.execute(f"{query} LIMIT :wanted OFFSET :skipped", values).fetchall()
+    if most and len(found) < values["wanted"]:
+        return []
+    if newest:
+        found = sorted(found + newest, reverse=descends)
+    return [row[-1] for row in found[offset - skipped :][:size]]
 
 
-def _along(
-    db: sqlite3.Connection, rows: str, order: str, selection: Selection, offset: int, size: int, most: int
-) -> list[tuple[Any, ...]]:
-    """Rows of a selection along an order, of the first so many of that."""
-    where, values = belonging(selection)
-    limits = {"size": size, "offset": offset, "most": most, "from_ms": selection.from_ms, "to_ms": selection.to_ms}
-    if most >= selection.in_table:  # without a second query around it many rows are skipped in a third of the time
-        query = f"SELECT {rows}{where} ORDER BY {order} LIMIT :size OFFSET :offset"
-    else:
-        query = f"SELECT * FROM (SELECT {rows} ORDER BY {order} LIMIT :most) WHERE 1{where} LIMIT :size OFFSET :offset"
-    return db.execute(query, {**values, **limits}).fetchall()
+def _belonging(
+    selection: Selection, order: Order, low: Key | None = None, high: Key | None = None
+) -> tuple[str, str, dict[str, Any]]:
+    """The conditions on rows between two keys of an order, and on those that belong to a selection, with their values. The
+    order of time has its times among the first."""
+    is_time = order.name == TIME
+    between, values = order.between(low, high, selection.from_ms, selection.to_ms)
+    where, more = belonging(selection._replace(from_ms=0, to_ms=FOREVER) if is_time else selection)
+    return between, where, more | values
 
 
 def _gathered(
-    db: sqlite3.Connection, selection: Selection, sort: str, descends: bool, offset: int, size: int
+    db: sqlite3.Connection, selection: Selection, order: Order, descends: bool, offset: int, size: int
 ) -> list[int]:
     """All rows that belong, sorted."""
-    key = {TIME: "0", REQUEST_ID: "request_id"}.get(sort) or ranks.KEYS["tries" if sort == ATTEMPTS else ITEM[sort]]
-    columns, partly = f"{key} AS value, time, facet, id", selection.partly
+    columns, partly = f"{order.key} AS value, time, facet, id", selection.partly
     whole = ", ".join(str(facet) for facet in selection.facets or () if facet not in partly)
     rows = (
         f"SELECT {columns} FROM calls INDEXED BY calls_facet"
@@ -342,14 +342,10 @@ def _gathered(
             " AND time >= :from_ms AND time < :to_ms"
         )
     found = db.execute(
-        f"SELECT id FROM ({rows}) ORDER BY {_ordered('value, time, facet, id', descends)} LIMIT :size OFFSET :offset",
+        f"SELECT id FROM ({rows}) ORDER BY {in_order(KEY, descends)} LIMIT :size OFFSET :offset",
         {"from_ms": selection.from_ms, "to_ms": selection.to_ms, "size": size, "offset": offset},
     )
     return [id_ for (id_,) in found]
-
-
-def _ordered(columns: str, descends: bool) -> str:
-    return columns.replace(",", " DESC,") + " DESC" if descends else columns
 
 
 # -- what is told -----------------------------------------------------------------------------------------------------

@@ -12,17 +12,20 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import idtexts
+from . import idtexts, ranks, tallies
 from .entries import DAY_MS, text
 from .errors import BadRequest
+from .ranks import ORDERS
+from .tallies import FOREVER, Key
 
 if TYPE_CHECKING:
     import sqlite3
 
-FOREVER = 2**62  # ms
-# What looking up a facet in an index costs, and counting a row of a time, in microseconds.
+# What looking up a facet in an index costs, counting a row there, and counting one of a time, in microseconds.
 SEEK_US = 3.0
-GROUP_US = 0.3
+COUNT_US = 0.06
+GROUP_US = 0.4
+ADD_US = 0.04  # counting it in a tally
 # And looking at a row for a text, and looking for it in all ids at once.
 LOOK_AT_US = 3.0
 LOOK_FOR_US = 0.06
@@ -57,7 +60,7 @@ TEXTS = RequestFilter._fields.index("from_ms")
 class Selection(NamedTuple):
     """What a filter selects: `total` rows, of these facets (None: of all) and from these times. Of the facets in `partly`
     only the rows that are `marked` belong to it: a byte for every row from `first` on, 1 for those. `facets` says how many
-    rows of each belong, times left aside; `in_table` is how many there are in all, `in_times` about how many from these times."""
+    rows of each belong; `in_table` is how many there are in all, `in_times` about how many from these times."""
 
     total: int
     facets: Mapping[int, int] | None
@@ -100,8 +103,12 @@ def select(db: sqlite3.Connection, filters: RequestFilter) -> Selection:
         selection = _search(db, selection, filters, where, is_filtered)
     elif is_filtered:
         facets = dict(db.execute(f"SELECT id, rows FROM facets WHERE {where}", filters._asdict()))
+        if selection.has_times:
+            facets = _in_times(db, selection, facets)
         selection = selection._replace(total=sum(facets.values()), facets=facets)
-    return selection._replace(total=_count(db, selection)) if selection.has_times else selection
+    elif selection.has_times:
+        selection = selection._replace(total=_count(db, selection))
+    return selection
 
 
 def _facets_where(filters: RequestFilter) -> tuple[str, bool]:
@@ -142,9 +149,7 @@ def _conditions(filters: RequestFilter) -> tuple[list[str], list[str]]:
 
 
 def _count(db: sqlite3.Connection, selection: Selection) -> int:
-    """How many rows of a selection are from its times: counted there, or elsewhere if that is less to count."""
-    if selection.facets is not None:
-        return sum(count_facets(db, selection).values())
+    """How many of all rows are from the times of a selection: counted there, or elsewhere if that is less to count."""
     is_inside, parts = _parts(selection)
     counted = 0
     for part in parts:
@@ -153,24 +158,51 @@ def _count(db: sqlite3.Connection, selection: Selection) -> int:
     return counted if is_inside else selection.total - counted
 
 
-def count_facets(db: sqlite3.Connection, selection: Selection) -> Mapping[int, int]:
+def facets_of(db: sqlite3.Connection, selection: Selection) -> Mapping[int, int]:
     """How many rows of each facet belong to a selection."""
-    facets = selection.facets
-    if not selection.has_times:
-        return facets if facets is not None else dict(db.execute("SELECT id, rows FROM facets WHERE rows > 0"))
-    times = {"from_ms": selection.from_ms, "to_ms": selection.to_ms}
-    if facets is None or len(facets) > MOST_LISTED or len(facets) * SEEK_US > selection.in_times * GROUP_US:
-        where, values = belonging(selection)
-        rows = db.execute(f"SELECT facet FROM calls INDEXED BY calls_time WHERE 1{where}", {**times, **values})
-        return Counter(facet for (facet,) in rows)  # GROUP BY would take three times as long
-    whole = ", ".join(str(facet) for facet in facets if facet not in selection.partly)
-    counted = {facet: facets[facet] for facet in selection.partly}  # only those of these times were found
+    if selection.facets is not None:
+        return selection.facets
+    if selection.has_times:
+        return _count_times(db, selection.from_ms, selection.to_ms)
+    return dict(db.execute("SELECT id, rows FROM facets INDEXED BY facets_way WHERE rows > 0"))
+
+
+def _in_times(db: sqlite3.Connection, selection: Selection, facets: Mapping[int, int]) -> dict[int, int]:
+    """How many rows of each of these facets are from the times of a selection."""
+    seek_us = len(facets) * SEEK_US + sum(facets.values()) * selection.in_times / max(1, selection.in_table) * COUNT_US
+    scan_us = min(selection.in_times, 2 * tallies.MOST_ROWS) * GROUP_US + selection.in_times * ADD_US
+    if len(facets) > MOST_LISTED or seek_us > scan_us:
+        counted = _count_times(db, selection.from_ms, selection.to_ms)
+        return {facet: counted[facet] for facet in facets if facet in counted}
     rows = db.execute(
-        f"SELECT facet, count(*) FROM calls INDEXED BY calls_facet WHERE facet IN ({whole})"
-        " AND time >= :from_ms AND time < :to_ms GROUP BY 1",
-        times,
+        "SELECT facet, count(*) FROM calls INDEXED BY calls_facet"
+        f" WHERE facet IN ({', '.join(map(str, facets))}) AND time >= ? AND time < ? GROUP BY 1",
+        (selection.from_ms, selection.to_ms),
     )
-    return counted | dict(rows)
+    return dict(rows)
+
+
+def _count_times(db: sqlite3.Connection, from_ms: int, to_ms: int) -> Counter[int]:
+    """How many rows of each facet are from some time: by the tallies of the stretches that are in it, and row by row at its
+    ends and of the newest, which are in no tally."""
+    order = ORDERS["time"]
+    upto = tallies.tallied_up_to(db, order)
+    inner = [each for each in tallies.stretches(db, order) if each.is_within(from_ms, to_ms)]
+    counted: Counter[int] = Counter()
+    ends: list[tuple[Key | None, Key | None]] = [(None, None)]
+    if inner and ranks.is_tallied(db, order):
+        for each in inner:
+            tallies.tally(db, order, each).add_to(counted)
+        low, high = inner[0].low, inner[-1].high
+        where, values = order.between(low, high)
+        newest = db.execute(f"SELECT facet FROM calls NOT INDEXED WHERE id > :upto{where}", {**values, "upto": upto})
+        counted.update(facet for (facet,) in newest)
+        ends = [end for end in ((None, low), (high, None)) if end != (None, None)]
+    for end in ends:
+        where, values = order.between(*end, from_ms, to_ms)
+        rows = db.execute(f"SELECT facet FROM {order.rows}{where}", values)
+        counted.update(facet for (facet,) in rows)  # GROUP BY would take three times as long
+    return counted
 
 
 def _parts(selection: Selection) -> tuple[bool, list[tuple[int, int]]]:
@@ -204,17 +236,22 @@ def _search(
     if others is not None and _are_few(others, selection):
         selection, partly = _looked_through(db, selection, filters.q, others)
     else:
-        marked, first = _marked(db, filters.q)
-        selection = selection._replace(marked=marked, first=first)
+        first, marks = _unmarked(db)
+        idtexts.mark(db, filters.q, marks, first)
+        selection = selection._replace(marked=bytes(marks), first=first)
         mixed = None
-        if marked.count(0) < min(MOST_SOUGHT, marked.count(1)):  # a piece of what all ids of ours begin with
+        if marks.count(0) < min(MOST_SOUGHT, marks.count(1)):  # a piece of what all ids of ours begin with
             mixed = _not_all_marked(db, selection)
             rows = db.execute(f"SELECT id, rows FROM facets WHERE {where}", values)
             whole |= {facet: n for facet, n in rows if facet not in mixed}
-        partly = {facet: n for facet, n in _count_marked(db, selection, mixed) if facet not in whole}
-        candidates = ", ".join(map(str, partly))
-        ids = db.execute(f"SELECT id FROM facets WHERE id IN ({candidates}) AND {where}", values)
-        partly = {facet: partly[facet] for (facet,) in ids}
+        counted = Counter(dict(_count_marked(db, selection, mixed)))
+        counted.update(_mark_messages(db, selection, filters.q, marks, others))
+        partly = {
+            facet: n for facet, n in counted.items() if facet not in whole and (others is None or facet in others)
+        }
+        selection = selection._replace(marked=bytes(marks))
+    if selection.has_times:
+        whole = _in_times(db, selection, whole)
     facets = {**whole, **partly}
     return selection._replace(total=sum(facets.values()), facets=facets, partly=frozenset(partly))
 
@@ -265,14 +302,21 @@ def _like(q: str) -> str:
     return "%" + re.sub(r"([\\%_])", r"\\\1", q) + "%"
 
 
-def _marked(db: sqlite3.Connection, q: str) -> tuple[bytes, int]:
-    """A byte for every row from the first, whose id comes with it: 1 where its request id or error message has a text in it."""
-    first, marks = _unmarked(db)
-    idtexts.mark(db, q, marks, first)
-    rows = db.execute(f"SELECT id FROM calls INDEXED BY calls_error WHERE {IN_MESSAGE}", {"like": _like(q)})
-    for (id_,) in rows:
-        marks[id_ - first] = 1
-    return bytes(marks), first
+def _mark_messages(
+    db: sqlite3.Connection, selection: Selection, q: str, marks: bytearray, others: Mapping[int, int] | None
+) -> Counter[int]:
+    """Mark those rows of some facets, or of all, whose error message has a text in it, and that are not marked already; how
+    many of each facet these are."""
+    rows = db.execute(
+        f"SELECT id, facet FROM calls INDEXED BY calls_error WHERE {IN_MESSAGE} AND time >= :from_ms AND time < :to_ms",
+        {"like": _like(q), "from_ms": selection.from_ms, "to_ms": selection.to_ms},
+    )
+    found: Counter[int] = Counter()
+    for id_, facet in rows:
+        if not marks[id_ - selection.first] and (others is None or facet in others):
+            marks[id_ - selection.first] = 1
+            found[facet] += 1
+    return found
 
 
 def _unmarked(db: sqlite3.Connection) -> tuple[int, bytearray]:
@@ -303,9 +347,10 @@ def _count_marked(db: sqlite3.Connection, selection: Selection, among: set[int] 
 def belonging(selection: Selection) -> tuple[str, dict[str, Any]]:
     """The condition on rows that belong to a selection, as the end of a WHERE clause, and its values."""
     where, values = "", dict[str, Any]()
-    if selection.has_times:
-        where += " AND time >= :from_ms AND time < :to_ms"
-        values |= {"from_ms": selection.from_ms, "to_ms": selection.to_ms}
+    if selection.from_ms > 0:
+        where, values = f"{where} AND time >= :from_ms", {"from_ms": selection.from_ms}
+    if selection.to_ms < FOREVER:
+        where, values = f"{where} AND time < :to_ms", {**values, "to_ms": selection.to_ms}
     if selection.facets is None:
         return where, values
     # A byte for every facet: to look one up takes half as long as IN with a long list does.

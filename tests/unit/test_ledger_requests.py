@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.book import DAY_MS, NOW_MS, Book, entry, opened, refused
 
-from ipin_proxy import idtexts, ledger, ledgerfile, ranks, requestlog, selection
+from ipin_proxy import idtexts, ledger, ledgerfile, ranks, requestlog, selection, tallies
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry
 from ipin_proxy.errors import BadRequest
@@ -79,14 +79,15 @@ def some(rows: int) -> list[Entry]:
 
 ENTRIES = some(ROWS)
 PLANS: dict[str, dict[str, float]] = {
-    "walking": {"GATHER_US": 1e9, "LOOK_UP_US": 1e9},
-    "gathering": {"WALK_US": 1e9, "COUNT_US": 1e12},
-    "counting": {"COUNT_US": 0.0, "COUNT_FACET_US": 0.0},
-    "counting once": {"COUNT_US": 0.0, "COUNT_FACET_US": 0.0, "MOST_COUNTS": 1, "SHORT_OF": 0.0},
+    "walking": {"GATHER_US": 1e9, "LOOK_UP_US": 1e9, "TALLY_US": 1e9},
+    "gathering": {"WALK_US": 1e9, "TALLY_US": 1e9},
+    "by tallies": {"TALLY_US": 0.0, "ADD_US": 0.0, "GROUP_US": 0.0},
+    "by facets": {"TALLY_US": 0.0, "SEEK_US": 0.0, "COUNT_US": 0.0},
     "marking many": {"MOST_SOUGHT": 0, "MANY_LINES": 0, "LOOK_AT_US": 1e9},
     "marking all": {"MANY_LINES": 0, "LOOK_AT_US": 1e9},
     "looking at few": {"LOOK_AT_US": 0.0},
-    "walking some way": {"WALK_US": 1.0, "GATHER_US": 0.5, "LOOK_UP_US": 0.5, "SEEK_US": 0.0, "COUNT_US": 1e12},
+    "walking some way": {"WALK_US": 1.0, "GATHER_US": 0.5, "LOOK_UP_US": 0.5, "SEEK_US": 0.0, "STEP_US": 1.0},
+    "walking some way before the tallies": {"WALK_US": 1.0, "TALLY_US": 0.5, "STEP_US": 1.0},
 }
 
 
@@ -108,6 +109,7 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         for room in (ranks, idtexts):
             patched.setattr(room, "LAZY_ROWS", request.param)
             patched.setattr(room, "CHUNK_ROWS", 30)
+        patched.setattr(tallies, "MOST_ROWS", 14)
         patched.setattr(ledger, "STEP_S", 0.0)
         log = book.with_calls(*ENTRIES)
         while not is_in_order(book.path, request.param):
@@ -116,11 +118,9 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def is_in_order(path: Path, lazy: int, rows: int = ROWS) -> bool:
+    marks = [idtexts.MARK, *(f"ranked:{name}" for name in ranks.KEYS), *(f"tallied:{name}" for name in ranks.ORDERS)]
     with opened(path) as db:
-        upto = [
-            db.execute("SELECT value FROM marks WHERE name = ?", (f"ranked:{name}",)).fetchone() for name in ranks.KEYS
-        ]
-        upto.append(db.execute("SELECT value FROM marks WHERE name = ?", (idtexts.MARK,)).fetchone())
+        upto = [db.execute("SELECT value FROM marks WHERE name = ?", (mark,)).fetchone() for mark in marks]
     return all(rows - (row[0] if row else 0) < lazy for row in upto)
 
 
@@ -379,6 +379,7 @@ def test_rows_that_go_leave_every_list(book: Book, monkeypatch: pytest.MonkeyPat
     for room in (ranks, idtexts):
         monkeypatch.setattr(room, "LAZY_ROWS", 10)
         monkeypatch.setattr(room, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(tallies, "MOST_ROWS", 6)
     monkeypatch.setattr(ledger, "STEP_S", 0.0)
     old = [entry(number, time_ms=NOW_MS - 95 * DAY_MS, error_message="old") for number in range(40)]
     new = [refused(number) for number in range(40, 80)]
@@ -400,4 +401,6 @@ def test_rows_that_go_leave_every_list(book: Book, monkeypatch: pytest.MonkeyPat
     log.close()
     with opened(book.path) as db:
         assert db.execute("SELECT min(id) FROM ranks").fetchone()[0] > 40
+        tallied = dict(db.execute("SELECT col, sum(rows) FROM tallies GROUP BY 1"))
+        assert tallied == {order.number: 40 for order in ranks.ORDERS.values()}
         assert db.execute("SELECT min(first) FROM idtexts").fetchone()[0] >= 30
