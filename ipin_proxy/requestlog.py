@@ -32,7 +32,6 @@ WALK_US = 0.13
 GATHER_US = 0.5
 LOOK_UP_US = 3.0
 SEEK_US = 3.0
-STEP_US = 0.4  # of a walk that is not to go too far
 MOST_SEEKS = 5_000  # facets that are looked up one by one, and not among all
 TALLY_US = 0.02  # counting a row in a tally
 
@@ -227,49 +226,68 @@ def _by_row(
     """The ids of a page that is sorted by what is of one call alone."""
     order = ORDERS["tries" if sort == ATTEMPTS else ITEM[sort]]
     length = selection.in_times if sort == TIME else selection.in_table
-    walk_us = (offset + size) * length // max(1, selection.total) * WALK_US  # if what belongs lies evenly
-    ways: list[tuple[float, Callable[[], list[int]]]] = []
-    if not selection.partly and (sort == TIME or not selection.has_times) and ranks.is_tallied(db, order):
-        ways.append((length * TALLY_US, lambda: _sought(db, selection, order, descends, offset, size)))
-    if selection.facets is not None and selection.can_be_listed:
+    steps = (offset + size) * length // max(1, selection.total)  # if what belongs lies evenly
+    is_even = selection.facets is None and (sort == TIME or not selection.has_times)
+    is_tallied = not selection.partly and ranks.is_tallied(db, order)
+    knows_times = sort == TIME or not selection.has_times  # tallies do: of other orders they say where nothing can be
+    # What each costs, and whether a short walk may come before it.
+    ways: list[tuple[float, bool, Callable[[], list[int]]]] = []
+    if is_tallied:
+        row_us = TALLY_US if knows_times else WALK_US
+        ways.append((length * row_us, knows_times, lambda: _sought(db, selection, order, descends, offset, size)))
+    if is_even or not is_tallied:
+        walk_us = (steps if is_even else length) * WALK_US
+        ways.append((walk_us, False, lambda: _walked(db, selection, order, descends, offset, size)))
+    if selection.can_be_listed:
         row_us = GATHER_US if sort == TIME else LOOK_UP_US
-        gather_us = selection.total * row_us + len(selection.facets) * SEEK_US
-        ways.append((gather_us, lambda: _gathered(db, selection, order, descends, offset, size)))
-    cost_us, find = min(ways, key=lambda way: way[0], default=(0.0, None))
-    if find is None or cost_us > length * WALK_US:
-        return _walked(db, selection, order, descends, offset, size)
-    if 2 * walk_us < cost_us:
-        # It may lie at the other end of the order, so no further than the other way would have taken.
-        found = _walked(db, selection, order, descends, offset, size, most=int(cost_us / STEP_US))
-        if len(found) == size:
+        gather_us = selection.total * row_us + len(selection.facets or ()) * SEEK_US
+        ways.append((gather_us, True, lambda: _gathered(db, selection, order, descends, offset, size)))
+    cost_us, may_walk, find = min(ways, key=lambda way: way[0])
+    if may_walk and 2 * steps * WALK_US < cost_us:
+        # What belongs may lie at the other end of the order, so not much further than it should be.
+        found = _walked(db, selection, order, descends, offset, size, *_near(db, order, descends, 2 * steps))
+        if found:
             return found
     return find()
+
+
+def _near(db: sqlite3.Connection, order: Order, descends: bool, steps: int) -> tuple[Key | None, Key | None]:
+    """The part of an order that has so many rows at its beginning, and a few thousand more; all of it has no tallies."""
+    stretches = tallies.stretches(db, order)
+    for each in stretches[::-1] if descends else stretches:
+        steps -= each.rows
+        if steps < 0:
+            return (each.low, None) if descends else (None, each.high)
+    return None, None
 
 
 def _sought(
     db: sqlite3.Connection, selection: Selection, order: Order, descends: bool, offset: int, size: int
 ) -> list[int]:
-    """Along an order from that stretch on where the page begins: the rows before it are counted."""
-    between, where, values = _belonging(selection, order)
+    """Along an order from that stretch on where the page begins: the rows before it are counted. Where their times matter,
+    and tallies do not know them, from the first stretch on that can have any."""
+    where, values = belonging(selection)
     kinds = None
     if selection.facets is not None:
         (last,) = db.execute("SELECT max(id) FROM facets").fetchone()
         kinds = values["kinds"].ljust(last + 1, b"\0")
+    upto = tallies.tallied_up_to(db, order)
     newest = db.execute(
         f"SELECT {order.key} AS value, time, facet, id FROM calls NOT INDEXED WHERE id > :upto{where}"
         " ORDER BY 1, 2, 3, 4",
-        {**values, "upto": tallies.tallied_up_to(db, order)},
+        {**values, "upto": upto},
     ).fetchall()
     stretches = tallies.stretches(db, order)
     for each in stretches[::-1] if descends else stretches:
-        if order.name != TIME or each.is_within(selection.from_ms, selection.to_ms):
-            rows = each.rows if kinds is None else tallies.tally(db, order, each).count(kinds)
-            rows += bisect_left(newest, each.high) if each.high else len(newest)
-            rows -= bisect_left(newest, each.low) if each.low else 0
-        else:
+        if order.name == TIME and not each.is_within(selection.from_ms, selection.to_ms):
             between, where, values = _belonging(selection, order, each.low, each.high)
-            (rows,) = db.execute(f"SELECT count(*) FROM {order.rows}{between}{where}", values).fetchone()
-        if offset < rows:
+            counted = f"SELECT count(*) FROM {order.rows}{between}{where} AND id <= :upto"
+            (rows,) = db.execute(counted, {**values, "upto": upto}).fetchone()
+        else:
+            rows = each.rows if kinds is None else tallies.tally(db, order, each).count(kinds)
+        rows += bisect_left(newest, each.high) if each.high else len(newest)
+        rows -= bisect_left(newest, each.low) if each.low else 0
+        if rows > (offset if order.name == TIME or not selection.has_times else 0):
             ends = (None, each.high) if descends else (each.low, None)
             return _walked(db, selection, order, descends, offset, size, *ends)
         offset -= rows
@@ -285,9 +303,9 @@ def _walked(
     size: int,
     low: Key | None = None,
     high: Key | None = None,
-    most: int = 0,
 ) -> list[int]:
-    """Along an order between two of its keys, so many steps at most; the newest rows, if it lacks some, are sorted in."""
+    """Along an order between two of its keys; the newest rows, if it lacks some, are sorted in. Nothing when that
+    is not far enough."""
     between, where, values = _belonging(selection, order, low, high)
     newest = []
     if not order.is_live:
@@ -297,17 +315,13 @@ def _walked(
             {**values, "upto": ranks.ordered_up_to(db, order), "needed": offset + size},
         ).fetchall()
     skipped = max(0, offset - len(newest))  # so many at least come from the old ones
-    values |= {"wanted": offset - skipped + size, "skipped": skipped, "most": most}
-    columns, ordered = ", ".join(order.columns), in_order(order.columns, descends)
-    if most:
-        query = (
-            f"SELECT * FROM (SELECT {columns} FROM {order.rows}{between} ORDER BY {ordered} LIMIT :most) WHERE 1{where}"
-        )
-    else:  # without a second query around it many rows are skipped in a third of the time
-        query = f"SELECT {columns} FROM {order.rows}{between}{where} ORDER BY {ordered}"
-    found = db.execute(f"{query} LIMIT :wanted OFFSET :skipped", values).fetchall()
-    if most and len(found) < values["wanted"]:
-        return []
+    found = db.execute(
+        f"SELECT {', '.join(order.columns)} FROM {order.rows}{between}{where}"
+        f" ORDER BY {in_order(order.columns, descends)} LIMIT :wanted OFFSET :skipped",
+        {**values, "wanted": offset - skipped + size, "skipped": skipped},
+    ).fetchall()
+    if len(found) < offset - skipped + size and (low if descends else high) is not None:
+        return []  # the page may begin among these, and go on behind them
     if newest:
         found = sorted(found + newest, reverse=descends)
     return [row[-1] for row in found[offset - skipped :][:size]]
@@ -329,11 +343,11 @@ def _gathered(
 ) -> list[int]:
     """All rows that belong, sorted."""
     columns, partly = f"{order.key} AS value, time, facet, id", selection.partly
-    whole = ", ".join(str(facet) for facet in selection.facets or () if facet not in partly)
-    rows = (
-        f"SELECT {columns} FROM calls INDEXED BY calls_facet"
-        f" WHERE facet IN ({whole}) AND time >= :from_ms AND time < :to_ms"
-    )
+    among = "calls INDEXED BY calls_time WHERE"
+    if selection.facets is not None:
+        whole = ", ".join(str(facet) for facet in selection.facets if facet not in partly)
+        among = f"calls INDEXED BY calls_facet WHERE facet IN ({whole}) AND"
+    rows = f"SELECT {columns} FROM {among} time >= :from_ms AND time < :to_ms"
     if partly:
         some = ", ".join(map(str, partly))
         ids = ", ".join(map(str, marked_ids(selection)))

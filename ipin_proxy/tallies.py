@@ -107,7 +107,7 @@ class Tally:
         if not self.rows[at]:
             del self.facets[at], self.rows[at]
 
-    def add_to(self, counted: Counter[int]) -> None:
+    def add_to(self, counted: list[int]) -> None:
         for facet, rows in zip(self.facets, self.rows, strict=True):
             counted[facet] += rows
 

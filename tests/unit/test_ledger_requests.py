@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.book import DAY_MS, NOW_MS, Book, entry, opened, refused
 
-from ipin_proxy import idtexts, ledger, ledgerfile, ranks, requestlog, selection, tallies
+from ipin_proxy import idtexts, ledger, ledgerfile, ranks, requestlog, retention, selection, tallies
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry
 from ipin_proxy.errors import BadRequest
@@ -86,8 +86,7 @@ PLANS: dict[str, dict[str, float]] = {
     "marking many": {"MOST_SOUGHT": 0, "MANY_LINES": 0, "LOOK_AT_US": 1e9},
     "marking all": {"MANY_LINES": 0, "LOOK_AT_US": 1e9},
     "looking at few": {"LOOK_AT_US": 0.0},
-    "walking some way": {"WALK_US": 1.0, "GATHER_US": 0.5, "LOOK_UP_US": 0.5, "SEEK_US": 0.0, "STEP_US": 1.0},
-    "walking some way before the tallies": {"WALK_US": 1.0, "TALLY_US": 0.5, "STEP_US": 1.0},
+    "walking some way": {"WALK_US": 0.1, "GATHER_US": 1e3, "LOOK_UP_US": 1e3, "SEEK_US": 0.0, "TALLY_US": 0.05},
 }
 
 
@@ -282,6 +281,36 @@ def test_every_column_sorts_both_ways_and_one_is_the_other_turned_around(db: sql
         assert in_order(rising, sort, False)
         assert len({identity(item) for item in rising}) == len(rising)
         assert all_pages(db, filters, sort, "desc") == rising[::-1]
+
+
+def test_pages_are_the_same_while_their_orders_are_made_and_rows_go(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.with_calls(*ENTRIES).close()
+    for room, constant, value in ((ranks, "CHUNK_ROWS", 37), (tallies, "MOST_ROWS", 14), (requestlog, "TALLY_US", 0.0)):
+        monkeypatch.setattr(room, constant, value)
+    asked = [
+        (FILTERS[name][0], sort)
+        for name in ("everything", "errors", "two days of a model")
+        for sort in ("time", "requestId", "costUsd", "userAgent", "status")
+    ]
+    with contextlib.closing(ledgerfile.open_writer(book.path, print)) as db:
+        for gone in (0, 40, 40):
+            retention.sweep(db, sorted(each.time_ms for each in ENTRIES)[gone])
+            told = [all_pages(db, filters, sort, "desc") for filters, sort in asked]
+            steps = 0
+            while fill(db):
+                steps += 1
+                if steps % 7 == 0:
+                    assert [all_pages(db, filters, sort, "desc") for filters, sort in asked] == told
+            assert [all_pages(db, filters, sort, "desc") for filters, sort in asked] == told
+            assert steps or gone
+
+
+def fill(db: sqlite3.Connection) -> bool:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ranks, "LAZY_ROWS", 5)
+        return ranks.fill(db)
 
 
 def test_the_contracts_columns_can_all_be_sorted_by() -> None:
