@@ -1,7 +1,8 @@
 """The request ids of the ledger, thousands in one text: so a piece of one is found among a million in no time.
 
 The texts are made later, as `ranks.py` makes its orders, and in small letters; the newest ids are not in them yet. A line is a
-row, the first line the row after `first`; a row that is gone leaves its line until the whole text goes.
+row, the first line the row after `first`; a row that is gone leaves its line until the whole text goes. `letters` are the
+bytes there are in a text: most of what people look for is no piece of an id, and then no text needs to be read.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def fill(db: sqlite3.Connection) -> bool:
         lines[id_ - first - 1] = request_id.replace("\n", " ")
     db.execute("BEGIN IMMEDIATE")
     try:
-        db.execute("INSERT INTO idtexts VALUES (?, ?)", (first, "\n".join(lines).lower().encode()))
+        text = "\n".join(lines).lower().encode()
+        db.execute("INSERT INTO idtexts VALUES (?, ?, ?)", (first, bytes(sorted(set(text))), text))
         set_value(db, MARK, last)
         db.execute("COMMIT")
     except BaseException:
@@ -58,10 +60,16 @@ def mark(db: sqlite3.Connection, piece: str, marks: bytearray, first: int) -> No
     newest = db.execute("SELECT id, request_id FROM calls WHERE id > ?", (value_of(db, MARK),))
     found = [id_ - first for id_, request_id in newest if wanted in request_id.lower()]
     needle = wanted.encode("utf-8", "replace")
-    texts = db.execute("SELECT first, text FROM idtexts") if b"\n" not in needle else ()
-    for before, text in texts:
+    texts = db.execute("SELECT first, letters FROM idtexts").fetchall() if b"\n" not in needle else ()
+    for before, letters in texts:
+        if not set(needle) <= set(letters):
+            continue
+        (text,) = db.execute("SELECT text FROM idtexts WHERE first = ?", (before,)).fetchone()
         begin = before + 1 - first
-        if text.count(needle) < MANY_LINES:
+        times = text.count(needle)
+        if not times:
+            continue
+        if times < MANY_LINES:
             found += [begin + line for line in _lines_with(needle, text)]
         else:  # a piece of what many ids of ours begin with
             lines = text.count(b"\n") + 1

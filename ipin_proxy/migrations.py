@@ -85,11 +85,18 @@ def begin(db: sqlite3.Connection) -> None:
 def add_tallies(db: sqlite3.Connection) -> None:
     """Version 2: `tallies` has how many rows of each facet there are in every stretch of an order, of `ranks` or of an index
     (`col` is -1 for that of the time, -2 for that of the request id). `facets` is the numbers of facets and then, for
-    each, of rows, in 32 bits, the least byte first. They are made later, of the rows there are."""
+    each, of rows, in 32 bits, the least byte first. They are made later, of the rows there are. `letters` of `idtexts` are
+    the bytes there are in its `text`."""
     db.execute(
         "CREATE TABLE tallies (col INTEGER, value, time INTEGER, facet INTEGER, id INTEGER, rows INTEGER NOT NULL,"
         " facets BLOB NOT NULL, PRIMARY KEY (col, value, time, facet, id)) WITHOUT ROWID"
     )
+    db.execute("ALTER TABLE idtexts RENAME TO before")
+    # Before the text: what comes behind a long value is read through it.
+    db.execute("CREATE TABLE idtexts (first INTEGER PRIMARY KEY, letters BLOB NOT NULL, text BLOB NOT NULL)")
+    for first, text in db.execute("SELECT first, text FROM before"):
+        db.execute("INSERT INTO idtexts VALUES (?, ?, ?)", (first, bytes(sorted(set(text))), text))
+    db.execute("DROP TABLE before")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (begin, add_tallies)
