@@ -50,6 +50,7 @@ WRITE_PATIENCE_S = 10.0  # of somebody whose change has to be in the trail
 CLOSE_S = 10.0
 SWEEP_S = 3600.0
 STEP_S = 0.05  # between the steps of a long job
+RESTS = 19  # times as long as a step took there is none, while calls come: it holds the interpreter's lock
 PROBE_S = 5.0  # until a journal that failed is tried again, when no call does it
 
 
@@ -107,11 +108,10 @@ class Ledger:
         self._inode: tuple[int, int] = (0, 0)
         self._writer: Writer | None = None
         self._is_taken_in = False
-        self._failure = ""
-        self._trail_failure = ""  # of the last change
+        self._failure = self._trail_failure = ""  # the second of the last change
         self._told = ""
         self._retry_s = RETRY_S
-        self._next_sweep = 0.0
+        self._next_sweep = self._next_step = 0.0
         if path.exists() or any(each.exists() for each in self._journal.paths):
             try:
                 self._open()
@@ -456,8 +456,13 @@ class Ledger:
                         self._next_sweep = now + SWEEP_S
                 if self._journal.trouble:
                     self._journal.probe()
+                if now < self._next_step:
+                    return self._next_step - now
+                number = self._number
                 if idtexts.fill(db) or ranks.fill(db):
-                    return STEP_S
+                    rest_s = max(STEP_S, RESTS * (time.monotonic() - now) if self._number != number else 0.0)
+                    self._next_step = time.monotonic() + rest_s
+                    return rest_s
                 return PROBE_S if self._journal.trouble else max(STEP_S, self._next_sweep - now)
         except Exception as error:  # noqa: BLE001 as in _work
             self._fail(error)
