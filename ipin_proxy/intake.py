@@ -48,7 +48,7 @@ from .entries import (
 if TYPE_CHECKING:
     import sqlite3
 
-PIECE = 250  # lines at once: a statement has room for so many, and what they take in memory is taken again by the next
+PIECE = 900  # lines at once: a statement has room for so many
 MOST_KNOWN = 5_000  # facets whose numbers are remembered
 MOST_SUM = 9 * 10**18  # where a sum stops growing, short of what a column can hold
 
@@ -120,6 +120,8 @@ class Writer:
         db.execute("CREATE TEMP TABLE known (common PRIMARY KEY, facet, lane, failed) WITHOUT ROWID")
         db.execute(f"CREATE TEMP TABLE fresh (start INTEGER, lane INTEGER, {', '.join(SUMS)})")
         db.execute("CREATE TEMP TABLE buckets (least INTEGER PRIMARY KEY, bucket INTEGER)")
+        db.execute("CREATE TEMP VIEW settling AS SELECT 1 AS once")
+        db.execute(f"CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settling BEGIN {'; '.join(SETTLING)}; END")
         db.executemany("INSERT INTO buckets VALUES (?, ?)", _buckets())
 
     def forget(self) -> None:
@@ -136,14 +138,10 @@ class Writer:
             last = value_of(db, mark)
             fresh = [text for number, text in batch if number > last]
             if fresh:
-                db.execute("DELETE FROM fresh")
                 for start in range(0, len(fresh), PIECE):
                     self._take(fresh[start : start + PIECE])
                     self._number_commons()
-                    for statement in INSERTIONS:
-                        db.execute(statement)
-                for statement in ADDITIONS:
-                    db.execute(statement)
+                    db.execute("INSERT INTO settling VALUES (1)")
                 set_value(db, mark, max(number for number, _ in batch))
             db.execute("COMMIT")
         except BaseException:
@@ -350,7 +348,9 @@ STRANGE = "SELECT n FROM taken WHERE " + _unless(
     f" AND typeof({' + '.join(_NUMBERS)}) = 'integer'"
 )
 UNKNOWN = "SELECT common FROM taken WHERE common NOT IN (SELECT common FROM known) GROUP BY common ORDER BY min(n)"
-INSERTIONS = (
+# What makes rows and sums of what was taken. As the body of a trigger all of it is one step of SQLite: between two, the lock
+# would be asked for, and every system call of the loop would wake a thread that does not get it.
+SETTLING = (
     f"INSERT INTO calls (facet, total, tries, {_KEPT}) SELECT facet, input + output, tries, {_KEPT} FROM {_TAKEN} ORDER BY n",
     # All of these facets are there: only their numbers of rows change.
     f"INSERT INTO facets (id, way, outcome, rows) SELECT facet, 0, 0, count(*) FROM {_TAKEN} WHERE 1 GROUP BY facet"
@@ -361,9 +361,8 @@ INSERTIONS = (
     f" FROM {_TAKEN} WHERE tries > 0 AND NOT failed GROUP BY start, bucket)"
     f" CROSS JOIN (SELECT 1 AS hours UNION ALL SELECT {DAY_MS // HOUR_MS}) WHERE 1 GROUP BY 1, 2, 3"
     " ON CONFLICT DO UPDATE SET calls = calls + excluded.calls",
+    "DELETE FROM fresh",
     f"INSERT INTO fresh SELECT time / {HOUR_MS}, lane, {', '.join(SUMS.values())} FROM {_TAKEN} GROUP BY 1, 2",
-)
-ADDITIONS = (
     _adding("hours", start="start", lane="lane"),
     _adding("days", start=_DAY, lane="lane"),
     *(_splitting(number, column) for number, column in enumerate(SPLITS)),
