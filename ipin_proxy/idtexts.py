@@ -15,17 +15,16 @@ from .entries import set_value, value_of
 if TYPE_CHECKING:
     import sqlite3
 
-LAZY_ROWS = 16_000
 CHUNK_ROWS = 12_000
 MANY_LINES = 500  # from so many on it is quicker to look at each line of a text
 MARK = "idtexts"
 
 
-def fill(db: sqlite3.Connection) -> bool:
-    """Make one more text, if it is time for it. Raises sqlite3.Error."""
+def fill(db: sqlite3.Connection, lazy_rows: int) -> bool:
+    """Make one more text, if so many rows are in none. Raises sqlite3.Error."""
     (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()
     first = value_of(db, MARK)
-    if newest - first < LAZY_ROWS:
+    if newest - first < lazy_rows:
         return False
     last = min(first + CHUNK_ROWS, newest)
     lines = [""] * (last - first)

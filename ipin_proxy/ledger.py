@@ -21,9 +21,10 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import idtexts, journal, ledgerfile, ranks, retention
+from . import journal, ledgerfile, retention
 from .entries import DAY_MS, Entry, written
 from .errors import ConfigError, ProxyError
+from .upkeep import Upkeep
 
 # What only readers need is loaded when the first of them comes, and what writes when there is something to write.
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ PATIENCE_S = 3.0  # of somebody who reads, for what is queued
 WRITE_PATIENCE_S = 10.0  # of somebody whose change has to be in the trail
 CLOSE_S = 10.0
 SWEEP_S = 3600.0
-STEP_S = 0.05  # between the steps of a long job
-RESTS = 19  # times as long as a step took there is none, while calls come: it holds the interpreter's lock
+STEP_S = 0.05  # between the steps of a sweep
 PROBE_S = 5.0  # until a journal that failed is tried again, when no call does it
 
 
@@ -111,7 +111,8 @@ class Ledger:
         self._failure = self._trail_failure = ""  # the second of the last change
         self._told = ""
         self._retry_s = RETRY_S
-        self._next_sweep = self._next_step = 0.0
+        self._next_sweep = 0.0
+        self._upkeep = Upkeep()
         if path.exists() or any(each.exists() for each in self._journal.paths):
             try:
                 self._open()
@@ -456,12 +457,7 @@ class Ledger:
                         self._next_sweep = now + SWEEP_S
                 if self._journal.trouble:
                     self._journal.probe()
-                if now < self._next_step:
-                    return self._next_step - now
-                number = self._number
-                if idtexts.fill(db) or ranks.fill(db):
-                    rest_s = max(STEP_S, RESTS * (time.monotonic() - now) if self._number != number else 0.0)
-                    self._next_step = time.monotonic() + rest_s
+                if rest_s := self._upkeep.step(db, self._number):
                     return rest_s
                 return PROBE_S if self._journal.trouble else max(STEP_S, self._next_sweep - now)
         except Exception as error:  # noqa: BLE001 as in _work

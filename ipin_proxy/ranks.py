@@ -16,7 +16,7 @@ from .tallies import Order
 if TYPE_CHECKING:
     import sqlite3
 
-LAZY_ROWS = 16_000  # this many rows may be out of order
+LAZY_ROWS = 16_000  # this many rows may be out of order, mostly
 CHUNK_ROWS = 12_000
 PREFIX = 40  # characters of a text that it is sorted by
 
@@ -58,14 +58,14 @@ def is_tallied(db: sqlite3.Connection, order: Order) -> bool:
     return upto > 0 and newest_in(db) - upto < 2 * LAZY_ROWS
 
 
-def fill(db: sqlite3.Connection) -> bool:
-    """Put some rows in one order, or in its tallies, if it is time for it. Raises sqlite3.Error."""
+def fill(db: sqlite3.Connection, lazy_rows: int) -> bool:
+    """Put some rows in one order, or in its tallies, if so many are in none. Raises sqlite3.Error."""
     newest = newest_in(db)
     for order in ORDERS.values():
         ordered, tallied = ordered_up_to(db, order), tallies.tallied_up_to(db, order)
-        if newest - ordered >= LAZY_ROWS:
+        if newest - ordered >= lazy_rows:
             make, upto, until = _rank, ordered, min(ordered + CHUNK_ROWS, newest)
-        elif newest - tallied >= LAZY_ROWS and tallied < ordered:
+        elif newest - tallied >= lazy_rows and tallied < ordered:
             make, upto, until = _tally, tallied, min(tallied + CHUNK_ROWS, ordered)
         else:
             continue

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.book import DAY_MS, NOW_MS, Book, entry, opened, refused
 
-from ipin_proxy import idtexts, ledger, ledgerfile, ranks, requestlog, retention, selection, tallies
+from ipin_proxy import idtexts, ledger, ledgerfile, ranks, requestlog, retention, selection, tallies, upkeep
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry
 from ipin_proxy.errors import BadRequest
@@ -106,10 +106,11 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The entries above; of the newest so many are not in the orders that are made later."""
     with pytest.MonkeyPatch.context() as patched, Book(tmp_path_factory.mktemp("log")) as book:
         for room in (ranks, idtexts):
-            patched.setattr(room, "LAZY_ROWS", request.param)
             patched.setattr(room, "CHUNK_ROWS", 30)
+        patched.setattr(ranks, "LAZY_ROWS", request.param)
         patched.setattr(tallies, "MOST_ROWS", 14)
-        patched.setattr(ledger, "STEP_S", 0.0)
+        patched.setattr(upkeep, "RUSH", 10**9)
+        patched.setattr(upkeep, "STEP_S", 0.0)
         log = book.with_calls(*ENTRIES)
         while not is_in_order(book.path, request.param):
             log._do(None, 30)
@@ -299,18 +300,12 @@ def test_pages_are_the_same_while_their_orders_are_made_and_rows_go(
             retention.sweep(db, sorted(each.time_ms for each in ENTRIES)[gone])
             told = [all_pages(db, filters, sort, "desc") for filters, sort in asked]
             steps = 0
-            while fill(db):
+            while ranks.fill(db, 5):
                 steps += 1
                 if steps % 7 == 0:
                     assert [all_pages(db, filters, sort, "desc") for filters, sort in asked] == told
             assert [all_pages(db, filters, sort, "desc") for filters, sort in asked] == told
             assert steps or gone
-
-
-def fill(db: sqlite3.Connection) -> bool:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ranks, "LAZY_ROWS", 5)
-        return ranks.fill(db)
 
 
 def test_the_contracts_columns_can_all_be_sorted_by() -> None:
@@ -403,13 +398,31 @@ def book(tmp_path: Path) -> Iterator[Book]:
         yield book
 
 
+def test_rows_are_put_in_order_when_no_more_of_them_come(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep the calls waiting that make them."""
+    for room in (ranks, idtexts):
+        monkeypatch.setattr(room, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(ranks, "LAZY_ROWS", 10)
+    monkeypatch.setattr(upkeep, "STEP_S", 0.0)
+    monkeypatch.setattr(upkeep, "RUSH", -1)  # as if many came all the time
+    log = book.with_calls(*(entry(number) for number in range(50)))
+    for _ in range(100):
+        log._do(None, 30)
+    assert not is_in_order(book.path, 50, 50)
+    monkeypatch.setattr(upkeep, "RUSH", 10**9)
+    while not is_in_order(book.path, 10, 50):
+        log._do(None, 30)
+
+
 def test_rows_that_go_leave_every_list(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the orders and texts that were made of them."""
     for room in (ranks, idtexts):
-        monkeypatch.setattr(room, "LAZY_ROWS", 10)
         monkeypatch.setattr(room, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(ranks, "LAZY_ROWS", 10)
     monkeypatch.setattr(tallies, "MOST_ROWS", 6)
-    monkeypatch.setattr(ledger, "STEP_S", 0.0)
+    monkeypatch.setattr(upkeep, "RUSH", 10**9)
+    for room in (ledger, upkeep):
+        monkeypatch.setattr(room, "STEP_S", 0.0)
     old = [entry(number, time_ms=NOW_MS - 95 * DAY_MS, error_message="old") for number in range(40)]
     new = [refused(number) for number in range(40, 80)]
     log = book.with_calls(*old, *new, retention_days=0)
