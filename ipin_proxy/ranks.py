@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import tallies
-from .entries import set_value, value_of
+from .entries import all_values, set_value, value_of
 from .tallies import Order
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def is_tallied(db: sqlite3.Connection, order: Order) -> bool:
 
 def fill(db: sqlite3.Connection, lazy_rows: int) -> bool:
     """Put some rows in one order, or in its tallies, if so many are in none. Raises sqlite3.Error."""
-    newest = newest_in(db)
+    newest, upto_of = newest_in(db), all_values(db)
     for order in ORDERS.values():
-        ordered, tallied = ordered_up_to(db, order), tallies.tallied_up_to(db, order)
+        ordered = newest if order.is_live else upto_of.get(f"ranked:{order.name}", 0)
+        tallied = upto_of.get(f"tallied:{order.name}", 0)
         if newest - ordered >= lazy_rows:
             make, upto, until = _rank, ordered, min(ordered + CHUNK_ROWS, newest)
         elif newest - tallied >= lazy_rows and tallied < ordered:
