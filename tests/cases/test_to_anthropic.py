@@ -50,7 +50,7 @@ def error_json(error: ProxyError) -> dict[str, Any]:
 def refusal_of(case: Case) -> ProxyError:
     headers = Headers([("content-type", "application/json")])
     nobody: Any = None
-    reply = Reply(nobody, nobody, nobody, case.options["status"], headers, nobody, b"", 0.0, False)
+    reply = Reply(nobody, nobody, nobody, case.options["status"], headers, nobody, b"", 0.0, False, headers.media_type)
     return anthropic.Upstream().decode_error(reply, case.bytes("upstream_reply.json"), deployment_of(case))
 
 
