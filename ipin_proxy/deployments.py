@@ -232,7 +232,7 @@ def check_model(catalog: Catalog, call: Call) -> Model:
     What a key may use is asked of the model that is found: pinned to a provider, another one may answer to its name.
     """
     model = catalog.find(call.model, call.pin)
-    keys.check_model(call.caller, model.id if model is not None else call.model, call.model)
+    keys.check_model(call.caller, model.id if model is not None else call.model, call.shown_model)
     check_further(call)
     if model is None:
         where = f" at provider '{call.pin}'" if call.pin else ""

@@ -89,7 +89,7 @@ class Dispatcher:
 
     def handle(self, request: Request) -> Steps:
         try:
-            visit = visit_of(request) if request.state is not None else None
+            visit = visit_of(request)
             if visit is None:
                 visit = self._begin(request)
             else:  # the body took its time, in which a key or a session may have ended

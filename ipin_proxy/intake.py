@@ -1,10 +1,10 @@
 """How entries get into the ledger's database, hundreds at once: SQLite itself reads the journal's lines.
 
 A statement of SQLite runs without the interpreter's lock, and a line of Python that does the same for one row does not: the
-loop, which wants that lock, would wait for it. So there is next to nothing here that Python does for each row. A few hundred
+loop, which wants that lock, would wait for it. So there is next to nothing here that Python does for each row. Hundreds of
 lines are laid into the temporary table `taken`, a column for a field; what calls have in common is one text there, whose numbers
-are remembered in `known`; a statement each makes rows, sums and histogram of both. Only what is not as `written` should have made
-it is read by Python first, and put right.
+are remembered in `known`; the body of a trigger makes rows, sums and histogram of both, in one step. Only what is not as
+`written` should have made it is read by Python first, and put right.
 
 Rows and all the sums they belong to change in the same transaction.
 """
