@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import ranks, tallies
-from .entries import text
+from .entries import by_column, text
 from .errors import BadRequest
 from .ranks import ORDERS
-from .selection import RequestFilter, Selection, belonging, check, facets_of, marked_ids, select
+from .selection import RequestFilter, Selection, belonging, check, facets_of, marked_ids, rows_of_facets, select
 from .spending import usd
 from .tallies import FOREVER, KEY, Key, Order, in_order
 
@@ -193,13 +193,14 @@ def _groups(db: sqlite3.Connection, selection: Selection, sort: str) -> dict[Any
     values = dict(db.execute(f"SELECT id, {ITEM[sort]} FROM {table}s"))
     if selection.facets is None and not selection.has_times:
         totals: Counter[Any] = Counter()
-        for id_, rows in db.execute(f"SELECT {table}, sum(rows) FROM facets INDEXED BY facets_way GROUP BY 1"):
+        counted = f"FROM (SELECT {table}, sum(rows) AS rows FROM facets INDEXED BY facets_way GROUP BY 1)"
+        for id_, rows in zip(*by_column(db, (table, "rows"), counted), strict=True):
             totals[values[id_]] += rows
         return {value: (total, None) for value, total in totals.items() if total}
     facets = facets_of(db, selection)
     some = f"WHERE id IN ({', '.join(map(str, facets))})" if len(facets) < MOST_SEEKS else ""
     groups: defaultdict[Any, dict[int, int]] = defaultdict(dict)
-    for facet, id_ in db.execute(f"SELECT id, {table} FROM facets {some}"):
+    for facet, id_ in zip(*by_column(db, ("id", table), f"FROM facets {some}"), strict=True):
         if facet in facets:
             groups[values[id_]][facet] = facets[facet]
     return {value: (sum(found.values()), found) for value, found in groups.items()}
@@ -209,11 +210,7 @@ def _facets_with(db: sqlite3.Connection, sort: str, value: Any) -> dict[int, int
     """The facets with a value in a column, and how many rows each has."""
     table = "way" if sort in OF_WAYS else "outcome"
     with_it = f"SELECT id FROM {table}s WHERE {ITEM[sort]} = ?"
-    return dict(
-        db.execute(
-            f"SELECT id, rows FROM facets INDEXED BY facets_way WHERE rows > 0 AND {table} IN ({with_it})", (value,)
-        )
-    )
+    return rows_of_facets(db, f"rows > 0 AND {table} IN ({with_it})", (value,))
 
 
 def _for_people(value: Any) -> tuple[str, Any]:
@@ -267,10 +264,10 @@ def _sought(
     """Along an order from that stretch on where the page begins: the rows before it are counted. Where their times matter,
     and tallies do not know them, from the first stretch on that can have any."""
     where, values = belonging(selection)
-    kinds = None
+    kinds: list[int] | None = None
     if selection.facets is not None:
         (last,) = db.execute("SELECT max(id) FROM facets").fetchone()
-        kinds = values["kinds"].ljust(last + 1, b"\0")
+        kinds = [*values["kinds"].ljust(last + 1, b"\0")]
     upto = tallies.tallied_up_to(db, order)
     newest = db.execute(
         f"SELECT {order.key} AS value, time, facet, id FROM calls NOT INDEXED WHERE id > :upto{where}"
@@ -279,7 +276,9 @@ def _sought(
     ).fetchall()
     stretches = tallies.stretches(db, order)
     for each in stretches[::-1] if descends else stretches:
-        if order.name == TIME and not each.is_within(selection.from_ms, selection.to_ms):
+        if order.name == TIME and each.is_outside(selection.from_ms, selection.to_ms):
+            rows = 0
+        elif order.name == TIME and not each.is_within(selection.from_ms, selection.to_ms):
             between, where, values = _belonging(selection, order, each.low, each.high)
             counted = f"SELECT count(*) FROM {order.rows}{between}{where} AND id <= :upto"
             (rows,) = db.execute(counted, {**values, "upto": upto}).fetchone()

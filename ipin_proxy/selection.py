@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import idtexts, ranks, tallies
-from .entries import DAY_MS, text
+from .entries import DAY_MS, by_column, text
 from .errors import BadRequest
 from .ranks import ORDERS
 from .tallies import FOREVER, Key
@@ -104,7 +104,7 @@ def select(db: sqlite3.Connection, filters: RequestFilter) -> Selection:
     if filters.q:
         selection = _search(db, selection, filters, where, is_filtered)
     elif is_filtered:
-        facets = dict(db.execute(f"SELECT id, rows FROM facets WHERE {where}", filters._asdict()))
+        facets = rows_of_facets(db, where, filters._asdict())
         if selection.has_times:
             facets = _in_times(db, selection, facets)
         selection = selection._replace(total=sum(facets.values()), facets=facets)
@@ -164,11 +164,14 @@ def facets_of(db: sqlite3.Connection, selection: Selection) -> Mapping[int, int]
     """How many rows of each facet belong to a selection."""
     if selection.facets is not None:
         return selection.facets
-    return _in_times(db, selection, None) if selection.has_times else _all_facets(db)
+    return _in_times(db, selection, None) if selection.has_times else rows_of_facets(db)
 
 
-def _all_facets(db: sqlite3.Connection) -> dict[int, int]:
-    return dict(db.execute("SELECT id, rows FROM facets WHERE rows > 0"))
+def rows_of_facets(
+    db: sqlite3.Connection, where: str = "rows > 0", values: Mapping[str, Any] | Sequence[Any] = ()
+) -> dict[int, int]:
+    """Facets, and how many rows each has."""
+    return dict(zip(*by_column(db, ("id", "rows"), f"FROM facets WHERE {where}", values), strict=True))
 
 
 def _in_times(db: sqlite3.Connection, selection: Selection, facets: Mapping[int, int] | None) -> dict[int, int]:
@@ -179,18 +182,20 @@ def _in_times(db: sqlite3.Connection, selection: Selection, facets: Mapping[int,
         part = selection.in_times / max(1, selection.in_table)
         seek_us = len(facets) * SEEK_US + sum(facets.values()) * part * COUNT_US
         if seek_us < min(length, 2 * tallies.MOST_ROWS) * GROUP_US + length * ADD_US:
-            rows = db.execute(
-                "SELECT facet, count(*) FROM calls INDEXED BY calls_facet"
-                f" WHERE facet IN ({', '.join(map(str, facets))}) AND time >= ? AND time < ? GROUP BY 1",
+            of_one = (
+                "SELECT count(*) FROM calls INDEXED BY calls_facet WHERE facet = facets.id AND time >= ? AND time < ?"
+            )
+            found = db.execute(
+                f"SELECT id, ({of_one}) FROM facets WHERE id IN ({', '.join(map(str, facets))})",
                 (selection.from_ms, selection.to_ms),
             )
-            return dict(rows)
+            return {facet: rows for facet, rows in found if rows}
     (last,) = db.execute("SELECT coalesce(max(id), 0) FROM facets").fetchone()
     counted = [0] * (last + 1)
     for start, end in parts:
         _count_times(db, start, end, counted)
     if not is_inside:
-        facets = _all_facets(db) if facets is None else facets
+        facets = rows_of_facets(db) if facets is None else facets
         return {facet: rows - counted[facet] for facet, rows in facets.items() if rows > counted[facet]}
     if facets is None:
         return {facet: rows for facet, rows in enumerate(counted) if rows}
@@ -246,10 +251,10 @@ def _search(
     ways = _found_in(db, "ways", ("model", "served_model", "key_name", "user_name"), filters.q)
     outcomes = _found_in(db, "outcomes", ("error_code",), filters.q)
     found, values = f"(way IN ({ways}) OR outcome IN ({outcomes}))", filters._asdict()
-    whole: dict[int, int] = dict(db.execute(f"SELECT id, rows FROM facets WHERE {found} AND {where}", values))
+    whole = rows_of_facets(db, f"{found} AND {where}", values)
     others: dict[int, int] | None = None
     if is_filtered:
-        others = dict(db.execute(f"SELECT id, rows FROM facets WHERE NOT {found} AND {where}", values))
+        others = rows_of_facets(db, f"NOT {found} AND {where}", values)
     if others is not None and _are_few(others, selection):
         selection, partly = _looked_through(db, selection, filters.q, others)
     else:
@@ -259,8 +264,7 @@ def _search(
         mixed = None
         if marks.count(0) < min(MOST_SOUGHT, marks.count(1)):  # a piece of what all ids of ours begin with
             mixed = _not_all_marked(db, selection)
-            rows = db.execute(f"SELECT id, rows FROM facets WHERE {where}", values)
-            whole |= {facet: n for facet, n in rows if facet not in mixed}
+            whole |= {facet: rows for facet, rows in rows_of_facets(db, where, values).items() if facet not in mixed}
         counted = Counter(dict(_count_marked(db, selection, mixed)))
         counted.update(_mark_messages(db, selection, filters.q, marks, others))
         partly = {

@@ -71,6 +71,11 @@ class Stretch(NamedTuple):
         first, last = self.low[1] if self.low else 0, self.high[1] if self.high else FOREVER - 1
         return from_ms <= first and last < to_ms
 
+    def is_outside(self, from_ms: int, to_ms: int) -> bool:
+        """In the order of time: whether none of its rows is."""
+        first, last = self.low[1] if self.low else 0, self.high[1] if self.high else FOREVER
+        return last < from_ms or to_ms <= first
+
 
 class Tally:
     """Facets in their order, and how many rows each has."""
@@ -111,8 +116,8 @@ class Tally:
         for facet, rows in zip(self.facets, self.rows, strict=True):
             counted[facet] += rows
 
-    def count(self, kinds: bytes) -> int:
-        """How many rows have facets for which there is a 1."""
+    def count(self, kinds: list[int]) -> int:
+        """How many rows have facets for which there is a 1; in a list these are found sooner than in bytes."""
         return sum(compress(self.rows, map(kinds.__getitem__, self.facets)))
 
 
