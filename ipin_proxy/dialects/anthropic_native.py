@@ -24,7 +24,10 @@ from .openai_stream import BARE_LINE, stream_error
 
 Json = dict[str, Any]
 
-WORTH_A_LOOK = re.compile(rb'"usage"\s*:|"error"|"detail"|event: *error|message_st|message_delta|tool_use')
+# What makes a frame worth opening, with `tool_use`; several patterns that each begin with what they have in common are found
+# in a third of the time that one takes.
+WORTH_A_LOOK = re.compile(rb'"(?:usage"\s*:|error"|detail"|message_st|message_delta)')
+NAMED_SO = re.compile(rb"event: *(?:error|message_st|message_delta)")
 BEFORE_THE_ANSWER = ("message_start", "ping")
 ENDING = ("stop_details", "container")  # of a message, what is known when it ends
 STOP = frame('{"type": "message_stop"}', "message_stop")
@@ -87,7 +90,7 @@ class MessagesTap:
             if self._has_failed:
                 break
             goes_before = False
-            if not self._has_begun or WORTH_A_LOOK.search(raw):
+            if not self._has_begun or is_worth_a_look(raw):
                 raw, goes_before = self._look(raw)
             if self._has_begun:
                 out.append(raw)
@@ -150,6 +153,10 @@ class MessagesTap:
         if is_theirs and type(told) is dict and told.get("message") == error.message:  # else it is not all for callers
             return raw
         return encode_stream_error(error, self._bill.call.id)
+
+
+def is_worth_a_look(raw: bytes) -> bool:
+    return WORTH_A_LOOK.search(raw) is not None or NAMED_SO.search(raw) is not None or b"tool_use" in raw
 
 
 def body_of(event: Event, raw: bytes) -> Json | None:
