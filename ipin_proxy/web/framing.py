@@ -172,7 +172,7 @@ class ChunkedBody(Body):
 
     def _take_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """Streams come in small whole chunks, mostly one to a piece: no state to keep, one slice each. Where it ends."""
-        while (match := _PLAIN_SIZE.match(data, at)) is not None:
+        while at < len(data) and (match := _PLAIN_SIZE.match(data, at)) is not None:
             begin = match.end()
             behind = begin + int(match[1], 16)
             if behind == begin or data[behind : behind + 2] != b"\r\n":

@@ -23,9 +23,12 @@ class Outbox:
 
     def put(self, pieces: Sequence[Piece]) -> None:
         """Write what the socket takes at once, keep the rest. Raises OSError when the connection is broken."""
-        size = sum(map(len, pieces))
-        if len(pieces) > 1 and size <= JOINED_BYTES:
-            pieces = (b"".join(pieces),)
+        if len(pieces) == 1:
+            size = len(pieces[0])
+        else:
+            size = sum(map(len, pieces))
+            if size <= JOINED_BYTES:
+                pieces = (b"".join(pieces),)
         sent = 0
         if not self._pieces:
             try:
