@@ -33,6 +33,7 @@ LAST_WORD = b"[DONE]"
 # With \s it would look over line ends, again and again.
 BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
 DELTA = b'.delta"'
+COLON = ord(":")  # begins a comment
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
     | {"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"}
@@ -60,6 +61,8 @@ class StreamTap:
         self._is_over = False
 
     def feed(self, data: bytes) -> bytes:
+        if self._has_begun and self._splitter.are_several(data) and self._pass_together(data):
+            return data
         try:
             frames = self._splitter.feed(data)
         except FrameTooLong as error:
@@ -78,7 +81,7 @@ class StreamTap:
         for each in frames:
             # Comments say nothing (": OPENROUTER PROCESSING", by the dozen, before the first word). Most events of typed
             # streams that are no delta tell of the response, or say all of it again: together they are like one.
-            if each[:1] == b":" or (self._is_typed and DELTA not in each):
+            if each[0] == COLON or (self._is_typed and DELTA not in each):
                 continue
             size = len(each)
             if not bill.shortest_frame_bytes:
@@ -91,6 +94,20 @@ class StreamTap:
         if self._is_over:
             bill.completed()
         return out
+
+    def _pass_together(self, data: bytes) -> bool:
+        """Whether all of some whole frames go on as they are, nothing in them being worth a look: nearly always. Under load several
+        come at once, and take hardly more time together than one."""
+        bill, frames = self._bill, data.count(b"\n\n")
+        if not bill.shortest_frame_bytes or self._is_worth_a_look(data) or data[0] == COLON or b"\n:" in data:
+            return False
+        if self._is_typed and data.count(DELTA) != frames:
+            return False
+        size = len(data)
+        bill.bytes_out += size
+        bill.frames += frames
+        bill.heard_bytes += size
+        return True
 
     def finish(self) -> bytes:
         """The upstream ended properly; so must the answer in it, or it was cut."""

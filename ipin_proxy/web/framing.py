@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import NoReturn
 
 from .head import Headers
@@ -20,8 +21,9 @@ MAX_SIZE_LINE = 256
 MAX_EXTENSION_BYTES = 16 * 1024
 MAX_TRAILER_BYTES = 8 * 1024
 
-# The common case, one match: a plain size line (RFC 9112 7.1; 16 digits are 64 bits).
+# The common case: a plain size line (RFC 9112 7.1; 16 digits are 64 bits).
 _PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
+PLAIN_SIZE_BYTES = 18
 # `*( BWS ";" BWS chunk-ext-name [...] )`: whatever stands behind the semicolon is skipped, if it is text.
 _STRICT_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)\r\n")
 _TOLERANT_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*(?:;[^\r\n]*)?)\r?\n")
@@ -172,12 +174,13 @@ class ChunkedBody(Body):
 
     def _take_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """Streams come in small whole chunks, mostly one to a piece: no state to keep, one slice each. Where it ends."""
-        while at < len(data) and (match := _PLAIN_SIZE.match(data, at)) is not None:
-            begin = match.end()
-            behind = begin + int(match[1], 16)
-            if behind == begin or data[behind : behind + 2] != b"\r\n":
+        while at < len(data):
+            begin = data.find(b"\r\n", at, at + PLAIN_SIZE_BYTES) + 2
+            size = plain_size(data[at:begin])
+            behind = begin + size
+            if not size or data[behind : behind + 2] != b"\r\n":
                 break
-            self.received += behind - begin
+            self.received += size
             pieces.append(data[begin:behind])
             at = behind + 2
         return at
@@ -279,6 +282,13 @@ def reply_body(method: str, status: int, headers: Headers) -> Body:
             raise FramingError(f"it uses a Transfer-Encoding that is not understood here: {codings[:60]!a}")
     length = headers.get("content-length")
     return UntilCloseBody() if length is None else LengthBody(int(length))
+
+
+@lru_cache(1024)  # the chunks of a stream are of few sizes
+def plain_size(line: bytes) -> int:
+    """The size that a plain line tells; 0 where it is the last one, or not plain."""
+    match = _PLAIN_SIZE.fullmatch(line)
+    return int(match[1], 16) if match is not None else 0
 
 
 def chunk(data: bytes) -> bytes:

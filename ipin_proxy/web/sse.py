@@ -58,6 +58,12 @@ class FrameSplitter:
         """The unfinished frame at the end of what came so far."""
         return bytes(self._tail)
 
+    def are_several(self, data: bytes) -> bool:
+        """Whether the next bytes are several whole frames in the plainest form, each with an LF LF: then they need not be fed."""
+        return (
+            0 < data.find(b"\n\n") < len(data) - 2 and data.endswith(b"\n\n") and not self._tail and b"\r" not in data
+        )
+
     def feed(self, data: bytes) -> list[bytes]:
         """The frames completed by the next bytes. Raises FrameTooLong."""
         if not data:
