@@ -29,6 +29,7 @@ KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users
 SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
 # Members whose names are headers' and models', and say nothing of a secret; a header's has its mask already.
 FREE_NAMES = ("headers", "modelMap")
+NO_SECRETS = ("aboveTokens",)  # called like one: a price goes by how many tokens there are
 PLACE = re.compile(r"([A-Za-z]+)(?:\[\d+\][^:\s]*)?(?=:? )")
 
 
@@ -69,7 +70,11 @@ def without_secrets(record: Record) -> Json:
 def without_hidden(value: Any) -> Any:
     """The same without the members that are called like secrets, however deep they are."""
     if isinstance(value, dict):
-        return {name: without_hidden(inner) for name, inner in value.items() if not SENSITIVE_NAME.search(name)}
+        return {
+            name: without_hidden(inner)
+            for name, inner in value.items()
+            if name in NO_SECRETS or not SENSITIVE_NAME.search(name)
+        }
     return [without_hidden(inner) for inner in value] if isinstance(value, list) else value
 
 

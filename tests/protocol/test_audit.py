@@ -147,6 +147,12 @@ def test_settings_and_prices_are_in_the_trail(admin: Admin) -> None:
     assert (row["action"], row["id"], row["before"]) == ("update", "priced", {"price": None})
     assert (row["after"]["price"]["input"], row["after"]["price"]["output"]) == (2, 4)
 
+    tiers = [{"input": 4, "aboveTokens": 200_000}], [{"input": 4, "aboveTokens": 100_000}]
+    for each in tiers:
+        admin("PUT", "/models/priced", {"price": {"input": 2, "output": 4, "longContext": each}})
+    row = last(admin)
+    assert tuple(row[when]["price"]["longContext"] for when in ("before", "after")) == tiers
+
 
 def test_a_whole_database_is_told_by_its_counts(admin: Admin) -> None:
     document = admin("GET", "/export?secrets=0").json

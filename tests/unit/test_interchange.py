@@ -65,6 +65,17 @@ def test_all_that_was_hidden_is_there_again(before: Snapshot) -> None:
     assert dict(found.snapshot.extra) == dict(before.extra)
 
 
+def test_a_price_by_the_length_of_a_call_can_be_taken_elsewhere() -> None:
+    price = {"input": 1, "longContext": [{"input": 2, "aboveTokens": 200_000}, {"input": 3, "aboveTokens": 400_000}]}
+    there = snapshot(models=[{"id": "m", "providerId": "p", "price": price}])
+    given = document(there, secrets=False)
+    assert given["models"][0]["price"] == price
+    assert taken(given, snapshot()).snapshot.models["m"] == there.models["m"]
+    price["longContext"] = list(reversed(price["longContext"]))
+    given["models"][0]["price"] = price
+    assert taken(given, there).snapshot.models["m"].to_json()["price"] == price
+
+
 def test_what_was_hidden_inside_is_kept_where_something_else_changes(before: Snapshot) -> None:
     given = document(before, secrets=False)
     provider = given["providers"][0]
