@@ -22,6 +22,7 @@ from .metrics import Metrics
 from .offers import offered
 from .once import Once
 from .passes import Passes
+from .prices import ESTIMATED, Cost
 from .queries import SECRET_CHARS
 from .records import Provider, key_digest
 from .references import resolve_secret
@@ -161,6 +162,8 @@ class App:
         if bill.reservation is not None:
             if bill.attempts:
                 self.limits.settle(bill.reservation, usage.total_tokens, cost.nano)
+                if cost.nano is None and bill.reservation.charged:  # or a start would take it back
+                    cost = Cost(bill.reservation.charged, ESTIMATED)
             else:
                 self.limits.release(bill.reservation)
         bill.cost = cost.nano

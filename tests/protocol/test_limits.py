@@ -377,6 +377,27 @@ def test_what_was_spent_is_known_after_a_kill(start_proxy: Callable[..., Proxy],
         again.stop()
 
 
+def test_what_a_budget_was_charged_by_estimate_is_known_after_a_kill(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    keys = [build.key(KEY, budgets=[{"usd": 0.1, "window": "month"}])]
+    proxy = start_proxy(keys=keys, models=MODELS)
+    usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
+    upstream.will_answer(200, {"text": "Hello", "usage": usage})  # no word of the seconds that are paid for
+    form: list[tuple[str, object]] = [("model", "listen"), ("file", ("a.mp3", bytes(80_006), "audio/mpeg"))]
+    heard = proxy.form("/v1/audio/transcriptions", form, KEY)
+    assert [heard.header(name) for name in ("cost", "monthlyCost")] == ["0.11", "0.11"]
+    row = proxy.admin("GET", f"/requests/{heard.header('x-request-id')}").json
+    assert (row["costUsd"], row["costBasis"], row["outputTokens"]) == (0.11, "estimated", 45)
+    proxy.signal(signal.SIGKILL)
+    proxy.stop()
+    again = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=MODELS, keys=keys)
+    try:
+        assert code_of(ask(again, KEY)) == (429, "insufficient_quota", "budget_exceeded")
+    finally:
+        again.stop()
+
+
 def test_an_aborted_stream_is_paid_for_by_what_came(
     proxy: Proxy, upstream: Upstream, limited: Callable[..., str]
 ) -> None:
