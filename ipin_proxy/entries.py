@@ -12,6 +12,7 @@ from math import log2
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .call import Attempt
+from .columns import MAX_NAME_CHARS
 from .logs import redact
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MOST_COST = 10**15  # nano-dollars: a million dollars for one call
 MOST_MICROS = 10**12  # 11 days
 MOST_STATUS = 999
 MOST_NUMBER = 10**30  # a larger one is no float in the end, and nothing that can be meant
-MOST_NAME = 200  # characters
+MOST_NAME = MAX_NAME_CHARS  # so that an id is never cut: by it a start knows what was spent
 MOST_AGENT = 300
 MOST_MESSAGE = 1_000
 MOST_ATTEMPTS = 50

@@ -377,6 +377,24 @@ def test_what_was_spent_is_known_after_a_kill(start_proxy: Callable[..., Proxy],
         again.stop()
 
 
+def test_spending_is_known_by_ids_of_any_length(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    begun, other = "k" * 255, "sk-other-0123456789abcdefghij"
+    keys = [
+        build.key(KEY, f"{begun}1", budgets=[{"usd": 0.25, "window": "total"}]),
+        build.key(other, f"{begun}2", budgets=[{"usd": 0.25, "window": "total"}]),
+    ]
+    proxy = start_proxy(keys=keys, models=MODELS)
+    upstream.will_answer(200, completion())
+    assert ask(proxy, KEY).status == 200
+    assert proxy.get("/v1/usage", other).json["spent"]["total"]["requests"] == 0
+    proxy.stop()
+    again = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=MODELS, keys=keys)
+    try:
+        assert code_of(ask(again, KEY)) == (429, "insufficient_quota", "budget_exceeded")
+    finally:
+        again.stop()
+
+
 def test_what_a_budget_was_charged_by_estimate_is_known_after_a_kill(
     start_proxy: Callable[..., Proxy], upstream: Upstream
 ) -> None:
