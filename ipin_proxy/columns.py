@@ -41,6 +41,7 @@ MAX_NAME_CHARS = 256
 MAX_PROSE_CHARS = 100_000
 MAX_SECONDS = 86_400
 MAX_DAYS = 366
+MAX_AMOUNT = 1e300  # so that two of them are still a number: JSON writes whole ones that no float can hold
 MAX_DEPTH = 64  # of what we carry along without knowing it: copying and comparing take several frames a level
 # 1973 in milliseconds and the year 5138 in seconds: a deadline below it was meant in seconds.
 LEAST_MILLISECONDS = 100_000_000_000
@@ -186,8 +187,8 @@ def flag(value: Any) -> bool:
 
 
 def amount(value: Any) -> float:
-    """A finite number, 0 or more."""
-    return _number(value, "a finite number, 0 or more", 0)
+    """A number, 0 or more."""
+    return _number(value, f"a number from 0 to {MAX_AMOUNT:g}", 0, MAX_AMOUNT)
 
 
 def seconds(value: Any) -> float:
@@ -397,14 +398,9 @@ def _line(value: Any, limit: int) -> str:
     return text
 
 
-def _number(value: Any, wish: str, least: float, most: float = float("inf")) -> float:
+def _number(value: Any, wish: str, least: float, most: float) -> float:
     # A bool is an int to Python; NaN fails every comparison; an int beyond float is still an int and compares well.
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not least <= value <= most
-        or value == float("inf")
-    ):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise Invalid(f"must be {wish}, got {shown(value)}")
     return value
 

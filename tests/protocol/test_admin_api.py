@@ -242,6 +242,7 @@ def test_a_value_that_json_cannot_hold_is_400(
         ("/apikeys", {"expiresAt": "tomorrow"}, "expiresAt"),
         ("/apikeys", {"allowedIps": ["10.0.0.0/33"]}, "allowedIps[0]"),
         ("/apikeys", {"budgets": [{"usd": -5}]}, "budgets[0].usd"),
+        ("/apikeys", {"budgets": [{"usd": 10**400}]}, "budgets[0].usd"),
         ("/users", {"password": PASSWORD}, "username"),
         ("/users", {"username": "", "password": PASSWORD}, "username"),
         ("/users", {"username": "x1"}, "password"),

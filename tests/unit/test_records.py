@@ -358,6 +358,7 @@ def test_a_budget_may_roll_and_be_raised_for_a_while() -> None:
         ({"raiseUsd": 5}, "raiseUntil"),
         ({"raiseUntil": "2030-01-31"}, "raiseUsd"),
         ({"raiseUsd": -1, "raiseUntil": "2030-01-31"}, "raiseUsd"),
+        ({"raiseUsd": 1e308, "raiseUntil": "2030-01-31"}, "raiseUsd"),
         ({"raiseUsd": 5, "raiseUntil": "soon"}, "raiseUntil"),
         ({"raiseUsd": 5, "raiseUntil": 1_900_000_000}, "raiseUntil"),
     ],
