@@ -70,11 +70,12 @@ def everybodys(app: App) -> list[Row]:
 
 
 def of_one(app: App, caller: Caller) -> list[Row]:
-    account = statements.account_of(caller)
-    name = address_of(caller.user) if caller.user is not None else ""
-    if not name and caller.key is not None:
-        name = caller.key.username or caller.key.name or caller.key.id
-    return [row_of(each, name) for each in app.ledger.own_usage(account.by, account.id)]
+    """By the user where there is one, as administrators see it: a person may have had several keys, and a key other people."""
+    user, key = caller.user, caller.key
+    if user is not None:
+        return [row_of(each, address_of(user)) for each in app.ledger.own_usage("user", user.id)]
+    name = (key.username or key.name or key.id) if key is not None else ""
+    return [row_of(each, name) for each in app.ledger.own_usage("key", key.id if key is not None else "")]
 
 
 def address_of(user: User) -> str:

@@ -279,6 +279,27 @@ def test_usage_by_month_is_ones_own(proxy: Proxy) -> None:
     assert proxy.get("/usage?email=somebody", KEY).json == {"data": [], "total": 0}
 
 
+def test_usage_by_month_is_the_same_for_oneself_and_for_administrators(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    keys = [build.key(KEY, username="ann"), build.key(OTHER_KEY, "key-2", username="")]
+    proxy = start_proxy(keys=keys, models=[build.model(price={"perRequest": 1})])
+
+    def call(key: str) -> None:
+        upstream.will_answer(200, build.completion())
+        assert proxy.post("/v1/chat/completions", build.hello(), key).status == 200
+
+    call(OTHER_KEY)  # which is nobody's yet
+    person = {"id": "u-ann", "username": "ann", "password": PASSWORD, "apiKeyId": "key-2"}
+    assert proxy.admin("POST", "/users", person).status == 201
+    call(OTHER_KEY)
+    call(KEY)
+    [own] = proxy.get("/usage?email=ann", MASTER_KEY).json["data"]
+    assert (own["monthlyCost"], own["monthlyRequests"]) == (2, 2)
+    for key in (KEY, OTHER_KEY):
+        assert proxy.get("/usage", key).json == {"data": [own], "total": 1}
+
+
 def test_administrators_see_the_usage_of_everybody(proxy: Proxy) -> None:
     def rows(query: str = "") -> list[Json]:
         return list(proxy.get(f"/usage?{query}", MASTER_KEY).json["data"])
