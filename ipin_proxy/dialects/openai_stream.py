@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..call import CHAT, COMPLETION, RESPONSE, Bill, Call, Deployment, Operation
+from .. import prices
+from ..call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, RESPONSE, Bill, Call, Deployment, Operation
 from ..errors import ProxyError, UpstreamError, UpstreamTimeout, draining
 from ..meter import usage_of
 from ..web.response import ShuttingDown
@@ -53,6 +54,7 @@ class StreamTap:
         self._drops_usage = not self._is_typed and not bill.call.asks_usage
         self._answers = answers_asked_for(bill.call)
         self._finished: set[int] = set()
+        self._ended = 0  # of typed events, how many were the last of their answer
         self._splitter = FrameSplitter()
         self._has_begun = False  # something was sent: from now on an error is an event and no status
         self._is_complete = False  # the answer is whole, whatever the connection does now
@@ -155,11 +157,15 @@ class StreamTap:
             return raw
         kind = body.get("type") or event.event
         if self._is_typed and isinstance(kind, str) and kind in TERMINAL_EVENTS:
-            self._is_complete = self._is_over = True
+            self._ended += 1
+            self._is_complete = True
+            self._is_over = self._ended >= self._answers
             self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
         elif body.get("error") or (self._is_typed and kind == "error"):
             return self._error(body if body.get("error") else {"error": body})
         usage = usage_of(body)
+        if usage is not None and usage.images:  # each picture has an event of its own
+            usage = usage._replace(images=max(usage.images, self._ended))
         self._bill.used(usage)
         choices = body.get("choices")
         if choices and isinstance(choices, list):
@@ -231,7 +237,11 @@ def failure_of(event: Json, provider: str) -> ProxyError | None:
 
 
 def answers_asked_for(call: Call) -> int:
-    """How many choices a stream has: `n` for each prompt."""
+    """How many choices a stream has, `n` for each prompt, or how many pictures; nothing else comes by the dozen."""
+    if call.operation in (IMAGE, IMAGE_EDIT):
+        return prices.answers_asked_for(call)
+    if call.operation not in (CHAT, COMPLETION):
+        return 1
     n = call.member("n")
     return (n if type(n) is int and n > 1 else 1) * call.prompts
 

@@ -69,6 +69,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
             build.model("second", "spare", price=PRICE),
             build.model("unpriced"),
             build.model("speaks", type="speech", price=PRICE),
+            build.model("draws", type="image", price={"perImage": 0.04}),
         ],
     )
     yield proxy
@@ -214,6 +215,25 @@ def test_who_was_asked_and_took_too_long_is_owed_for_the_question(
     row = row_of(proxy, reply)
     assert (reply.status, row["costBasis"], row["outputTokens"]) == (504, "estimated", 0)
     assert row["costUsd"] * 1e6 == pytest.approx(3 * row["inputTokens"]) and row["inputTokens"] > 0
+
+
+@pytest.mark.parametrize(("wanted", "drawn"), [(1, 1), (3, 3), (3, 2)])
+@pytest.mark.parametrize("is_edit", [False, True], ids=["drawn", "edited"])
+def test_every_picture_of_a_stream_is_paid_for(
+    proxy: Proxy, upstream: Upstream, is_edit: bool, wanted: int, drawn: int
+) -> None:
+    kind = "image_edit.completed" if is_edit else "image_generation.completed"
+    upstream.will_stream(*[build.named_event(kind, {"type": kind, "b64_json": "aGkh"})] * drawn, done=False)
+    if is_edit:
+        fields: list[tuple[str, object]] = [("model", "draws"), ("prompt", "a cat"), ("n", wanted), ("stream", "true")]
+        reply = proxy.form("/v1/images/edits", [*fields, ("image", ("a.png", build.PNG, "image/png"))], KEY)
+    else:
+        body = {"model": "draws", "prompt": "a cat", "n": wanted, "stream": True}
+        reply = proxy.post("/v1/images/generations", body, KEY)
+    assert reply.body.count(b"aGkh") == drawn
+    row = row_of(proxy, reply)
+    assert (row["images"], row["costUsd"], row["costBasis"]) == (drawn, pytest.approx(0.04 * drawn), "priced")
+    assert row["bytesOut"] == len(reply.body)
 
 
 def test_sounds_that_came_are_not_counted_as_text(proxy: Proxy, upstream: Upstream) -> None:
