@@ -371,13 +371,16 @@ class Limits:
         return None
 
     def _used_up(self, key: Account, user: Account | None, today: Today, but: int = 0) -> list[Standing]:
-        """The budgets that are used up by what was spent and is held, `but` for so much of it."""
-        return [
-            self._budget(account, each, today)
-            for account in ((key, user) if user is not None else (key,))
-            for each in account.rules.allowances
-            if account.spent_of(each, today) + account.held - but >= each.limit(self._now)
-        ]
+        """The budgets that are used up by what was spent and is held, `but` for so much of it. Where they are only by what is
+        held, that may be over in a moment."""
+        found = []
+        for account in (key, user) if user is not None else (key,):
+            for each in account.rules.allowances:
+                spent, limit = account.spent_of(each, today), each.limit(self._now)
+                if spent + account.held - but >= limit:
+                    standing = self._budget(account, each, today)
+                    found.append(standing if spent >= limit else standing._replace(resets_in=A_MOMENT_S))
+        return found
 
     def _rates(self, key: Account) -> list[Standing]:
         """The limits of a minute, with when all of each is free again."""

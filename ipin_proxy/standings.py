@@ -93,9 +93,8 @@ def sentence(standing: Standing, now: float) -> str:
         raised = f" (raised until {moment(standing.raised_until)})" if standing.raised_until is not None else ""
         running = f", {money(held)} held for calls that are running" if held else ""
         much = f"{money(standing.limit)} {in_each(standing.window, standing.days)}{raised}"
-        return (
-            f"The budget{label} of {much} of {whose} is used up: {money(used)} spent{running}. {renewal(standing, now)}"
-        )
+        then = renewal(standing, now) if used >= standing.limit else "There is room again when those have cost less."
+        return f"The budget{label} of {much} of {whose} is used up: {money(used)} spent{running}. {then}"
     if standing.kind == MONTHLY:
         running = f", {held:,} of them running" if held else ""
         much = f"{counted(standing.limit, 'call')} a month"

@@ -234,6 +234,7 @@ def test_what_parallel_calls_may_cost_is_held(proxy: Proxy, upstream: Upstream, 
     assert next(stream.texts()) == "Hel"
     refused = ask(proxy, key, "by-token")
     assert code_of(refused) == (429, "insufficient_quota", "budget_exceeded"), "5,000 tokens at 4 dollars are all of it"
+    assert refused.header("retry-after") == "1", "that may be over in a moment"
     upstream.resume()
     stream.read()
     upstream.will_answer(200, completion())

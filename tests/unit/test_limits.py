@@ -251,7 +251,7 @@ def test_requests_a_month_end_with_the_month_in_utc(house: House) -> None:
 def test_a_call_that_reached_nobody_is_given_back(house: House) -> None:
     who = caller(monthly_requests=1, max_parallel=1, budgets=(budget(1),))
     held = house.limits.admit(who, Estimate(5, 2 * USD))
-    refused(house, who, BudgetExceeded)
+    refused(house, who, QuotaExceeded)
     house.limits.release(held)
     house.limits.release(held)
     house.limits.settle(held, 5, USD)
@@ -367,7 +367,10 @@ def test_what_calls_may_cost_is_held_until_it_is_known_what_they_did(house: Hous
     who = caller(user=user(budgets=(budget(10, "month"),)))
     first, second = (house.limits.admit(who, Estimate(0, 5 * USD)) for _ in range(2))
     error = refused(house, who, BudgetExceeded)
-    assert "0.00 USD spent, 10.00 USD held for calls that are running" in error.message
+    assert error.message.endswith(
+        "is used up: 0.00 USD spent, 10.00 USD held for calls that are running. There is room again when those have cost less."
+    )
+    assert error.headers["retry-after"] == "1", "and not when the month is over"
     house.settle(first, USD)
     third = house.limits.admit(who, Estimate(0, 40 * USD))
     house.settle(second, None)
