@@ -14,6 +14,7 @@ from .. import keys, probe
 from ..app import App, Visit
 from ..call import IMAGE_PART, VIDEO_PART
 from ..dialects import OPENAI, vision
+from ..entries import MOST_TIME
 from ..errors import ModelNotFound
 from ..records import Model, Provider
 from ..web.response import Response
@@ -125,7 +126,7 @@ def described(model: Model, pin: str | None, id_: str = "") -> Json:
     return {
         "id": id_ or model.id,
         "object": "model",
-        "created": created // 1000 if isinstance(created, int) else 0,
+        "created": created // 1000 if type(created) is int and 0 < created < MOST_TIME else 0,
         "owned_by": pin or model.provider_id,
         "name": model.name,
         "type": model.type,

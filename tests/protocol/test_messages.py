@@ -656,6 +656,17 @@ def test_models_have_what_both_kinds_of_clients_read(proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize(
+    "when", [1_795_000_000_000_000, -1, 10**400, "today"], ids=["microseconds", "negative", "huge", "text"]
+)
+def test_a_model_that_was_made_at_no_time_is_in_the_list_all_the_same(
+    start_proxy: Callable[..., Proxy], when: object
+) -> None:
+    proxy = start_proxy(models=[build.model(createdAt=when)])
+    [row] = proxy.get("/v1/models", KEY, [VERSION]).json["data"]
+    assert (row["created"], row["created_at"]) == (0, "1970-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
     ("path", "pinned"),
     [
         ("/v1/messages", False),
