@@ -29,7 +29,7 @@ KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users
 SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
 # Members whose names are headers' and models', and say nothing of a secret; a header's has its mask already.
 FREE_NAMES = ("headers", "modelMap")
-NO_SECRETS = ("aboveTokens",)  # called like one: a price goes by how many tokens there are
+NO_SECRETS = ("aboveTokens", "TOKEN_DAYS")  # but called like some
 PLACE = re.compile(r"([A-Za-z]+)(?:\[\d+\][^:\s]*)?(?=:? )")
 
 
@@ -70,12 +70,12 @@ def without_secrets(record: Record) -> Json:
 def without_hidden(value: Any) -> Any:
     """The same without the members that are called like secrets, however deep they are."""
     if isinstance(value, dict):
-        return {
-            name: without_hidden(inner)
-            for name, inner in value.items()
-            if name in NO_SECRETS or not SENSITIVE_NAME.search(name)
-        }
+        return {name: without_hidden(inner) for name, inner in value.items() if not is_hidden(name)}
     return [without_hidden(inner) for inner in value] if isinstance(value, list) else value
+
+
+def is_hidden(name: str) -> bool:
+    return name not in NO_SECRETS and SENSITIVE_NAME.search(name) is not None
 
 
 # -- in ---------------------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def settings_of(given: Any, before: Snapshot) -> Any:
     given = {name: with_hidden(value, before.settings.get(name)) for name, value in given.items()}
     ours = {line.name for line in config.SETTINGS}
     given.pop(passes.SECRET, None)
-    kept = {name: value for name, value in before.settings.items() if name in OURS or SENSITIVE_NAME.search(name)}
+    kept = {name: value for name, value in before.settings.items() if name in OURS or is_hidden(name)}
     found = {**{name: value for name, value in before.settings.items() if name in given or name in kept}, **given}
     for name in ours & given.keys():
         try:

@@ -76,6 +76,15 @@ def test_a_price_by_the_length_of_a_call_can_be_taken_elsewhere() -> None:
     assert taken(given, there).snapshot.models["m"].to_json()["price"] == price
 
 
+def test_how_long_a_token_is_good_is_a_setting_like_others() -> None:
+    there = snapshot(settings={"TOKEN_DAYS": 5, "UNPRICED": "allow"})
+    given = document(there, secrets=False)
+    assert given["settings"] == {"TOKEN_DAYS": 5, "UNPRICED": "allow"}
+    assert taken(given, snapshot()).snapshot.settings["TOKEN_DAYS"] == 5
+    del given["settings"]["TOKEN_DAYS"]
+    assert "TOKEN_DAYS" not in taken(given, there).snapshot.settings
+
+
 def test_what_was_hidden_inside_is_kept_where_something_else_changes(before: Snapshot) -> None:
     given = document(before, secrets=False)
     provider = given["providers"][0]
