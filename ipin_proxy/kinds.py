@@ -46,8 +46,8 @@ class Collection(NamedTuple):
 
     `ignored` are members that only the server sets. `for_new` and `for_change` turn a body into members of the record;
     `changed` makes the new record of the old one and those; `check` refuses what does not fit the other records (the old
-    record is None for a new one); `removed` clears what referred to a deleted one and says what went with it. `told_once`
-    are secrets that the answer to their making holds in full.
+    record is None for a new one); `removed` clears what referred to a deleted one and says what went with it, `followed`
+    changes what goes by the name of a changed one. `told_once` are secrets that the answer to their making holds in full.
     """
 
     noun: str
@@ -62,6 +62,7 @@ class Collection(NamedTuple):
     check: Callable[[App, Draft, Any, Any], None]
     removed: Callable[[App, Draft, Any], Json]
     offers: Callable[[App], Mapping[str, Any]] = lambda app: {}
+    followed: Callable[[Draft, Any, Any], None] = lambda draft, before, after: None
     told_once: tuple[str, ...] = ()
 
     def known(self, given: Json) -> Json:
@@ -279,6 +280,16 @@ def check_user(app: App, draft: Draft, user: User, before: User | None) -> None:
     check_administrators(draft.users, {**draft.users, user.id: user})
 
 
+def renamed_user(draft: Draft, before: User, after: User) -> None:
+    """The keys that name them go on doing so: under a new name nobody gets rid of what limits the old one."""
+    if after.username == before.username:
+        return
+    name = before.username.casefold()
+    for key in list(draft.keys.values()):
+        if key.username.casefold() == name:
+            draft.keys[key.id] = replace(key, username=after.username)
+
+
 def removed_user(app: App, draft: Draft, user: User) -> Json:
     check_administrators({**draft.users, user.id: user}, draft.users)
     return {}
@@ -392,6 +403,7 @@ USERS = Collection(
     changed=changed_user,
     check=check_user,
     removed=removed_user,
+    followed=renamed_user,
 )
 ALIASES = Collection(
     noun="alias",

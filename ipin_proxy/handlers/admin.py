@@ -127,10 +127,13 @@ def update(c: Collection) -> Handler:
             if id_ not in rows:
                 after = merge(after, {"createdAt": now_ms()})
             rows[id_] = after
+            c.followed(draft, before, after)
+            also = [*audit.carried(app, app.store.snapshot(), draft, c, [id_])]
             keys.note_use(app, draft)
         if isinstance(after, User) and (not after.enabled or after.password_hash != before.password_hash):
             app.sessions.close_all_of(id_)
-        audit.note(app, visit, "update", c.plural, id_, was, audit.state(app, c, after, before))
+        changed = audit.Touched("update", c.plural, id_, was, audit.state(app, c, after, before))
+        audit.note_all(app, visit, [changed, *also])
         return private_json(c.shown(app, after))
 
     return handler

@@ -83,6 +83,10 @@ def test_what_goes_along_with_a_record_is_in_the_trail_too(admin: Admin) -> None
         ("delete", "providers"),
         ("delete", "models"),
     }
+    admin("PUT", "/apikeys/key-carried", {"username": "Carried"})
+    admin("PUT", "/users/u-carried", {"username": "renamed"})
+    named = last(admin, "id=key-carried")
+    assert (named["before"]["username"], named["after"]["username"]) == ("Carried", "renamed")
     admin("DELETE", "/apikeys/key-carried")
     link = last(admin, "id=u-carried")
     assert (link["before"]["apiKeyId"], link["after"]["apiKeyId"]) == ("key-carried", None)

@@ -254,6 +254,18 @@ def test_a_raise_takes_effect_at_once(proxy: Proxy, upstream: Upstream, limited:
     assert ask(proxy, key).status == 429
 
 
+def test_a_new_name_takes_nobody_out_of_a_budget(proxy: Proxy, upstream: Upstream, limited: Callable[..., str]) -> None:
+    person = {"id": "u-bob", "username": "bob", "password": "a good password", "budgets": [{"usd": 0.25}]}
+    assert proxy.admin("POST", "/users", person).status == 201
+    key = limited(username="bob")
+    upstream.will_answer(200, completion())
+    assert ask(proxy, key).status == 200
+    assert proxy.admin("PUT", "/users/u-bob", {"username": "robert"}).status == 200
+    assert code_of(ask(proxy, key)) == (429, "insufficient_quota", "budget_exceeded")
+    assert proxy.admin("PUT", "/users/u-bob", {"enabled": False}).status == 200
+    assert ask(proxy, key).status == 401
+
+
 @pytest.mark.parametrize("model", ["unpriced", "half-priced"])
 def test_a_model_without_a_price_is_not_for_budgets(
     proxy: Proxy, upstream: Upstream, limited: Callable[..., str], model: str
