@@ -115,7 +115,7 @@ class StreamTap:
         """The upstream ended properly; so must the answer in it, or it was cut."""
         rest = self._splitter.rest
         out = self._look(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
-        if not self._is_complete:
+        if not (self._is_complete or self._ended):  # not everybody draws as many as are asked for
             raise self._cut()
         out = out if self._is_typed or self._is_done else out + DONE
         self._bill.bytes_out += len(out)
@@ -158,8 +158,7 @@ class StreamTap:
         kind = body.get("type") or event.event
         if self._is_typed and isinstance(kind, str) and kind in TERMINAL_EVENTS:
             self._ended += 1
-            self._is_complete = True
-            self._is_over = self._ended >= self._answers
+            self._is_complete = self._is_over = self._ended >= self._answers
             self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
         elif body.get("error") or (self._is_typed and kind == "error"):
             return self._error(body if body.get("error") else {"error": body})

@@ -17,7 +17,7 @@ from support import build
 from support.build import Json, completion, finish, hello
 from support.client import Client, Cut, Reply, request
 from support.proxy import KEY, Proxy
-from support.upstream import Seen, Upstream, answer, pause, stall, stream
+from support.upstream import Seen, Upstream, answer, hang_up, pause, stall, stream
 
 CHAT = "/v1/chat/completions"
 PRICE = {"input": 3, "output": 15, "cachedInput": 0.3, "cacheWrite": 3.75, "reasoning": 20}
@@ -234,6 +234,16 @@ def test_every_picture_of_a_stream_is_paid_for(
     row = row_of(proxy, reply)
     assert (row["images"], row["costUsd"], row["costBasis"]) == (drawn, pytest.approx(0.04 * drawn), "priced")
     assert row["bytesOut"] == len(reply.body)
+
+
+def test_pictures_that_came_before_a_stream_broke_are_paid_for(proxy: Proxy, upstream: Upstream) -> None:
+    kind = "image_generation.completed"
+    upstream.will_stream(*[build.named_event(kind, {"type": kind, "b64_json": "aGkh"})] * 2, hang_up, done=False)
+    body = {"model": "draws", "prompt": "a cat", "n": 3, "stream": True}
+    reply = proxy.post("/v1/images/generations", body, KEY)
+    assert reply.body.count(b"aGkh") == 2 and b"upstream_stream_interrupted" in reply.body
+    row = row_of(proxy, reply)
+    assert (row["images"], row["costUsd"], row["errorCode"]) == (2, 0.08, "upstream_stream_interrupted")
 
 
 def test_sounds_that_came_are_not_counted_as_text(proxy: Proxy, upstream: Upstream) -> None:
