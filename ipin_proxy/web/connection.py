@@ -304,8 +304,12 @@ class Connection:
             length = int(response.headers.pop("content-length", len(body)))
             body = b""
         self.enter(WRITING)
+        pieces = [head_bytes(response, length, self.keep_alive, False), body]
+        if self.out.size_bytes:  # a "100 Continue" is still to go: its end must not pass for that of the answer
+            self.write(pieces)
+            return
         # When everybody of this round has had a turn: a process that wakes up for the first answer is awake for the others.
-        self.loop.call(self.send_whole, [head_bytes(response, length, self.keep_alive, False), body])
+        self.loop.call(self.send_whole, pieces)
 
     def send_whole(self, pieces: Sequence[Piece]) -> None:
         if self.state != WRITING:

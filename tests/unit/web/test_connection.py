@@ -6,6 +6,7 @@ a caller who has left.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -24,7 +25,7 @@ from ipin_proxy.web.connection import AHEAD_BYTES
 from ipin_proxy.web.request import Request
 from ipin_proxy.web.response import Response
 from ipin_proxy.web.server import Limits, Server
-from ipin_proxy.web.task import THREAD, Steps
+from ipin_proxy.web.task import THREAD, TURN, Steps
 
 PATIENCE_S = 10.0
 RESET = struct.pack("ii", 1, 0)
@@ -231,6 +232,36 @@ def test_an_upload_that_has_no_room_on_the_disk_is_refused_at_once(
     sock.close()
     door.wait(lambda: not door.server.connections, "the end of the connection")
     assert door.service.handled == []
+
+
+def test_an_answer_is_not_lost_behind_a_continue_that_was_not_read(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Earlier answers fill the socket, so "100 Continue" waits, and can go in the moment in which the answer is ready."""
+    filled: list[int] = []
+
+    def fill(request: Request) -> Response | None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                filled.append(request.connection.sock.send(bytes(4096)))
+        return None
+
+    def handle(request: Request) -> Steps:
+        yield TURN
+        door.service.arrived.release()
+        door.service.gate.wait(PATIENCE_S)  # the loop is busy, and the caller reads on
+        return Response.text(request.path)
+
+    monkeypatch.setattr(door.service, "screen", fill)
+    monkeypatch.setattr(door.service, "handle", handle)
+    door.service.gate.clear()
+    sock = door.call(b"POST /1 HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+    door.wait(lambda: any(each.out.size_bytes for each in door.server.connections), "the interim answer that waits")
+    sock.sendall(b"abc")
+    assert door.service.arrived.acquire(timeout=PATIENCE_S)
+    left = sum(filled)
+    while left:
+        left -= len(sock.recv(min(left, 65536)))
+    door.service.gate.set()
+    assert answers(sock, 2) == [b"", b"/1"]
 
 
 def test_a_caller_who_never_reads_is_served_no_further(door: Door) -> None:
