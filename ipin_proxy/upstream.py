@@ -30,6 +30,7 @@ REPLY_BYTES = 128 * 1024 * 1024  # a reply that is read whole; the largest real 
 PIECES_A_TURN = 2
 INTERIM_REPLIES = 16  # 1xx heads before the real one
 INTERIM = re.compile(rb"HTTP/1\.[01] 1")
+INTERIM_BYTES = 10  # it takes to see that
 FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)
 
 
@@ -366,18 +367,22 @@ def send_request(
         return (yield from transmit(sock, head + rest, deadline, clock))
     heard = yield from transmit(sock, head, deadline, clock)
     for piece in flat(outbound.body):
-        heard += yield from transmit(sock, piece, deadline, clock)
+        heard = yield from transmit(sock, piece, deadline, clock, heard)
         yield TURN  # a provider that takes whatever comes must not have the loop to itself
     return heard
 
 
 def transmit(
-    sock: socket.socket, data: bytes | bytearray | memoryview, deadline: float, clock: Callable[[], float]
+    sock: socket.socket,
+    data: bytes | bytearray | memoryview,
+    deadline: float,
+    clock: Callable[[], float],
+    heard: bytes = b"",
 ) -> Generator[Next, None, bytes]:
     """Send all of it, waiting while the other side does not take it; listening too, because one who refuses a request
-    by its head may never take the rest. As `send_request`."""
+    by its head may never take the rest. `heard` is what was heard before. As `send_request`."""
     view = memoryview(data)
-    heard, listens = b"", True
+    listens = len(heard) < MAX_REPLY_HEAD
     while view:
         try:
             view = view[sock.send(view) :]
@@ -391,11 +396,18 @@ def transmit(
         said = overhear(sock) if listens else None
         if said is not None:
             heard += said
-            if said and not INTERIM.match(heard):
+            if said and is_answer(heard):
                 raise EarlyAnswer(heard)
-            listens = False
+            listens = bool(said) and len(heard) < MAX_REPLY_HEAD
         yield Wait(sock, deadline, interest | EVENT_READ if listens else interest)
     return heard
+
+
+def is_answer(heard: bytes) -> bool:
+    """Whether this has come to an answer, behind interim ones, which are whole by then."""
+    while INTERIM.match(heard) and (end := find_reply_end(heard, 0)) >= 0:
+        heard = heard[end:]
+    return len(heard) >= INTERIM_BYTES and not INTERIM.match(heard)
 
 
 def overhear(sock: socket.socket) -> bytes | None:

@@ -1,13 +1,28 @@
-"""Pieces of a request's body that lie in a file: as long as they say, whatever their size, and as often as they are asked."""
+"""What is sent: pieces of a body that lie in a file are as long as they say, whatever their size, and as often as they are asked; and
+what the other side says meanwhile is heard, however it is cut.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import socket
+from contextlib import closing
 
 import pytest
 
-from ipin_proxy.upstream import BASE64_PIECE_BYTES, FILE_PIECE_BYTES, Base64Range, FileRange
+from ipin_proxy.connections import Origin
+from ipin_proxy.upstream import (
+    BASE64_PIECE_BYTES,
+    FILE_PIECE_BYTES,
+    Base64Range,
+    EarlyAnswer,
+    FileRange,
+    Outbound,
+    send_request,
+)
+from ipin_proxy.web.task import Wait
 
 SIZES = [0, 1, 2, 3, 4, 57, *(BASE64_PIECE_BYTES + more for more in (-2, -1, 0, 1, 2, 3)), 3 * BASE64_PIECE_BYTES + 1]
 
@@ -30,3 +45,45 @@ def test_a_stretch_as_it_lies(size: int) -> None:
     for _ in range(2):
         assert b"".join(piece.pieces()) == bytes(size)
     assert len(piece) == size
+
+
+PIECE_BYTES = 4_000_000  # more than any socket takes at once
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+REFUSAL = b"HTTP/1.1 413 Too Long\r\nContent-Length: 0\r\n\r\n"
+
+
+def heard_of(*words: bytes) -> bytes:
+    """What is heard of an other side that says these, each while it takes another piece of the body. Raises EarlyAnswer."""
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        body = [bytes(PIECE_BYTES) for _ in words]
+        steps = send_request(ours, Outbound("acme", Origin("http", "x", 80), "POST", "/", {}, body), 60.0, lambda: 0.0)
+        taken, said = 0, 0
+        while True:
+            try:
+                wanted = next(steps)
+            except StopIteration as end:
+                return bytes(end.value)
+            if not isinstance(wanted, Wait):
+                continue
+            if said < len(words) and taken >= said * PIECE_BYTES:
+                theirs.send(words[said])
+                said += 1
+                continue
+            with contextlib.suppress(BlockingIOError):
+                while data := theirs.recv(1_000_000):
+                    taken += len(data)
+
+
+@pytest.mark.parametrize("cut", range(1, len(INTERIM)))
+def test_an_interim_answer_is_none_however_it_is_cut(cut: int) -> None:
+    assert heard_of(INTERIM[:cut], INTERIM[cut:]) == INTERIM
+
+
+@pytest.mark.parametrize("before", [b"", INTERIM, 3 * INTERIM], ids=["alone", "behind one", "behind three"])
+def test_an_answer_to_a_part_of_the_request_ends_it(before: bytes) -> None:
+    with pytest.raises(EarlyAnswer) as caught:
+        heard_of(before + REFUSAL)
+    assert caught.value.heard == before + REFUSAL
