@@ -302,14 +302,11 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
                 raise UpstreamError(f"Provider '{deployment.provider.id}' answered with more than can be passed on.")
         if call.form is not None or size_of(contents) > LONG_BODY_BYTES:
             yield THREAD
-        try:
-            content = back.decode_body(contents, bill, deployment)
-        except ProxyError:
-            reply.keep_alive = False  # who answers with nonsense may hang up just as well
-            raise
+        content = back.decode_body(contents, bill, deployment)
         reply.close()
         return Answer(deployment, reply, content.media_type, content.body)
     except BaseException:
+        reply.keep_alive = False  # who answers with nonsense may hang up just as well, or has more to say
         reply.close()
         raise
 
@@ -349,6 +346,7 @@ def raise_if_none(reply: Reply, deployment: Deployment) -> Reply:
         reply.close()
         raise UpstreamError(f"Provider '{provider}' answered with a web page; its base URL may be wrong.")
     if reply.status in (204, 205):
+        reply.keep_alive = False  # as in `ask`
         reply.close()
         raise UpstreamError(f"Provider '{provider}' answered without a body.")
     return reply

@@ -20,8 +20,10 @@ from support.client import Cut, Reply, request
 from support.proxy import KEY, Proxy
 from support.upstream import (
     Drip,
+    Script,
     Step,
     Upstream,
+    answer,
     close_delimited,
     goodbye,
     hang_up,
@@ -31,6 +33,7 @@ from support.upstream import (
     reset,
     split,
     stall,
+    stream,
 )
 
 CHAT = "/v1/chat/completions"
@@ -403,6 +406,21 @@ def test_bytes_after_a_stream_never_reach_the_next_caller(proxy: Proxy, upstream
     upstream.will_answer(200, completion("two"))
     assert list(ask(proxy, stream=True).texts()) == ["one"]
     assert hello_from(ask(proxy)) == "two"
+
+
+@pytest.mark.parametrize(
+    ("streams", "nonsense"),
+    [(False, answer(200, {})), (True, answer(200, "?")), (True, stream(done=False)), (True, answer(204))],
+    ids=["a body", "a text for a stream", "an empty stream", "no body"],
+)
+def test_nobody_is_asked_over_the_connection_of_an_answer_that_made_no_sense(
+    proxy: Proxy, upstream: Upstream, streams: bool, nonsense: Script
+) -> None:
+    """It may have been left over from the answer before, and what was meant for this caller is yet to come."""
+    upstream.will(nonsense, answer(200, completion("two")))
+    assert ask(proxy, stream=streams).status == 502
+    assert hello_from(ask(proxy)) == "two"
+    assert upstream.history[0].connection != upstream.history[1].connection
 
 
 def test_a_connection_closed_while_it_was_idle_costs_nothing(proxy: Proxy, upstream: Upstream) -> None:
