@@ -80,7 +80,13 @@ class Pool:
             self._threads += is_short
         self._queue.put(work)
         if is_short:
-            threading.Thread(target=self._run, name="worker", daemon=True).start()
+            try:
+                threading.Thread(target=self._run, name="worker", daemon=True).start()
+            except RuntimeError as error:
+                # The system has no more, for the moment: the work is for those there are, or the next that is started.
+                with self._lock:
+                    self._threads -= 1
+                self._on_error(error)
 
     def _run(self) -> None:
         while True:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
+import pytest
+
 from ipin_proxy.web.server import Pool
 
 Work = Callable[[], None]
@@ -44,3 +46,22 @@ def test_a_worker_outlives_work_that_fails() -> None:
     pool.submit(done.set)
     assert done.wait(10)
     assert isinstance(errors.get(timeout=10), ValueError)
+
+
+def test_work_is_done_when_threads_can_be_had_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's limit is reached for a moment: more often than there may be threads."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    errors: list[BaseException] = []
+    pool = Pool(2, errors.append)
+    done = threading.Semaphore(0)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        for _ in range(3):
+            pool.submit(done.release)
+    assert len(errors) == 3
+    pool.submit(done.release)
+    for _ in range(4):
+        assert done.acquire(timeout=10)
