@@ -105,7 +105,12 @@ class Connections:
         if serve is not None:
             ours, theirs = socket.socketpair()
             ours.setblocking(False)
-            threading.Thread(target=serve, args=(theirs,), name=origin.scheme, daemon=True).start()
+            try:
+                threading.Thread(target=serve, args=(theirs,), name=origin.scheme, daemon=True).start()
+            except RuntimeError as error:
+                ours.close()
+                theirs.close()
+                raise UpstreamUnreachable("there is no thread left for it") from error
             return ours
         timeout = max(0.001, min(CONNECT_S, deadline - self.clock()))
         try:
