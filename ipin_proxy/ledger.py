@@ -291,8 +291,10 @@ class Ledger:
     def _start(self) -> None:
         with self._order:
             if self._thread is None and not self._is_closing:
-                self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+                with contextlib.suppress(RuntimeError):  # the system has no more: the next call tries again
+                    thread.start()
+                    self._thread = thread
 
     def _do(self, action: Action | None, patience_s: float) -> None:
         """Have the thread do something after all that is queued. Raises what went wrong, or TimeoutError."""

@@ -317,6 +317,28 @@ def test_bytes_that_rot_in_the_journal_cost_their_line_alone(book: Book) -> None
     assert book.request_ids() == ids(1, 3)
 
 
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_call_is_kept_when_no_thread_can_be_started(
+    book: Book, monkeypatch: pytest.MonkeyPatch, is_last: bool
+) -> None:
+    """A container's limit is reached with the first call: the next one starts the thread, or the next process takes it in."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ledger = book.open()
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        ledger.record(entry(1))
+        if is_last:
+            ledger.close()
+    if is_last:
+        ledger = book.open()
+    ledger.record(entry(2))
+    assert ledger.flush()
+    assert book.request_ids() == ids(1, 2)
+
+
 def test_the_journal_stays_short_and_its_files_take_turns(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "CUT_BYTES", 1_000)
     log = book.open()
