@@ -208,7 +208,8 @@ def handle_signals(app: App, server: Server) -> None:
         server.shut_down(app.config.settings.drain_seconds)
 
     def hang_up(number: int, frame: FrameType | None) -> None:
-        threading.Thread(target=reload, args=(app,), name="reload", daemon=True).start()
+        # Begun by the loop: what a handler raises, such as that there is no thread left, would come up wherever the loop is.
+        server.loop.call(threading.Thread(target=reload, args=(app,), name="reload", daemon=True).start)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

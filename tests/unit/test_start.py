@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.shelf import Shelf, unwritable
 
 from ipin_proxy import signin, start
+from ipin_proxy.web.server import Limits, Server
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +75,24 @@ def test_check_looks_at_what_a_start_left_in_the_temporary_folder(
     assert (str(left) in capsys.readouterr().out) == (not flags)
     left.write_text("{")
     assert start.main(("--check", *flags), tmp_path) == (0 if flags else 1)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal that Windows does not have")
+def test_a_reload_for_which_no_thread_is_left_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a signal's handler raises comes up in the middle of the loop."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    errors: list[BaseException] = []
+    service: Any = type("Service", (), {"failed": staticmethod(errors.append)})
+    server = Server(("127.0.0.1", 0), service, Limits())
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    app: Any = None  # nobody gets as far as that
+    start.handle_signals(app, server)
+    handlers[signal.SIGHUP](signal.SIGHUP, None)
+    server.loop.call(server.loop.stop)
+    server.serve_forever()
+    assert [type(error) for error in errors] == [RuntimeError]
