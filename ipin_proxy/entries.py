@@ -217,7 +217,7 @@ def by_column(
 
 
 def set_value(db: sqlite3.Connection, mark: str, value: int) -> None:
-    db.execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (mark, value))
+    db.execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (mark, value))
 
 
 def bucket_of(micros: int) -> int:

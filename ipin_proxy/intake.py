@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .entries import (
     DAY_MS,
@@ -36,7 +37,6 @@ from .entries import (
     Entry,
     attempts_of,
     bucket_of,
-    encode,
     money,
     read,
     set_value,
@@ -44,9 +44,6 @@ from .entries import (
     value_of,
     whole,
 )
-
-if TYPE_CHECKING:
-    import sqlite3
 
 PIECE = 900  # lines at once: a statement has room for so many
 MOST_KNOWN = 5_000  # facets whose numbers are remembered
@@ -164,8 +161,6 @@ class Writer:
 
     def _lay(self, lines: Sequence[str | None]) -> list[int]:
         """Lay lines into `taken`, None left out; the places of those that have to be put right before."""
-        import sqlite3
-
         self._db.execute("DELETE FROM taken")
         try:
             self._db.execute(TAKING, [*lines, *[None] * (PIECE - len(lines))])
@@ -214,7 +209,8 @@ class Writer:
         """The latest name of a key or a user, for when its record is gone."""
         if name and self._names.get((kind, id_)) != name:
             self._db.execute(
-                "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name", (kind, id_, name)
+                "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET name = excluded.name",
+                (kind, id_, name),
             )
             self._names[kind, id_] = name
 
@@ -223,6 +219,8 @@ class Writer:
 
 # Escapes in JSON, of which the second kind is half a pair of surrogates or a NUL.
 _ESCAPES = re.compile(rb"\\\\|\\ud[89ab]..\\ud[c-f]..|(\\ud|\\u0000)", re.IGNORECASE)
+if sqlite3.sqlite_version_info < (3, 31, 0):  # takes a whole pair for two halves
+    _ESCAPES = re.compile(rb"\\\\|(\\ud|\\u0000)", re.IGNORECASE)
 
 
 def _readable(lines: Sequence[bytes], now_ms: int) -> Iterator[str | None]:
@@ -244,7 +242,7 @@ def _put_right(line: bytes, now_ms: int) -> str | None:
     for place, mend in _MENDS:
         values[place] = mend(values[place])
     values[_TIME] = values[_TIME] or now_ms
-    return encode(values)
+    return json.dumps(values, ensure_ascii=False)
 
 
 def _mend(column: Column) -> Callable[[Any], Any]:
@@ -318,7 +316,7 @@ def _adding(table: str, **key: str) -> str:
     return (
         f"INSERT INTO {table} ({', '.join((*key, *SUMS))}) SELECT {', '.join(key.values())}, {sums}"
         f" FROM fresh CROSS JOIN lanes ON lanes.id = lane GROUP BY {', '.join(map(str, range(1, len(key) + 1)))}"
-        f" ON CONFLICT DO UPDATE SET {grown}"
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {grown}"
     )
 
 
@@ -360,7 +358,7 @@ SETTLING = (
     " (SELECT bucket FROM buckets WHERE least <= latency ORDER BY least DESC LIMIT 1) AS bucket"
     f" FROM {_TAKEN} WHERE tries > 0 AND NOT failed GROUP BY start, bucket)"
     f" CROSS JOIN (SELECT 1 AS hours UNION ALL SELECT {DAY_MS // HOUR_MS}) WHERE 1 GROUP BY 1, 2, 3"
-    " ON CONFLICT DO UPDATE SET calls = calls + excluded.calls",
+    " ON CONFLICT (hours, start, bucket) DO UPDATE SET calls = calls + excluded.calls",
     "DELETE FROM fresh",
     f"INSERT INTO fresh SELECT time / {HOUR_MS}, lane, {', '.join(SUMS.values())} FROM {_TAKEN} GROUP BY 1, 2",
     _adding("hours", start="start", lane="lane"),

@@ -21,7 +21,7 @@ from .migrations import MIGRATIONS
 if TYPE_CHECKING:
     import sqlite3
 
-OLDEST_SQLITE = (3, 24, 0)  # the first with ON CONFLICT DO UPDATE
+OLDEST_SQLITE = (3, 24, 0)  # the first with ON CONFLICT (…) DO UPDATE
 SQLITE_WITH_JSON = (3, 38, 0)  # before, it was up to whoever built it
 BUSY_S = 5.0  # who else holds the file, a backup program perhaps, is waited for so long
 WRITER_CACHE_KB = 8_000

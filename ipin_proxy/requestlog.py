@@ -18,7 +18,7 @@ from . import ranks, tallies
 from .entries import by_column, text
 from .errors import BadRequest
 from .ranks import ORDERS
-from .selection import RequestFilter, Selection, belonging, check, facets_of, marked_ids, rows_of_facets, select
+from .selection import RequestFilter, Selection, belonging, check, facets_of, listed, marked_ids, rows_of_facets, select
 from .spending import usd
 from .tallies import FOREVER, KEY, Key, Order, in_order
 
@@ -344,7 +344,7 @@ def _gathered(
     columns, partly = f"{order.key} AS value, time, facet, id", selection.partly
     among = "calls INDEXED BY calls_time WHERE"
     if selection.facets is not None:
-        whole = ", ".join(str(facet) for facet in selection.facets if facet not in partly)
+        whole = listed(facet for facet in selection.facets if facet not in partly)
         among = f"calls INDEXED BY calls_facet WHERE facet IN ({whole}) AND"
     rows = f"SELECT {columns} FROM {among} time >= :from_ms AND time < :to_ms"
     if partly:

@@ -135,6 +135,12 @@ def test_numbers_that_are_in_the_files_stay_what_they_are() -> None:
     assert " ".join(Entry._fields).startswith(fields)
 
 
+def test_statements_are_in_the_words_of_the_oldest_sqlite() -> None:
+    """Before 3.35 whatever is to be done on a conflict has to say on which one."""
+    for room in Path(ranks.__file__).parent.glob("*.py"):
+        assert "ON CONFLICT DO UPDATE" not in room.read_text(encoding="utf-8"), room.name
+
+
 def test_versions_are_told_from_the_file_alone(book: Book) -> None:
     book.with_calls(entry(1, time_ms=NOW_MS)).close()
     assert int.from_bytes(book.path.read_bytes()[60:64], "big") == NEWEST
