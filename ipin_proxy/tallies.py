@@ -194,7 +194,9 @@ def _cut(db: sqlite3.Connection, order: Order, stretch: Stretch, upto: int) -> N
         f"SELECT {', '.join(('0', *order.columns)[-4:])} FROM {order.rows}{where} AND id <= :upto ORDER BY {in_order(order.columns)}",
         {**values, "upto": upto},
     ).fetchall()
+    # The key of the first stretch may lie behind most of its rows, and so behind the other pieces.
+    db.execute(f"DELETE FROM tallies WHERE {WHICH}", (order.number, *stretch.key))
     parts = -(-len(keys) // (MOST_ROWS // 2))
     for part in range(parts):
         piece = keys[len(keys) * part // parts : len(keys) * (part + 1) // parts]
-        _put(db, order, piece[0] if part else stretch.key, Tally.of(piece))
+        _put(db, order, piece[0], Tally.of(piece))

@@ -308,6 +308,21 @@ def test_pages_are_the_same_while_their_orders_are_made_and_rows_go(
             assert steps or gone
 
 
+def test_pages_are_exact_when_most_rows_come_before_the_first_ones(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new client's name, say, that sorts before all others."""
+    calls = [entry(number, user_agent="curl" if number >= 20 else "python") for number in range(30)]
+    book.with_calls(*calls).close()
+    for room, constant, value in ((ranks, "CHUNK_ROWS", 10), (tallies, "MOST_ROWS", 14), (requestlog, "TALLY_US", 0.0)):
+        monkeypatch.setattr(room, constant, value)
+    with contextlib.closing(ledgerfile.open_writer(book.path, print)) as db:
+        while ranks.fill(db, 1):
+            pass
+        for offset in range(0, 30, 5):
+            found = requestlog.page(db, RequestFilter(), "userAgent", "asc", offset // 5 + 1, 5).items
+            db.rollback()
+            assert list(map(identity, found)) == list(map(identity, (calls[20:] + calls[:20])[offset:][:5]))
+
+
 def test_the_contracts_columns_can_all_be_sorted_by() -> None:
     contract = """requestId time keyId keyName userId address userAgent dialect endpoint alias model upstreamModel providerId
         stream status latencyMs upstreamMs overheadMs firstChunkMs inputTokens cachedTokens cacheWriteTokens outputTokens
