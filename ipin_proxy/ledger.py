@@ -323,12 +323,12 @@ class Ledger:
                 self._hurry.wait(GATHER_S if self._queue and not self._failure else 0)
             self._hurry.clear()
             is_written = self._work()
-            self._tell()
             if is_written:
                 pause_s = self._keep_house()
-            elif self._is_closing:
-                return
-            else:
+            self._tell()
+            if not is_written:
+                if self._is_closing:
+                    return
                 self._hurry.wait(self._retry_s)
 
     def _work(self) -> bool:

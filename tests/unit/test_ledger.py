@@ -469,6 +469,27 @@ def test_what_cannot_be_written_waits_in_memory_and_is_said_once(
     assert len(book.said) == 2 and book.said[-1] == "the ledger is written again"
 
 
+def test_that_the_journal_is_written_again_is_said_though_no_call_comes(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "PROBE_S", 0.01)
+    log, write = book.with_calls(entry(1)), os.write
+    is_full, is_over = True, threading.Event()
+
+    def write_unless_full(descriptor: int, data: bytes) -> int:
+        if is_full and book.is_journal(descriptor):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write_unless_full)
+    monkeypatch.setattr(log, "_warn", lambda event, message: is_over.set() if "again" in message else None)
+    log.record(entry(2))
+    assert log.flush(30) and log.trouble is not None
+    is_full = False
+    assert is_over.wait(30)
+    assert log.trouble is None
+
+
 FILLS_A_DISK = """
 import resource, sys
 sys.path[:0] = sys.argv[1:3]
