@@ -45,11 +45,9 @@ def fill(db: sqlite3.Connection, lazy_rows: int) -> bool:
 
 def drop(db: sqlite3.Connection) -> None:
     """Let go of the texts without any rows, within somebody's transaction."""
-    (oldest,) = db.execute("SELECT min(id) FROM calls").fetchone()
-    if oldest is None:
-        db.execute("DELETE FROM idtexts")
-    else:
-        db.execute("DELETE FROM idtexts WHERE first + ? < ?", (CHUNK_ROWS, oldest))
+    db.execute(
+        "DELETE FROM idtexts WHERE NOT EXISTS (SELECT 1 FROM calls WHERE id > first AND id <= first + ?)", (CHUNK_ROWS,)
+    )
 
 
 def mark(db: sqlite3.Connection, piece: str, marks: bytearray, first: int) -> None:

@@ -461,3 +461,25 @@ def test_rows_that_go_leave_every_list(book: Book, monkeypatch: pytest.MonkeyPat
         tallied = dict(db.execute("SELECT col, sum(rows) FROM tallies GROUP BY 1"))
         assert tallied == {order.number: 40 for order in ranks.ORDERS.values()}
         assert db.execute("SELECT min(first) FROM idtexts").fetchone()[0] >= 30
+
+
+def test_a_call_of_a_clock_that_was_ahead_does_not_keep_the_ids_of_others(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in (ranks, idtexts):
+        monkeypatch.setattr(room, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(ranks, "LAZY_ROWS", 10)
+    monkeypatch.setattr(upkeep, "RUSH", 10**9)
+    monkeypatch.setattr(upkeep, "STEP_S", 0.0)
+    ahead = entry(0, time_ms=NOW_MS + 1000 * DAY_MS)
+    log = book.with_calls(ahead, *(entry(number, time_ms=NOW_MS - 95 * DAY_MS) for number in range(1, 40)))
+    while not is_in_order(book.path, 10, 40):
+        log._do(None, 30)
+    log.close()
+    log = book.open(retention_days=90)
+    while log.requests(RequestFilter()).total > 1:
+        log._do(None, 30)
+    assert log.requests(RequestFilter(q="req_000000")).total == 1
+    log.close()
+    with opened(book.path) as db:
+        assert db.execute("SELECT first FROM idtexts").fetchall() == [(0,)]
