@@ -113,6 +113,7 @@ class Writer:
         self._db = db
         self._wall = wall
         self._names: dict[tuple[str, str], str] = {}
+        self._is_renamed = False
         db.execute(f"CREATE TEMP TABLE taken (n INTEGER PRIMARY KEY, common, tries, {', '.join(COLUMNS)})")
         db.execute("CREATE TEMP TABLE known (common PRIMARY KEY, facet, lane, failed) WITHOUT ROWID")
         db.execute(f"CREATE TEMP TABLE fresh (start INTEGER, lane INTEGER, {', '.join(SUMS)})")
@@ -125,6 +126,7 @@ class Writer:
         """What was remembered may not be there any more."""
         self._db.execute("DELETE FROM known")
         self._names.clear()
+        self._is_renamed = False
 
     def insert(self, batch: Sequence[tuple[int, bytes]], process: str) -> None:
         """All lines of a batch or none, each once: those that are in the database already are known by the mark of their
@@ -146,7 +148,7 @@ class Writer:
             if db.in_transaction:
                 db.execute("ROLLBACK")  # temporary tables too
             raise
-        if db.execute("SELECT count(*) FROM known").fetchone()[0] > MOST_KNOWN:
+        if self._is_renamed or db.execute("SELECT count(*) FROM known").fetchone()[0] > MOST_KNOWN:
             self.forget()
 
     def _take(self, lines: Sequence[bytes]) -> None:
@@ -212,6 +214,8 @@ class Writer:
                 "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET name = excluded.name",
                 (kind, id_, name),
             )
+            # It may get its old name back, and calls with that must not be known then. What has no id has many names.
+            self._is_renamed |= bool(id_) and (kind, id_) in self._names
             self._names[kind, id_] = name
 
 

@@ -176,6 +176,13 @@ def test_keys_and_users_have_the_name_they_were_last_called(book: Book) -> None:
     assert names == {"k1": "New", "k2": "k2"}
 
 
+def test_a_key_that_gets_its_old_name_back_is_called_that(book: Book) -> None:
+    log = book.with_calls(entry(1, key_name="Old"), entry(2, key_name="New"))
+    for number, name in enumerate(("Old", "New", "Old"), 3):
+        log.record(entry(number, key_name=name))
+        assert [row["name"] for row in log.usage(0, NOW_MS + DAY_MS, "key")["series"]] == [name]
+
+
 @pytest.mark.parametrize("wrong", [{"by": "prompt"}, {"by": "day", "hour": "3"}, {"by": "day", "prompt": "x"}])
 def test_other_splits_are_refused(log: Ledger, wrong: dict[str, str]) -> None:
     with pytest.raises(BadRequest):
