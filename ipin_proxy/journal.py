@@ -120,7 +120,8 @@ class Journal:
                 self._put(0, b"\n")
 
     def remove_left(self) -> bool:
-        """What processes before this one wrote is safe elsewhere; whether none of it is left, as it is in a file in use."""
+        """What processes before this one wrote is safe elsewhere; whether none of it is left, as it is in a file in use, or in
+        one that could not be read."""
         with self._unless_it_hangs() as is_ours:
             if not is_ours:
                 return False
@@ -129,7 +130,7 @@ class Journal:
             for path in set(self.paths) - in_use:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
-            return not any(path.exists() for path in self.paths)
+            return not any(path.exists() for each in self.paths for path in (each, _unread(each)))
 
     def close(self, committed: int) -> None:
         """No more lines come: what is not safe elsewhere stays for the next start."""
@@ -242,7 +243,8 @@ class Journal:
 
 
 def read(paths: tuple[Path, ...], tell: Callable[[str], object]) -> list[Line]:
-    """The lines of a process that is gone, in the order of their numbers. What is torn is none."""
+    """The lines of a process that is gone, in the order of their numbers. What is torn is none. A file that cannot be read is
+    kept under another name, since those that were read are removed."""
     found: dict[tuple[str, int], Line] = {}
     for path in paths:
         try:
@@ -250,7 +252,13 @@ def read(paths: tuple[Path, ...], tell: Callable[[str], object]) -> list[Line]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            tell(f"the journal {path} cannot be read, and the last calls may be missing: {reason(error)}")
+            kept = _unread(path)
+            with contextlib.suppress(OSError):
+                os.replace(path, kept)
+            tell(
+                f"the journal {path} cannot be read, and the last calls may be missing: {reason(error)}. It is kept as "
+                f"{kept.name}; a start reads it when it can be read and has its old name"
+            )
             continue
         for line in _lines(content):
             found[line.process, line.number] = line
@@ -259,6 +267,10 @@ def read(paths: tuple[Path, ...], tell: Callable[[str], object]) -> list[Line]:
 
 def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def _unread(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unread")
 
 
 def _lines(content: bytes) -> Iterator[Line]:

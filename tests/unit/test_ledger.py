@@ -250,6 +250,33 @@ def test_what_was_recorded_is_there_after_a_kill_and_after_any_number_of_starts(
             assert other.sums("days") == other.sums("hours") == other.sums("splits") == (3, 3_000)
 
 
+def test_a_journal_that_cannot_be_read_is_kept_for_a_start_that_can(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of a server that root started once."""
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(journal.Journal, "cut", lambda *_, **__: None)
+        log = book.with_calls(entry(1), entry(2))
+        log.record(entry(3))
+        for path in (book.path, *book.path.parent.glob("*-wal"), book.journals[0]):
+            shutil.copy(path, killed)
+    with Book(killed) as other:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_bytes", raising(errno.EACCES))
+            other.with_calls(entry(4)).close()
+        other.with_calls(entry(5)).close()
+        unread = killed / "ipin-proxy-usage.journal.unread"
+        assert "cannot be read, and the last calls may be missing" in other.said[0] and unread.name in other.said[0]
+        unread.rename(other.journals[0])
+        for _ in range(2):
+            other.open().close()
+            assert sorted(other.request_ids()) == ids(1, 2, 3, 4, 5)
+        with opened(other.path) as db:
+            assert db.execute("SELECT count(*) FROM marks WHERE name LIKE 'journal:%'").fetchone() == (0,)
+
+
 def test_a_process_may_be_killed_at_any_moment_a_start_too(
     book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
