@@ -57,9 +57,9 @@ def encode_response(completion: Json, asked: Asked) -> Json:
     if thoughts and asked.thinks:
         content.append({"type": "thinking", "thinking": thoughts, "signature": ""})
     refusal = message.get("refusal")
-    is_refused = type(refusal) is str and bool(refusal) and not text
+    is_refused = type(refusal) is str and bool(refusal)
     if is_refused:
-        text = str(refusal)
+        text += str(refusal)  # some have begun to answer
     calls = calls_of(message, asked)
     if text.strip() if calls else text:  # blank text beside calls would be refused when it is sent back
         content.append({"type": "text", "text": text})

@@ -164,6 +164,7 @@ class MessageWriter:
         refusal = delta.get("refusal")
         if type(refusal) is str and refusal:
             self._is_refused = True
+            self._no_marks()
             self._say(TEXT, refusal)
         calls = delta.get("tool_calls")
         old = delta.get("function_call")
