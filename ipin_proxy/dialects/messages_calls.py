@@ -7,6 +7,7 @@ has one block open at a time; so the first call that is not over is told while i
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ..errors import UpstreamError
@@ -17,10 +18,38 @@ MOST_CHECKS = 8  # of whether a call is whole, since each reads all of it
 MOST_CHARS = 64 * 1024 * 1024
 
 
+class Escaping:
+    """Line ends, and what else is no letter, that a model wrote into a text of its arguments as they are: JSON wants them
+    escaped, and clients give up on the whole answer. Between texts they stay."""
+
+    OUTSIDE = re.compile('"')
+    INSIDE = re.compile(r'["\\\x00-\x1f]')
+
+    __slots__ = ("_in_text", "_skips")
+
+    def __init__(self) -> None:
+        self._in_text = self._skips = False
+
+    def feed(self, piece: str) -> str:
+        out: list[str] = []
+        done, at, self._skips = 0, int(self._skips), False
+        while (mark := (self.INSIDE if self._in_text else self.OUTSIDE).search(piece, at)) is not None:
+            at = mark.end()
+            if mark[0] == '"':
+                self._in_text = not self._in_text
+            elif mark[0] == "\\":
+                self._skips = at == len(piece)  # what it escapes is in the next piece
+                at += 1
+            else:
+                out += [piece[done : mark.start()], json.dumps(mark[0])[1:-1]]
+                done = at
+        return "".join([*out, piece[done:]]) if out else piece
+
+
 class StreamedCall:
     """One call while it comes. `given` is the provider's id for it; `row` what else it said of it."""
 
-    __slots__ = ("_checks", "_held", "_is_object", "_pieces", "given", "id", "index", "name", "row")
+    __slots__ = ("_checks", "_escaping", "_held", "_is_object", "_pieces", "given", "id", "index", "name", "row")
 
     def __init__(self, index: int | None) -> None:
         self.index = index
@@ -32,6 +61,7 @@ class StreamedCall:
         self._held: list[str] = []  # what was not told yet
         self._is_object: bool | None = None
         self._checks = 0
+        self._escaping = Escaping()
 
     @property
     def has_arguments(self) -> bool:
@@ -40,6 +70,7 @@ class StreamedCall:
     def add(self, arguments: str) -> None:
         if not self._pieces and arguments.isspace():
             return
+        arguments = self._escaping.feed(arguments)
         self._pieces.append(arguments)
         self._held.append(arguments)
 

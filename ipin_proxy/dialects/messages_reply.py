@@ -158,12 +158,13 @@ def keep_for_later(message: Json, calls: list[Json], thoughts: str, keep: Callab
 
 def input_of(arguments: Any) -> Json:
     """The arguments of a call as an object: they are a text with one in it, at some providers the object itself, and sometimes
-    a text in a text. What cannot be read is empty: the tool says what it lacks, and the model tries again."""
+    a text in a text. Models write line ends into their texts as they are. What cannot be read is empty: the tool says what it
+    lacks, and the model tries again."""
     for _ in range(2):
         if type(arguments) is not str:
             break
         try:
-            arguments = json.loads(arguments, parse_constant=_refuse, parse_float=_number)
+            arguments = json.loads(arguments, strict=False, parse_constant=_refuse, parse_float=_number)
         except (ValueError, RecursionError):
             return {}
     return arguments if type(arguments) is dict else {}
