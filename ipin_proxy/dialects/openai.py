@@ -59,6 +59,8 @@ FORWARDED_HEADERS = ("openai-beta", "idempotency-key", "http-referer", "x-title"
 RETRY_HEADERS = ("retry-after", "retry-after-ms", "x-should-retry")
 NO_QUOTA = "insufficient_quota"  # the account is used up, and waiting does not cure that
 STATUS_TYPES = {402: NO_QUOTA, 408: "timeout", 429: "rate_limit_error"}
+# Types and codes of errors that concern our key and not the caller's.
+NOT_FOR_CALLERS = frozenset({"authentication_error", "invalid_api_key", "permission_error"})
 MESSAGE_CHARS = 2000
 LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be megabytes
 
@@ -188,12 +190,12 @@ class Upstream:
         return Content(JSON_TYPE, body)
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
-        return StreamTap(bill, deployment, raise_if_error)
+        return StreamTap(bill, deployment, raise_if_told)
 
     def decoding(self, call: Call, bill: Bill, deployment: Deployment) -> Decoding:
         from .openai_chunks import decoding
 
-        return decoding(bill, deployment, raise_if_error)
+        return decoding(bill, deployment, raise_if_told)
 
     def completion(self, call: Call, content: Content, bill: Bill, deployment: Deployment) -> dict[str, Any]:
         reply = json_reply(content.body, deployment, whole=True)
@@ -300,6 +302,20 @@ def raise_if_error(body: Any, deployment: Deployment) -> None:
         return
     message = clean_message(error_of(body).get("message"), deployment)
     raise UpstreamError(message or f"Provider '{deployment.provider.id}' answered with an error and no message.")
+
+
+def raise_if_told(body: Any, deployment: Deployment) -> None:
+    """The same of what is told inside a stream, with the provider's own type and code where these are words: no status says
+    there what they say, such as that a quota is used up."""
+    try:
+        raise_if_error(body, deployment)
+    except UpstreamError as error:
+        told = error_of(body)
+        kind, code = (name if isinstance(name := told.get(each), str) else "" for each in ("type", "code"))
+        if NOT_FOR_CALLERS.isdisjoint((kind, code)):
+            error.type, error.code = word(kind, deployment) or error.type, word(code, deployment) or error.code
+            error.param = word(told.get("param"), deployment) or None
+        raise
 
 
 def is_error(body: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from .. import prices
@@ -35,6 +36,7 @@ LAST_WORD = b"[DONE]"
 BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
 DELTA = b'.delta"'
 COLON = ord(":")  # begins a comment
+SEQUENCE_NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
     | {"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"}
@@ -61,9 +63,11 @@ class StreamTap:
         self._is_done = False
         # The last word has been said: whoever hears it hangs up, and so it is in the ledger by then.
         self._is_over = False
+        self._frames: list[bytes] = []  # of typed events, those that came last
+        self._newest = b""  # and the last before them that is no comment
 
     def feed(self, data: bytes) -> bytes:
-        if self._has_begun and self._splitter.are_several(data) and self._pass_together(data):
+        if self._has_begun and not self._is_typed and self._splitter.are_several(data) and self._pass_together(data):
             return data
         try:
             frames = self._splitter.feed(data)
@@ -71,6 +75,9 @@ class StreamTap:
             raise UpstreamError(f"Provider '{self._deployment.provider.id}' sent an event without an end.") from error
         if not frames:
             return b""
+        if self._is_typed:
+            self._newest = next((each for each in reversed(self._frames) if each[0] != COLON), self._newest)
+            self._frames = frames
         is_worth = self._is_worth_a_look
         if len(frames) == 1:
             out = self._look(frames[0]) if is_worth(frames[0]) else frames[0]
@@ -100,14 +107,12 @@ class StreamTap:
     def _pass_together(self, data: bytes) -> bool:
         """Whether all of some whole frames go on as they are, nothing in them being worth a look: nearly always. Under load several
         come at once, and take hardly more time together than one."""
-        bill, frames = self._bill, data.count(b"\n\n")
+        bill = self._bill
         if not bill.shortest_frame_bytes or self._is_worth_a_look(data) or data[0] == COLON or b"\n:" in data:
-            return False
-        if self._is_typed and data.count(DELTA) != frames:
             return False
         size = len(data)
         bill.bytes_out += size
-        bill.frames += frames
+        bill.frames += data.count(b"\n\n")
         bill.heard_bytes += size
         return True
 
@@ -161,7 +166,8 @@ class StreamTap:
             self._is_complete = self._is_over = self._ended >= self._answers
             self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
         elif body.get("error") or (self._is_typed and kind == "error"):
-            return self._error(body if body.get("error") else {"error": body})
+            # In a flat event the type is that of the event.
+            return self._error(raw, body if body.get("error") else {"error": {**body, "type": None}})
         usage = usage_of(body)
         if usage is not None and usage.images:  # each picture has an event of its own
             usage = usage._replace(images=max(usage.images, self._ended))
@@ -192,10 +198,10 @@ class StreamTap:
             except (ValueError, RecursionError):
                 continue
             if isinstance(body, dict) and (body.get("error") or body.get("detail")):
-                return self._error(body)
+                return self._error(raw, body)
         return raw
 
-    def _error(self, body: Json) -> bytes:
+    def _error(self, raw: bytes, body: Json) -> bytes:
         """An error inside the stream: before anything was sent an honest status, afterwards an event."""
         try:
             self._raise_if_error(body, self._deployment)
@@ -204,11 +210,14 @@ class StreamTap:
                 raise
             self._is_complete = self._is_done = True  # nothing more is owed, least of all a proper end
             self._bill.error = error
-            return self._error_frame(error)
+            return self._error_frame(error, raw)
         return b""
 
-    def _error_frame(self, error: ProxyError) -> bytes:
-        return error_frame(error, self._operation)
+    def _error_frame(self, error: ProxyError, instead_of: bytes | None = None) -> bytes:
+        """An error as the last event, behind those that have been passed on."""
+        before = [self._newest, *takewhile(lambda each: each is not instead_of, self._frames)]
+        numbers = [found for found in map(SEQUENCE_NUMBER.search, before) if found is not None]
+        return error_frame(error, self._operation, int(numbers[-1][1]) + 1 if numbers else 0)
 
 
 def is_worth_a_look(frame: bytes) -> bool:
@@ -219,12 +228,12 @@ def typed_is_worth_a_look(frame: bytes) -> bool:
     return TYPED_WORTH_A_LOOK.search(frame) is not None or TYPED_END.search(frame) is not None or LAST_WORD in frame
 
 
-def error_frame(error: ProxyError, operation: Operation) -> bytes:
-    """An error as the last event of a stream."""
+def error_frame(error: ProxyError, operation: Operation, number: int = 0) -> bytes:
+    """An error as the last event of a stream; `number` is its place among the events of a response."""
     told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
     if operation is RESPONSE:
         flat = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
-        return frame(json.dumps({**flat, "sequence_number": 0}), "error")
+        return frame(json.dumps({**flat, "sequence_number": number}), "error")
     return frame(json.dumps({"error": told}))
 
 

@@ -208,8 +208,44 @@ def test_an_error_frame_passes_and_is_the_last_word(proxy: Proxy, upstream: Upst
     assert next(reply.texts()) == "Hel"
     upstream.resume()
     events = list(reply.events())
-    assert events[0].json["error"]["message"] == "The model fell over."
+    assert events[0].json == build.error("The model fell over.", code="overloaded")
     assert [event for event in events if event.data == "[DONE]"] == []
+
+
+def test_an_error_that_concerns_our_key_is_not_told_as_the_callers(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_stream(
+        chunk("Hel"), pause, build.error("Bad key.", "authentication_error", "invalid_api_key"), hang_up
+    )
+    reply = ask(proxy, stream=True)
+    assert next(reply.texts()) == "Hel"
+    upstream.resume()
+    error = next(iter(reply.events())).json["error"]
+    assert (error["type"], error["code"]) == ("upstream_error", "upstream_invalid_response")
+
+
+FLAT = {"type": "error", "code": "rate_limit_exceeded", "message": "Slow down.", "param": None}
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ((hang_up,), "upstream_stream_interrupted"),
+        ((b": keep-alive\n\n", hang_up), "upstream_stream_interrupted"),
+        ((build.named_event("error", FLAT),), "rate_limit_exceeded"),
+        ((build.error("Slow down.", "rate_limit_error", "rate_limit_exceeded"),), "rate_limit_exceeded"),
+        ((b": keep-alive\n\n", pause, build.named_event("error", FLAT)), "rate_limit_exceeded"),
+    ],
+)
+def test_the_error_that_ends_a_response_is_numbered_as_the_event_that_it_is(
+    proxy: Proxy, upstream: Upstream, ending: tuple[Step, ...], code: str
+) -> None:
+    events = build.response_events("Hel", "lo")[:6]
+    upstream.will_stream(*events[:4], pause, *events[4:], *ending, done=False)
+    reply = proxy.post("/v1/responses", {"model": build.PUBLIC_MODEL, "input": "Say hello.", "stream": True}, KEY)
+    upstream.resume(2)
+    told = [event.json for event in reply.events()]
+    assert [event["sequence_number"] for event in told] == [0, 1, 2, 3, 4, 5, 6]
+    assert (told[-1]["type"], told[-1]["code"]) == ("error", code)
 
 
 def test_an_error_line_outside_any_frame_becomes_an_error_event(proxy: Proxy, upstream: Upstream) -> None:

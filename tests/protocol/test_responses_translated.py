@@ -289,6 +289,13 @@ def test_an_early_failure_is_a_status_and_a_late_one_a_failed_response(proxy: Pr
     assert (late["status"], late["error"]["code"]) == ("failed", "upstream_stream_interrupted")
 
 
+def test_a_quota_that_ends_in_the_middle_is_known_by_its_code(proxy: Proxy, upstream: Upstream) -> None:
+    """Coding agents ask again and again, but for this."""
+    upstream.will_stream(chunk("Hel"), build.error("No quota is left.", "insufficient_quota", "insufficient_quota"))
+    failed = check(ask(proxy, model="chats", stream=True).body)
+    assert failed["error"] == {"code": "insufficient_quota", "message": "No quota is left."}
+
+
 def test_a_conversation_that_is_too_long_is_known_by_its_code(proxy: Proxy, upstream: Upstream) -> None:
     learned(proxy, upstream, "m10")
     long = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
