@@ -37,10 +37,12 @@ class Upstream(openai.Upstream):
     def native_for(self, operation: Operation) -> Upstream | None:
         return self if operation is CHAT else None
 
-    def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound:
+    def encode_request(
+        self, call: Call, deployment: Deployment, *, ask_usage: bool, less: str | None = None
+    ) -> Outbound:
         if call.document is not None:
             raise Unsupported(ONLY_CHATS, param="model")
-        outbound = super().encode_request(call, deployment, ask_usage=ask_usage)
+        outbound = super().encode_request(call, deployment, ask_usage=ask_usage, less=less)
         return Outbound(
             outbound.provider,
             Origin("demo", "demo", 0),

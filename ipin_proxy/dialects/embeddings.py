@@ -1,4 +1,5 @@
-"""Replies of embedding models, read row by row; packed as base64 for those who asked for it and whose provider answered numbers.
+"""What embedding models are asked, and their replies, read row by row; packed as base64 for those who asked for it and whose
+provider answered numbers.
 
 openai-node asks for base64 unless told otherwise and decodes whatever comes: a list of floats becomes an empty or
 nonsensical vector there, without an error. Base64 is little-endian float32, packed (OpenAI API reference). A reply may be
@@ -11,11 +12,31 @@ import base64
 import json
 import re
 import struct
+from collections.abc import Callable, Generator
 from typing import Any
 
+from ..call import Call, Deployment
+from ..manners import Manners
+from ..upstream import Heard, Outbound
+
+ENCODING = "encoding_format"
+# Either can be done without: all answer numbers then, which are packed where that is wanted.
+ENCODINGS = ("base64", "float")
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _ROWS = re.compile(r"\[[ \t\n\r]*(?=\{)")
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # what raw_decode calls
+
+
+def requests(
+    encode: Callable[..., Outbound], call: Call, deployment: Deployment, manners: Manners
+) -> Generator[Outbound, Heard, None]:
+    """Some servers refuse to be told how to write numbers, which SDKs do by themselves: once more without, and remembered."""
+    says_how = call.member(ENCODING) in ENCODINGS
+    less = ENCODING if says_how and ENCODING in manners.refused_by(deployment.provider) else None
+    heard = yield encode(call, deployment, less=less)
+    if says_how and less is None and heard.status in (400, 422) and ENCODING.encode() in heard.body:
+        manners.refuses(deployment.provider, {ENCODING})
+        yield encode(call, deployment, less=ENCODING)
 
 
 def read(body: bytes, *, packs: bool) -> tuple[dict[str, Any], bytes]:

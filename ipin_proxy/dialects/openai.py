@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from collections.abc import Generator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -95,6 +95,11 @@ class Upstream:
     ) -> Generator[Outbound, Heard, None]:
         """Some older servers refuse `stream_options`, which the caller may not even have sent: once more without, and
         remembered."""
+        if call.operation is EMBEDDING:
+            from . import embeddings  # not every house has such models
+
+            yield from embeddings.requests(partial(self.encode_request, ask_usage=False), call, deployment, manners)
+            return
         ask_usage = wants_usage(call, deployment, manners)
         heard = yield self.encode_request(call, deployment, ask_usage=ask_usage)
         if ask_usage and heard.status in (400, 422) and USAGE_MEMBER.search(heard.body):
@@ -104,7 +109,9 @@ class Upstream:
     def replies_of(self, call: Call) -> int:
         return 1
 
-    def encode_request(self, call: Call, deployment: Deployment, *, ask_usage: bool) -> Outbound:
+    def encode_request(
+        self, call: Call, deployment: Deployment, *, ask_usage: bool, less: str | None = None
+    ) -> Outbound:
         provider = deployment.provider
         if call.pictures:
             vision.check_sizes(call.pictures, deployment.upstream_model, call.shown_model)
@@ -122,6 +129,8 @@ class Upstream:
             changes["model"] = deployment.upstream_model
         if ask_usage:
             changes["stream_options"] = {**(call.member("stream_options") or {}), "include_usage": True}
+        if less is not None:
+            changes[less] = members.REMOVE
         body = body_of(call, changes)
         return Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
 
@@ -257,7 +266,7 @@ def json_reply(body: bytes, deployment: Deployment, *, whole: bool = False) -> d
 
 
 def read_embeddings(body: bytes, deployment: Deployment, *, packs: bool) -> tuple[dict[str, Any], bytes]:
-    from . import embeddings  # not every house has such models
+    from . import embeddings
 
     try:
         return embeddings.read(body, packs=packs)

@@ -8,7 +8,7 @@ call, whatever shape the provider told it in, and never what no provider could m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -592,6 +592,31 @@ def test_numbers_stay_numbers_where_they_were_asked_for(proxy: Proxy, upstream: 
     told = json.dumps(embeddings(*VECTORS), indent=1).encode()
     upstream.will_answer(200, told, headers=JSON_TYPE)
     assert embed(proxy, **wish).body == told
+
+
+@pytest.mark.parametrize("wish", ["base64", "float"])
+def test_a_provider_that_refuses_to_be_told_how_to_write_numbers(
+    start_proxy: Callable[..., Proxy], upstream: Upstream, wish: str
+) -> None:
+    """SDKs say it by themselves. It is found out once."""
+    provider, model = build.provider(upstream.base_url), build.model("embedding-same", type="embedding")
+    proxy = start_proxy(providers=[provider], models=[model])
+    refusal = build.error("Unknown parameter: encoding_format", "invalid_request_error")
+    upstream.will(answer(400, refusal), answer(200, embeddings(*VECTORS)), answer(200, embeddings(*VECTORS)))
+    for _ in range(2):
+        got = [row["embedding"] for row in embed(proxy, encoding_format=wish, user="u").json["data"]]
+        assert got == ([packed(vector) for vector in VECTORS] if wish == "base64" else VECTORS)
+    assert [seen.json.get("encoding_format") for seen in upstream.history] == [wish, None, None]
+    assert [seen.json["user"] for seen in upstream.history] == ["u", "u", "u"]
+
+
+@pytest.mark.parametrize("wish", [None, "int8"])
+def test_a_refusal_of_a_wish_for_other_numbers_is_the_callers(
+    proxy: Proxy, upstream: Upstream, wish: str | None
+) -> None:
+    upstream.will_answer(400, build.error("Bad encoding_format.", "invalid_request_error"))
+    assert embed(proxy, **({"encoding_format": wish} if wish else {})).status == 400
+    assert len(upstream.history) == 1
 
 
 @pytest.mark.parametrize("wish", [{}, {"encoding_format": "base64"}, {"encoding_format": "float"}])
