@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..call import Call, Deployment
@@ -51,6 +52,7 @@ class Hub:
             told,
             earlier=self._conversations.history(self._owner, previous) if type(previous) is str else None,
             recall=lambda name: self._conversations.item(self._owner, name),
+            kept=partial(memory.keepsakes.of, self._owner),
             openai=OPENAI.fullmatch(host) is not None,
             reasoning=taste.hands_back,
             details=taste.reasoning or signs,
@@ -59,9 +61,11 @@ class Hub:
         chat = tasted(decoded.chat, taste)
         self.body: Json = {**cleaned_chat(chat, deployment.provider), "model": deployment.upstream_model}
         id = f"resp_{secrets.token_hex(16)}"
-        self._asked = Asked(id, int(time.time()), call.model, told, decoded.tools)
+        stores = told.get("store") is not False
+        keep = partial(memory.keepsakes.keep, self._owner) if stores else None
+        self._asked = Asked(id, int(time.time()), call.model, told, decoded.tools, keep)
         # Written down now, in a thread's time: the stream ends on the loop.
-        self._items = encoded(input_items(told, id)) if told.get("store") is not False else None
+        self._items = encoded(input_items(told, id)) if stores else None
 
     def written(self, completion: Json) -> Json:
         response = encode_response(completion, self._asked)

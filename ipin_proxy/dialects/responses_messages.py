@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import BadRequest, Unsupported
 from .responses_tools import CUSTOM, FUNCTION, SHOWN_CHARS, Tool, Toolbox, is_deep, wrapped
 
 Json = dict[str, Any]
+Recall = Callable[[str], "Json | None"]
 
 TEXTS = {
     "input_text": "text",
@@ -38,6 +39,7 @@ LEFT_OUT = frozenset(
 HOSTED = ("_call", "_call_output")
 
 SEAL = "ipin1."  # before what our own answers gave as encrypted reasoning; what others encrypted nobody here can read
+DETAILS = "reasoning_details"
 AFTER = "after"  # marks one that stands behind what it belongs to
 MOST_SEALED = 16 * 1024 * 1024
 
@@ -54,14 +56,15 @@ class Turn:
 
 
 class Chat:
-    """A conversation as it is read, item by item."""
+    """A conversation as it is read, item by item. `recall` tells what was kept of an item when it was made."""
 
-    def __init__(self, tools: Toolbox, *, openai: bool, reasoning: bool, details: bool) -> None:
+    def __init__(self, tools: Toolbox, *, openai: bool, reasoning: bool, details: bool, recall: Recall) -> None:
         self.notes: list[str] = []
         self._tools = tools
         self._openai = openai
         self._reasoning = reasoning
         self._gives_details = details
+        self._recall = recall
         self._turns: list[Turn] = []
         self._open: dict[str, Turn] = {}  # by the id of a call that has no output yet
         self._thoughts: list[str] = []  # of whoever speaks next
@@ -133,6 +136,10 @@ class Chat:
             turn = Turn({"role": "assistant", "content": None})
             self._turns.append(turn)
         self._think(turn.message)
+        id_ = item.get("id")
+        kept = self._recall(id_) if self._gives_details and type(id_) is str else None
+        if kept is not None and DETAILS in kept:
+            turn.message.setdefault(DETAILS, kept[DETAILS])
         call: Json = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
         extra = item.get("extra_content") or self._sealed_calls.get(call_id)
         if type(extra) is dict and not is_deep(extra):
@@ -191,7 +198,7 @@ class Chat:
         if sealed.get(AFTER) is not True:
             self._details += details
         elif self._gives_details and last.get("role") == "assistant":
-            last["reasoning_details"] = [*last.get("reasoning_details", ()), *details]
+            last[DETAILS] = [*last.get(DETAILS, ()), *details]
 
     def _think(self, message: Json) -> None:
         """Give back to a message what was thought before it."""
@@ -199,7 +206,7 @@ class Chat:
             before = message.get("reasoning_content")
             message["reasoning_content"] = "\n".join([*([before] if before else []), *self._thoughts])
         if self._gives_details and self._details:
-            message["reasoning_details"] = [*message.get("reasoning_details", ()), *self._details]
+            message[DETAILS] = [*message.get(DETAILS, ()), *self._details]
         self._forget()
 
     def _forget(self) -> None:

@@ -18,8 +18,8 @@ from ..call import Usage
 from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
 from .responses_items import Item, Message, Reasoning, ToolCall
-from .responses_messages import AFTER, sealed
-from .responses_tools import Tool, is_deep
+from .responses_messages import AFTER, DETAILS, sealed
+from .responses_tools import CUSTOM, FUNCTION, Tool, is_deep
 from .thoughts import THOUGHT, Said, ThinkSplitter, ToldBeside, add_detail
 
 Json = dict[str, Any]
@@ -61,13 +61,15 @@ DEFAULTS: Json = {
 
 class Asked(NamedTuple):
     """What of a request its answer has to know: `id` of the response (`resp_` and something no other has), when it was made
-    in seconds since 1970, the model as the caller calls it, the request's body, and its tools as `decode_request` gave them."""
+    in seconds since 1970, the model as the caller calls it, the request's body, and its tools as `decode_request` gave them.
+    `keep` is told what must be handed back with the items, by the id of one, where the caller has not asked to have it."""
 
     id: str
     created_at: int
     model: str
     body: Json
     tools: Mapping[str, Tool] = {}
+    keep: Callable[[str, Json], None] | None = None
 
     @property
     def wants_sealed(self) -> bool:
@@ -219,9 +221,9 @@ class Answer:
     def _take_thoughts(self, delta: Json) -> None:
         text = self._reasoning.of(delta)
         details = delta.get("reasoning_details")
-        if type(details) is list:
+        if type(details) is list and (self._asked.wants_sealed or self._asked.keep is not None):
             for each in details:
-                if type(each) is dict and self._asked.wants_sealed and not is_deep(each):
+                if type(each) is dict and not is_deep(each):
                     add_detail(self._details, each)
         if text:
             self._no_marks()
@@ -396,8 +398,12 @@ class Answer:
         return response
 
     def _seal_the_rest(self) -> None:
-        """What a provider wants to have back with the next turn, in an item without words: its caller keeps nothing else."""
+        """What a provider wants to have back with the next turn, in an item without words: its caller keeps nothing else. For
+        one who has not asked for it, what led to a call is kept here by the call."""
         if not self._asked.wants_sealed:
+            first = next((item["id"] for item in self._output if item["type"] in (FUNCTION, CUSTOM)), None)
+            if self._asked.keep is not None and self._details and first is not None:
+                self._asked.keep(first, {DETAILS: self._details})
             return
         calls = {call.call_id: call.extra for call in self._heard if call.extra}
         kept = {name: value for name, value in (("calls", calls), ("details", self._details)) if value}

@@ -8,16 +8,15 @@ as a file that lies there, is refused. What is not as the API wants it is a BadR
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..errors import BadRequest, Unsupported
-from .responses_messages import Chat
+from .responses_messages import Chat, Recall
 from .responses_tools import SHOWN_CHARS, Tool, Toolbox, is_deep
 from .tastes import EFFORTS
 
 Json = dict[str, Any]
-Recall = Callable[[str], "Json | None"]
 
 MOST_ITEMS = 100_000
 LARGEST = 10**9  # a number of tokens beyond it is none
@@ -56,6 +55,7 @@ def decode_request(
     *,
     earlier: Sequence[Json] | None = None,
     recall: Recall | None = None,
+    kept: Recall | None = None,
     openai: bool = False,
     reasoning: bool = False,
     details: bool = False,
@@ -63,7 +63,7 @@ def decode_request(
     """The request as a chat. `earlier` are the items of the conversation that `previous_response_id` continues, None when
     nobody knows it. With `openai` it is a chat as OpenAI's own models want it: with developers, and all members; with
     `reasoning` the model gets back what it thought before, as some demand; with `details` only the form of it in which it is
-    signed, for those who take their own word alone."""
+    signed, for those who take their own word alone; `kept` has it of the calls of who did not ask to keep it."""
     refuse_elsewhere(body)
     tools = Toolbox()
     tools.add(body.get("tools"), "tools")
@@ -71,7 +71,9 @@ def decode_request(
     for item, place in items:  # before any of their calls is read
         if item.get("type") == "additional_tools":
             tools.add(item.get("tools"), f"{place}.tools")
-    chat = Chat(tools, openai=openai, reasoning=reasoning, details=details or reasoning)
+    chat = Chat(
+        tools, openai=openai, reasoning=reasoning, details=details or reasoning, recall=kept or (lambda _: None)
+    )
     if (instructions := text_member(body, "instructions")) is not None:
         chat.instruct(instructions)
     chat.read(items)

@@ -279,6 +279,42 @@ def test_what_was_thought_goes_back_with_its_signature(proxy: Proxy, upstream: U
     assert sent["thinking"]["type"] == "enabled"
 
 
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("hands_back", [True, False])
+@pytest.mark.parametrize("stores", [True, False])
+def test_what_led_to_a_call_is_kept_for_who_has_not_asked_to_have_it(
+    proxy: Proxy, upstream: Upstream, streams: bool, hands_back: bool, stores: bool
+) -> None:
+    """Whoever continues a response by its id has nothing to hand back, and the model is to think on all the same."""
+    wanted: Json = {"reasoning": {"effort": "medium"}, "tools": [SHELL], **({} if stores else {"store": False})}
+    thought = {"type": "thinking", "thinking": "Where am I?", "signature": "c2ln"}
+    if streams:
+        thinks = [
+            messages.block(0, {"type": "thinking", "thinking": "", "signature": ""}),
+            messages.delta(0, type="thinking_delta", thinking="Where am I?"),
+            messages.delta(0, type="signature_delta", signature="c2ln"),
+            messages.event({"type": "content_block_stop", "index": 0}),
+        ]
+        called = messages.called(1, "{}", name="shell")
+        upstream.will_stream(messages.start(), *thinks, *called, *messages.end("tool_use"), done=False)
+        response = check(ask(proxy, model="claude", stream=True, **wanted).body)
+    else:
+        upstream.will_answer(200, messages.message(thought, messages.tool_use(name="shell"), stop="tool_use"))
+        response = ask(proxy, model="claude", **wanted).json
+    assert "encrypted_content" not in json.dumps(response)
+    result = {"type": "function_call_output", "call_id": response["output"][-1]["call_id"], "output": "/tmp"}
+    if hands_back or not stores:
+        more: Json = {"input": [{"role": "user", "content": "Say hello."}, *response["output"], result]}
+    else:
+        more = {"input": [result], "previous_response_id": response["id"]}
+    upstream.will_answer(200, messages.message())
+    assert ask(proxy, model="claude", **wanted, **more).status == 200
+    sent = upstream.history[-1].json
+    assert [block["type"] for block in sent["messages"][1]["content"]] == (["thinking"] * stores) + ["tool_use"]
+    assert ("thinking" in sent) is stores  # which is refused where what was thought before a call is missing
+    assert not stores or sent["messages"][1]["content"][0] == thought
+
+
 def test_an_early_failure_is_a_status_and_a_late_one_a_failed_response(proxy: Proxy, upstream: Upstream) -> None:
     learned(proxy, upstream, "m9")
     upstream.will_stream({"error": {"message": "Busy", "code": 503}}, done=False)
