@@ -37,6 +37,7 @@ BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
 DELTA = b'.delta"'
 COLON = ord(":")  # begins a comment
 SEQUENCE_NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
+SAID = {"output_text": "text", "refusal": "refusal"}  # where in parts of these types the words are
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
     | {"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"}
@@ -307,10 +308,13 @@ def members_of(value: Any) -> Json:
 
 
 def events_of_response(response: Json) -> bytes:
-    """A whole Responses object as its shortest valid stream: created, each item, and the end. Raises TypeError."""
-    events: list[Json] = [{"type": "response.created", "response": {**response, "status": "in_progress", "output": []}}]
+    """A whole Responses object as a stream: its beginning, each item, and the end. Raises TypeError."""
+    begun = {**response, "status": "in_progress", "output": [], "usage": None}
+    events: list[Json] = [{"type": f"response.{what}", "response": begun} for what in ("created", "in_progress")]
     for at, item in enumerate(map(members_of, response.get("output") or [])):
-        events.append({"type": "response.output_item.added", "output_index": at, "item": item})
+        empty, deltas = item_in_pieces(item, {"item_id": item.get("id"), "output_index": at})
+        events.append({"type": "response.output_item.added", "output_index": at, "item": empty})
+        events += deltas
         events.append({"type": "response.output_item.done", "output_index": at, "item": item})
     ending = response.get("status")
     ending = ending if ending in ("incomplete", "failed") else "completed"
@@ -318,3 +322,36 @@ def events_of_response(response: Json) -> bytes:
     return b"".join(
         frame(json.dumps({**event, "sequence_number": number}), event["type"]) for number, event in enumerate(events)
     )
+
+
+def item_in_pieces(item: Json, place: Json) -> tuple[Json, list[Json]]:
+    """An item as it begins, and the events that make it whole: who shows an answer while it comes looks at nothing else. What is
+    neither said nor a call of a function is there at once."""
+    kind, content, arguments = item.get("type"), item.get("content"), item.get("arguments")
+    if kind == "message" and isinstance(content, list):
+        events: list[Json] = []
+        for at, part in enumerate(map(members_of, content)):
+            events += part_in_pieces(part, {**place, "content_index": at})
+        return {**item, "status": "in_progress", "content": []}, events
+    if kind == "function_call" and isinstance(arguments, str):
+        event = "response.function_call_arguments"
+        delta, done = {"delta": arguments}, {"arguments": arguments, "name": item.get("name")}
+        told = [{"type": f"{event}.delta", **place, **delta}, {"type": f"{event}.done", **place, **done}]
+        return {**item, "status": "in_progress", "arguments": ""}, told
+    return item, []
+
+
+def part_in_pieces(part: Json, place: Json) -> list[Json]:
+    """The events of a part of a message, most of which are a text or a refusal."""
+    kind = part.get("type")
+    member = SAID.get(kind) if isinstance(kind, str) else None
+    text = part.get(member) if member is not None else None
+    added, done = ({"type": f"response.content_part.{what}", **place} for what in ("added", "done"))
+    if member is None or not isinstance(text, str):
+        return [{**added, "part": part}, {**done, "part": part}]
+    more: Json = {"logprobs": part.get("logprobs") or []} if kind == "output_text" else {}
+    told = [
+        {"type": f"response.{kind}.delta", **place, "delta": text, **more},
+        {"type": f"response.{kind}.done", **place, member: text, **more},
+    ]
+    return [{**added, "part": {**part, member: ""}}, *told, {**done, "part": part}]

@@ -18,6 +18,7 @@ from support import build
 from support.build import chunk, completion, finish, hello, spoken, usage
 from support.client import Cut, Reply, request
 from support.proxy import KEY, Proxy
+from support.responses_checker import check
 from support.upstream import (
     Drip,
     Script,
@@ -290,6 +291,20 @@ def test_a_whole_answer_to_a_request_for_a_stream(proxy: Proxy, upstream: Upstre
     assert "".join(reply.texts()) == "Hello!"
     upstream.will_answer(200, build.error("No capacity."))
     assert ask(proxy, stream=True).status == 502
+
+
+def test_a_whole_response_to_a_request_for_a_stream_comes_in_deltas(proxy: Proxy, upstream: Upstream) -> None:
+    """Who shows an answer while it comes looks at nothing else."""
+    call = {"id": "fc_1", "type": "function_call", "call_id": "c", "name": "f", "arguments": '{"a":1}'}
+    refusal = {"type": "refusal", "refusal": "No."}
+    told = build.response("Hello!") | {"text": {"format": {"type": "text"}}}
+    told["output"][0]["content"].append(refusal)
+    told["output"].append({**call, "status": "completed"})
+    upstream.will_answer(200, told)
+    reply = proxy.post("/v1/responses", {"model": build.PUBLIC_MODEL, "input": "Say hello.", "stream": True}, KEY)
+    assert check(reply.body) == told
+    events = [json.loads(line[6:]) for line in reply.body.splitlines() if line.startswith(b"data: ")]
+    assert [event["delta"] for event in events if "delta" in event] == ["Hello!", "No.", '{"a":1}']
 
 
 def test_a_binary_body_that_breaks_off_breaks_the_connection(proxy: Proxy, upstream: Upstream) -> None:
