@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from ..call import Call, Deployment
+from ..errors import UpstreamError
 from ..manners import Manners
 from ..upstream import Heard, Outbound
 
@@ -37,6 +38,15 @@ def requests(
     if says_how and less is None and heard.status in (400, 422) and ENCODING.encode() in heard.body:
         manners.refuses(deployment.provider, {ENCODING})
         yield encode(call, deployment, less=ENCODING)
+
+
+def reply_of(body: bytes, deployment: Deployment, *, packs: bool) -> tuple[dict[str, Any], bytes]:
+    """As `read`. Raises UpstreamError."""
+    try:
+        return read(body, packs=packs)
+    except ValueError as error:
+        provider = deployment.provider.id
+        raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
 
 
 def read(body: bytes, *, packs: bool) -> tuple[dict[str, Any], bytes]:

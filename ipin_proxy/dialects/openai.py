@@ -75,6 +75,8 @@ decode_json = json.JSONDecoder().decode  # what `loads` comes to after a look at
 
 # What an answer has, whichever it is.
 ANSWER_MEMBERS = frozenset({"choices", "chunks", "data", "output", "results", "segments", "text", "transcription"})
+# And where that of an operation is.
+ANSWERS = {CHAT: "choices", COMPLETION: "choices", EMBEDDING: "data", RESPONSE: "output"}
 
 VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
 ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|messages|models)/?$")
@@ -96,7 +98,7 @@ class Upstream:
         """Some older servers refuse `stream_options`, which the caller may not even have sent: once more without, and
         remembered."""
         if call.operation is EMBEDDING:
-            from . import embeddings  # not every house has such models
+            from . import embeddings
 
             yield from embeddings.requests(partial(self.encode_request, ask_usage=False), call, deployment, manners)
             return
@@ -181,7 +183,9 @@ class Upstream:
         if call.operation in HEARING_OPERATIONS:
             return transcript_of(contents[0], bill, deployment)
         if call.operation is EMBEDDING:
-            reply, body = read_embeddings(body, deployment, packs=call.asks_base64)
+            from . import embeddings  # not every house has such models
+
+            reply, body = embeddings.reply_of(body, deployment, packs=call.asks_base64)
         else:
             reply = json_reply(body, deployment)
         raise_if_error(reply, deployment)
@@ -265,16 +269,6 @@ def json_reply(body: bytes, deployment: Deployment, *, whole: bool = False) -> d
     return reply
 
 
-def read_embeddings(body: bytes, deployment: Deployment, *, packs: bool) -> tuple[dict[str, Any], bytes]:
-    from . import embeddings
-
-    try:
-        return embeddings.read(body, packs=packs)
-    except ValueError as error:
-        provider = deployment.provider.id
-        raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
-
-
 def transcript_of(content: Content, bill: Bill, deployment: Deployment) -> Content:
     """What was heard, as JSON or as text: it keeps its type, unless a stream of it was asked for."""
     body, provider = content.body, deployment.provider.id
@@ -336,13 +330,13 @@ def is_error(body: dict[str, Any]) -> bool:
 
 def raise_if_no_answer(call: Call, reply: dict[str, Any], deployment: Deployment) -> None:
     """SDKs take whatever has the status 200 for an answer, and fail where they look into it."""
-    member = "choices" if call.operation in (CHAT, COMPLETION) else "data" if call.operation is EMBEDDING else None
+    member = ANSWERS.get(call.operation)
     if member is None:
         return
     rows = reply.get(member)
-    if not isinstance(rows, list) or not rows:
+    if not isinstance(rows, list) or not (rows or call.operation is RESPONSE):  # of which some are only begun
         raise UpstreamError(f"Provider '{deployment.provider.id}' answered without an answer: it has no {member}.")
-    if isinstance(rows[0], dict) and rows[0].get("error"):
+    if rows and isinstance(rows[0], dict) and rows[0].get("error"):
         raise_if_error({"error": rows[0]["error"]}, deployment)
 
 

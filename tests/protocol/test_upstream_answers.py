@@ -224,6 +224,20 @@ def test_a_200_that_holds_no_answer(proxy: Proxy, upstream: Upstream, body: obje
     failed(ask(proxy), "upstream_invalid_response")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("body", [{}, {"message": "No such route."}, {**build.response(), "output": None}])
+def test_a_200_that_holds_no_response(proxy: Proxy, upstream: Upstream, body: object, stream: bool) -> None:
+    upstream.will_answer(200, body)
+    asked = {"model": build.PUBLIC_MODEL, "input": "Say hello.", "stream": stream}
+    failed(proxy.post("/v1/responses", asked, KEY), "upstream_invalid_response")
+
+
+def test_a_response_that_is_only_begun_is_one(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, build.response(status="queued"))
+    reply = proxy.post("/v1/responses", {"model": build.PUBLIC_MODEL, "input": "Say hello.", "background": True}, KEY)
+    assert (reply.status, reply.json["status"], reply.json["output"]) == (200, "queued", [])
+
+
 @pytest.mark.parametrize("status", [201, 202])
 def test_any_2xx_is_an_answer(proxy: Proxy, upstream: Upstream, status: int) -> None:
     upstream.will_answer(status, completion("Hi"))
