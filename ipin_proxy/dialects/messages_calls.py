@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from ..errors import UpstreamError
+from .letters import Letters
 from .messages_reply import Json, input_of
 
 MOST_CALLS = 512
@@ -49,7 +50,10 @@ class Escaping:
 class StreamedCall:
     """One call while it comes. `given` is the provider's id for it; `row` what else it said of it."""
 
-    __slots__ = ("_checks", "_escaping", "_held", "_is_object", "_pieces", "given", "id", "index", "name", "row")
+    __slots__ = (
+        *("_checks", "_escaping", "_held", "_is_object", "_letters", "_pieces"),
+        *("given", "id", "index", "name", "row"),
+    )
 
     def __init__(self, index: int | None) -> None:
         self.index = index
@@ -62,6 +66,7 @@ class StreamedCall:
         self._is_object: bool | None = None
         self._checks = 0
         self._escaping = Escaping()
+        self._letters = Letters()
 
     @property
     def has_arguments(self) -> bool:
@@ -70,7 +75,8 @@ class StreamedCall:
     def add(self, arguments: str) -> None:
         if not self._pieces and arguments.isspace():
             return
-        arguments = self._escaping.feed(arguments)
+        if not (arguments := self._escaping.feed(self._letters.feed(arguments))):
+            return
         self._pieces.append(arguments)
         self._held.append(arguments)
 

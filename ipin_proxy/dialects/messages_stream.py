@@ -14,6 +14,7 @@ from typing import Any
 from ..call import Usage
 from ..errors import ProxyError, UpstreamError
 from ..web.sse import frame
+from .letters import Letters
 from .messages_calls import StreamedCall, StreamedCalls
 from .messages_errors import encode_stream_error
 from .messages_reply import Asked, Json, call_id, kept_of, stop_of, usage_told
@@ -68,6 +69,7 @@ class MessageWriter:
         self._late: Said = []  # said behind the first call, whose block must not be closed for it
         self._late_chars = 0
         self._blanks = ""  # said before anything else is, in its place
+        self._letters = {TEXT: Letters(), THOUGHT: Letters()}
         self._splitter = ThinkSplitter()
         self._reasoning = ToldBeside()
         self._is_refused = False
@@ -103,6 +105,7 @@ class MessageWriter:
         """Write the end. Raises UpstreamError when there was nothing before it."""
         if not self.has_begun:
             raise UpstreamError("The provider ended its answer before it began.")
+        self._say_all(self._splitter.feed(self._letters[TEXT].last()))
         self._no_marks()
         self._finish_calls()
         for kind in (THOUGHT, TEXT):
@@ -142,7 +145,7 @@ class MessageWriter:
 
     def _delta(self, delta: Json) -> None:
         """In the order in which a model does it: it thinks, it speaks, it calls."""
-        thought = self._reasoning.of(delta)
+        thought = self._letters[THOUGHT].feed(self._reasoning.of(delta))
         if thought:
             self._no_marks()
             self._say(THOUGHT, thought)
@@ -158,14 +161,14 @@ class MessageWriter:
                 self._no_marks()
             for kind, text in said:
                 if kind == TEXT:
-                    self._say_all(self._splitter.feed(text))
+                    self._say_all(self._splitter.feed(self._letters[TEXT].feed(text)))
                 elif not thought:
-                    self._say(kind, text)
+                    self._say(kind, self._letters[THOUGHT].feed(text))
         refusal = delta.get("refusal")
         if type(refusal) is str and refusal:
             self._is_refused = True
             self._no_marks()
-            self._say(TEXT, refusal)
+            self._say(TEXT, self._letters[TEXT].feed(refusal))
         calls = delta.get("tool_calls")
         old = delta.get("function_call")
         if type(calls) is list and calls:
@@ -182,6 +185,8 @@ class MessageWriter:
             self._say(kind, text)
 
     def _say(self, kind: str, text: str) -> None:
+        if not text:  # half a letter has come
+            return
         self._chars += len(text)
         if kind == THOUGHT and not self._asked.thinks:
             if self._asked.keep is not None:

@@ -10,36 +10,28 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from .letters import Letters
 from .responses_tools import CUSTOM, Tool, Unwrapping, named
 
 Json = dict[str, Any]
 Tell = Callable[[str, Json], None]
 NewId = Callable[[str], str]
 
-HALF = re.compile(r"[\ud800-\udfff]")
 PREFIXES = {CUSTOM: "ctc"}
 
 
 class Text:
-    """Text that comes in pieces: what nobody has been told yet, and all of it. Half a character waits for its other half,
-    which may be in the next piece; alone it would make the whole event unreadable to some clients."""
+    """Text that comes in pieces: what nobody has been told yet, and all of it."""
 
-    __slots__ = ("_fresh", "_half", "_said")
+    __slots__ = ("_fresh", "_letters", "_said")
 
     def __init__(self) -> None:
         self._said: list[str] = []
         self._fresh: list[str] = []
-        self._half = ""
+        self._letters = Letters()
 
     def add(self, text: str) -> None:
-        if self._half or not text.isascii():
-            text = self._half + text
-            self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-            if self._half:
-                text = text[:-1]
-            if HALF.search(text):
-                text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        if text:
+        if text := self._letters.feed(text):
             self._fresh.append(text)
 
     def take(self) -> str:
@@ -52,10 +44,9 @@ class Text:
         return text
 
     def last(self) -> str:
-        """What is new, and is the last of it: half a character does not become a whole one any more."""
-        if self._half:
-            self._fresh.append("\ufffd")
-            self._half = ""
+        """What is new, and is the last of it."""
+        if rest := self._letters.last():
+            self._fresh.append(rest)
         return self.take()
 
     @property
