@@ -37,6 +37,7 @@ BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
 DELTA = b'.delta"'
 COLON = ord(":")  # begins a comment
 SEQUENCE_NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
+OF_EVENTS = frozenset({"choices", "type"})  # one of which every event has that is no error
 SAID = {"output_text": "text", "refusal": "refusal"}  # where in parts of these types the words are
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
@@ -166,9 +167,10 @@ class StreamTap:
             self._ended += 1
             self._is_complete = self._is_over = self._ended >= self._answers
             self._bill.error = self._bill.error or failure_of(body, self._deployment.provider.id)
-        elif body.get("error") or (self._is_typed and kind == "error"):
-            # In a flat event the type is that of the event.
-            return self._error(raw, body if body.get("error") else {"error": {**body, "type": None}})
+        elif self._is_typed and kind == "error" and not body.get("error"):
+            return self._error(raw, {"error": {**body, "type": None}})  # the type is that of the event
+        elif body.get("error") or body.get("object") == "error" or (body.get("detail") and OF_EVENTS.isdisjoint(body)):
+            return self._error(raw, body)
         usage = usage_of(body)
         if usage is not None and usage.images:  # each picture has an event of its own
             usage = usage._replace(images=max(usage.images, self._ended))

@@ -213,6 +213,26 @@ def test_an_error_frame_passes_and_is_the_last_word(proxy: Proxy, upstream: Upst
     assert [event for event in events if event.data == "[DONE]"] == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"object": "error", "message": "Out of memory.", "type": "InternalServerError", "param": None, "code": 500},
+        {"detail": "Out of memory."},
+        {"detail": [{"loc": ["body"], "msg": "Out of memory.", "type": "x"}]},
+    ],
+)
+def test_an_error_frame_of_another_shape_is_one(proxy: Proxy, upstream: Upstream, told: dict[str, Any]) -> None:
+    """vLLM's older servers and FastAPI's end their streams so, properly; to SDKs it is a chunk without choices."""
+    upstream.will_stream(chunk("Hel"), pause, told)
+    reply = ask(proxy, stream=True)
+    assert next(reply.texts()) == "Hel"
+    upstream.resume()
+    assert "Out of memory." in next(iter(reply.events())).json["error"]["message"]
+    upstream.will_stream(told)
+    early = ask(proxy, stream=True)
+    assert early.status == 502 and "Out of memory." in early.error["message"]
+
+
 def test_an_error_that_concerns_our_key_is_not_told_as_the_callers(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_stream(
         chunk("Hel"), pause, build.error("Bad key.", "authentication_error", "invalid_api_key"), hang_up
