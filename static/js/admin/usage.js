@@ -1,4 +1,4 @@
-/** What was used in a time: figures against the time before, two charts, and who and what used most. */
+/** What was used in a time: figures against the time before, three charts, and who and what used most. */
 
 import { get } from "../api.js";
 import { h, icon } from "../dom.js";
@@ -8,7 +8,7 @@ import { empty } from "../parts/faces.js";
 import { troubleNote } from "../reports/trouble.js";
 import { barList } from "../reports/charts.js";
 import { OF_ALL, measures } from "../reports/measures.js";
-import { overTime } from "../reports/over-time.js";
+import { latency, overTime } from "../reports/over-time.js";
 import { asking, span } from "../reports/period.js";
 
 // By what, the title, the filter of the log, what those without a name are called.
@@ -39,7 +39,7 @@ export function usageFaces({ time, now, before, lists, isNew }, { base, model, n
   return [
     trouble,
     measures(OF_ALL, now.totals, before.totals, time.than),
-    h("div.charts", overTime(now.series, time)),
+    h("div.charts", overTime(now.series, time), latency(now.series, time)),
     h("div.charts", LISTS.map((list, at) => mostUsed(list, lists[at].series, time, names))),
   ];
 }

@@ -7,12 +7,13 @@ import "./sheet.js";
 const HEIGHT = 100;
 
 /**
- * Columns over time. `rows` are spans in their order; `series`: { name, of(row) → number, kind } are stacked from below;
- * `label(row)` names a span, `short(row)` does so below the axis, `say(number)` writes a number;
+ * Columns over time. `rows` are spans in their order; `series`: { name, of(row) → number, kind } are stacked from below, one
+ * that has those below it in it by what it `adds(row)`; `label(row)` names a span, `short(row)` does so below the axis, `say(number)` writes a number;
  * `isWhole`: there are no halves of what is counted.
  */
 export function timeChart({ title, rows, series, label, short, say, isWhole = false }) {
-  const sums = rows.map((row) => series.reduce((sum, each) => sum + each.of(row), 0));
+  const added = (each, row) => (each.adds ?? each.of)(row);
+  const sums = rows.map((row) => series.reduce((sum, each) => sum + added(each, row), 0));
   const most = Math.max(...sums, 0);
   const top = roundUp(most, isWhole);
   const told = h("output");
@@ -22,7 +23,7 @@ export function timeChart({ title, rows, series, label, short, say, isWhole = fa
   const columns = rows.map((row, at) => {
     let y = HEIGHT;
     const parts = series.map((each) => {
-      const value = each.of(row);
+      const value = added(each, row);
       const height = value > 0 ? Math.max(0.8, (value / top) * HEIGHT) : 0; // the smallest is still seen
       y -= height;
       return height > 0 && svg("rect", { class: `column is-${each.kind ?? "ok"}`, x: at + 0.12, y, width: 0.76, height });
