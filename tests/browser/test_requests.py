@@ -179,6 +179,23 @@ def test_columns_are_chosen_and_remembered(log: Page) -> None:
     expect(log.get_by_role("columnheader", name="Cost")).to_have_count(1)
 
 
+def test_every_kind_of_use_has_a_column_and_what_is_in_no_order_is_not_sorted_by(page: Page) -> None:
+    opened(page, "sort=pages&down=1")
+    expect(page.get_by_role("columnheader", name="Time")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("button", name="Columns").click()
+    form = page.get_by_role("dialog", name="Columns")
+    form.get_by_label("Tokens written to the cache").check()
+    for name in ("Audio tokens in", "Audio tokens out", "Pages", "Characters"):
+        form.get_by_label(name).check()
+        head = page.get_by_role("columnheader", name=name, include_hidden=True)  # the dialog is before it
+        expect(head).to_have_count(1)
+        expect(head.get_by_role("button", include_hidden=True)).to_have_count(0)
+    form.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Tokens written to the cache").click()
+    expect(page).to_have_url(re.compile("sort=cacheWriteTokens&down=1"))
+    expect(rows(page)).to_have_count(50)
+
+
 def test_new_calls_come_by_themselves_until_they_are_stopped(log: Page, proxy: Proxy, upstream: Upstream) -> None:
     body = {"model": "gpt-public", "messages": [{"role": "user", "content": "Hello"}]}
 

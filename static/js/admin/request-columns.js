@@ -10,6 +10,8 @@ const USUAL = ["status", "model", "keyName", "providerId", "totalTokens", "costU
 const TIME = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 const amount = (id, label) => ({ id, label, kind: "number", cell: (row) => (row[id] ? number(row[id], 2) : quiet("–")) });
+// What few calls have is in no order on the server.
+const rare = (id, label) => ({ ...amount(id, label), isUnsorted: true });
 const took = (id, label) => ({ id, label, kind: "number", cell: (row) => tookText(row[id]) });
 const size = (id, label) => ({ id, label, kind: "number", cell: (row) => bytes(row[id]) });
 const text = (id, label, of = (row) => row[id]) => ({
@@ -35,13 +37,16 @@ const ALL = [
   text("media", "Media"),
   amount("inputTokens", "Input tokens"),
   amount("cachedTokens", "Cached tokens"),
+  amount("cacheWriteTokens", "Tokens written to the cache"),
+  rare("audioInputTokens", "Audio tokens in"),
   amount("outputTokens", "Output tokens"),
   amount("reasoningTokens", "Reasoning tokens"),
+  rare("audioOutputTokens", "Audio tokens out"),
   amount("totalTokens", "Tokens"),
   amount("seconds", "Seconds"),
   amount("images", "Images"),
-  amount("pages", "Pages"),
-  amount("characters", "Characters"),
+  rare("pages", "Pages"),
+  rare("characters", "Characters"),
   { id: "costUsd", label: "Cost", kind: "number", cell: costText },
   text("costBasis", "Cost is"),
   took("latencyMs", "Took"),
