@@ -309,6 +309,32 @@ def test_a_call_that_went_well_tells_its_way_and_its_price_line_by_line(page: Pa
     assert page.evaluate("navigator.clipboard.readText()") == PRICED
 
 
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"servedModel": "gpt"}, "acme was asked first, and answered."),
+        (
+            {"servedModel": "spare"},
+            "spare answered in the place of gpt: by a map of names, or since whoever serves that",
+        ),
+        ({"servedModel": "small", "alias": "cheap"}, "small answered behind that."),
+    ],
+)
+def test_what_nobody_wrote_down_of_a_way_is_not_made_up(page: Page, told: dict[str, str], words: str) -> None:
+    """Whoever was passed over, having failed a moment before, is no attempt; and a model behind an alias stands in for none."""
+
+    def another(route: Any) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, json={**reply.json(), **told})
+
+    page.route("**/api/admin/requests/req_000001", another)
+    page.goto("/admin.html#/requests/req_000001")
+    way = page.get_by_role("region", name="Way")
+    expect(way).to_contain_text(words)
+    expect(way).not_to_contain_text("first choice")
+    expect(way).not_to_contain_text("stood in")
+
+
 def test_a_call_that_was_refused_asked_nobody(page: Page) -> None:
     page.goto("/admin.html#/requests/req_refused")
     expect(page.get_by_role("region", name="Way")).to_contain_text("refused here, before any provider was asked")

@@ -19,13 +19,20 @@ export function wayOf(call) {
   call.attempts.forEach((each, at) => {
     const isLast = at === call.attempts.length - 1;
     const said = each.status ? `answered ${each.status}` : "did not answer";
-    if (isGood(each)) add("ok", strong(each.provider), at ? " was next, and answered." : " was the first choice, and answered.");
+    if (isGood(each)) add("ok", strong(each.provider), at ? " was next, and answered." : " was asked first, and answered.");
     else add("bad", strong(each.provider), ` ${said}${each.error ? ` (${each.error})` : ""}`, isLast ? ", and with that the call ended." : ", so the next one was asked.");
   });
-  if (call.servedModel && call.model && call.servedModel !== call.model)
-    add("info", strong(call.servedModel), isGood(call.attempts.at(-1)) ? ` stood in for ${call.model}.` : ` was asked in the place of ${call.model}.`);
+  if (call.servedModel && call.model && call.servedModel !== call.model) add("info", strong(call.servedModel), inPlaceOf(call));
   if (call.upstreamModel && call.upstreamModel !== (call.servedModel || call.model)) add("info", "There the model is called ", strong(call.upstreamModel), ".");
   return h("ol.way", steps);
+}
+
+/** Why another model was asked than the caller named, as far as that is written down: whoever is passed over is no attempt. */
+function inPlaceOf({ alias, attempts, model }) {
+  const did = isGood(attempts.at(-1)) ? "answered" : "was asked";
+  if (alias) return ` ${did} behind that.`;
+  if (attempts.length > 1) return isGood(attempts.at(-1)) ? ` stood in for ${model}.` : ` was asked in the place of ${model}.`;
+  return ` ${did} in the place of ${model}: by a map of names, or since whoever serves that had failed a moment before, or cannot take such a call.`;
 }
 
 /** Each attempt, the answer and all of it, from when to when. */
