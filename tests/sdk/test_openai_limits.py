@@ -36,8 +36,11 @@ def chat(client: Any, **more: Any) -> Any:
     return client.chat.completions.create(model=build.PUBLIC_MODEL, messages=USER, **more)
 
 
-def test_requests_a_minute_are_waited_for(asked: Callable[..., tuple[Any, list[float]]], upstream: Upstream) -> None:
-    client, pauses = asked(rpm=1)
+@pytest.mark.parametrize("limits", [{"rpm": 1}, {"tpm": 3}], ids=["requests", "tokens"])
+def test_what_a_minute_allows_is_waited_for(
+    asked: Callable[..., tuple[Any, list[float]]], upstream: Upstream, limits: Any
+) -> None:
+    client, pauses = asked(**limits)
     upstream.will_answer(200, completion())
     chat(client)
     with client, pytest.raises(openai.RateLimitError) as caught:
