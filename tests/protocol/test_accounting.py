@@ -289,10 +289,12 @@ def test_no_secret_is_kept(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(400, build.error(f"Incorrect API key provided: {secret} or {theirs}."))
     reply = proxy.post(CHAT, hello(text="My password is hunter2-and-a-half"), KEY, headers=[("user-agent", theirs)])
     reply.read()
-    row_of(proxy, reply)
+    assert reply.status == 400 and secret.encode() not in reply.body and b"hunter2" not in reply.body
     kept = [path.read_bytes() for path in proxy.folder.iterdir() if "usage" in path.name]
-    exports = [proxy.admin("GET", f"/requests?format={each}").body for each in ("csv", "jsonl")]
-    for text in (*kept, *exports, proxy.output.encode()):
+    told = [f"/requests/{reply.header('x-request-id')}", "/requests", "/requests?format=csv", "/requests?format=jsonl"]
+    shown = [proxy.admin("GET", path).body for path in (*told, "/usage?by=model", "/audit", "/providers", "/export")]
+    shown.append(proxy.get("/metrics", proxy.master_key).body)
+    for text in (*kept, *shown, proxy.output.encode()):
         assert secret.encode() not in text and theirs.encode() not in text
         assert b"hunter2" not in text and KEY.encode() not in text
 
