@@ -1,11 +1,13 @@
 """What a call of the log cost, line by line: its counts by the price that its model has now, if that gives what it did cost.
 
-The log keeps what a call cost and not by which price. A price that was changed since gives another sum, and so do counts that
-the log does not keep apart; then there are no lines, rather than wrong ones. Values in, values out.
+The log keeps what a call cost and not by which price. A price that was changed since gives another sum; then there are no
+lines, rather than wrong ones. Nor does the log keep apart how long a cache is kept, and the tokens of pictures from those of
+text; mostly all are of the one kind, and which that was is what the cost says, to the nano-dollar. Values in, values out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from .call import NANO, Usage
@@ -35,9 +37,22 @@ def cost_lines(item: dict[str, Any], model: Model | None) -> list[dict[str, Any]
     if model is None or item["costUsd"] is None or item["costBasis"] not in (PRICED, ESTIMATED):
         return []
     usage = Usage(**{name: item[told] for name, told in COUNTS.items()}, estimated=item["costBasis"] == ESTIMATED)
-    lines = lines_of(usage, model.price)
-    if not lines or sum(line.nano for line in lines) != round(item["costUsd"] * NANO):
-        return []
-    return [
-        {"kind": line.kind, "quantity": line.quantity, "price": line.price, "costUsd": usd(line.nano)} for line in lines
-    ]
+    nano = round(item["costUsd"] * NANO)
+    for each in readings(usage):
+        lines = lines_of(each, model.price)
+        if lines and sum(line.nano for line in lines) == nano:
+            return [
+                {"kind": line.kind, "quantity": line.quantity, "price": line.price, "costUsd": usd(line.nano)}
+                for line in lines
+            ]
+    return []
+
+
+def readings(usage: Usage) -> Iterator[Usage]:
+    """What a usage may have been of which the log keeps this much: all that was written to a cache is kept for an hour, or
+    all that came out is a picture; nothing in between, since some price fits that by chance."""
+    yield usage
+    if usage.cache_write_tokens:
+        yield usage._replace(cache_write_1h_tokens=usage.cache_write_tokens)
+    if usage.output_tokens:
+        yield usage._replace(image_output_tokens=usage.output_tokens)

@@ -48,3 +48,27 @@ def test_a_model_that_is_gone_or_has_no_price_gives_no_lines(tmp_path: Path) -> 
     item = item_of(tmp_path)
     assert cost_lines(item, None) == []
     assert cost_lines(item, replace(MODEL, price=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "count"),
+    [
+        ({"input_tokens": 600, "cached_tokens": 0, "cache_write_tokens": 200, "cost": 2_700_000}, "cacheWrite1h", 200),
+        (
+            {"input_tokens": 0, "cached_tokens": 0, "output_tokens": 1000, "images": 1, "cost": 40_000_000},
+            "imageOutput",
+            1000,
+        ),
+    ],
+    ids=["cache of an hour", "picture"],
+)
+def test_what_the_log_does_not_keep_apart_is_known_by_what_it_cost(
+    tmp_path: Path, changes: dict[str, Any], kind: str, count: int
+) -> None:
+    assert MODEL.price is not None
+    model = replace(MODEL, price=replace(MODEL.price, cache_write=3.125, cache_write_1h=6.0, image_output=40.0))
+    item = item_of(tmp_path, **changes)
+    lines = cost_lines(item, model)
+    assert {line["kind"]: line["quantity"] for line in lines}[kind] == count
+    assert sum(round(line["costUsd"] * 1e9) for line in lines) == round(item["costUsd"] * 1e9)
+    assert cost_lines({**item, "costUsd": item["costUsd"] + 1e-9}, model) == [], "some of the one and some of the other"
