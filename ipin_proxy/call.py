@@ -247,7 +247,8 @@ class Usage(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One deployment that was tried, and how it ended (`status` 0: no answer)."""
+    """One deployment that was tried, and how it ended (`status` 0: no answer); or that was passed over before the first one,
+    since it had failed a moment before (the error is `cooling_down` then)."""
 
     provider: str
     status: int

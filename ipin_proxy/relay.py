@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .dialects.faces import Way
 
 FORWARDED = ("openai-processing-ms", "openai-version")
+COOLING_DOWN = "cooling_down"  # in place of an error: it failed a moment before, so another was asked
 HEARD_BYTES = 16 * 1024  # of a stream, for the log
 ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
@@ -210,7 +211,10 @@ def charged(reply: Reply) -> Usage | None:
 def first_answer(app: App, catalog: Catalog, call: Call, bill: Bill, model: Model) -> Generator[Next, None, Answer]:
     """Try the deployments in their order until one speaks. Raises the last one's error when none does."""
     failure: ProxyError | None = None
-    for deployment in app.cooldowns.last(deployments_of(app, catalog, call, model)):
+    places = deployments_of(app, catalog, call, model)
+    turns = app.cooldowns.last(places)
+    passed = [] if turns is places else passed_over(places[: places.index(turns[0])])
+    for deployment in turns:
         if deployment.model is not model:
             try:
                 hold(app, bill, deployment.model)
@@ -224,17 +228,17 @@ def first_answer(app: App, catalog: Catalog, call: Call, bill: Bill, model: Mode
         except BadRequest as error:
             failure = failure or error  # nobody was asked: another may take what this one is known to fail at
         except ProxyError as error:
-            note_attempt(bill, started_at, error)
+            note_attempt(bill, started_at, error, passed)
             error.headers = {**identity_of(deployment, bill), **error.headers}
             if not is_the_deployments_fault(error, call):
                 raise
             failure = error
             app.cooldowns.failed(deployment)
         except (CallerGone, ShuttingDown) as error:
-            note_attempt(bill, started_at, error)
+            note_attempt(bill, started_at, error, passed)
             raise
         else:
-            note_attempt(bill, started_at, None)
+            note_attempt(bill, started_at, None, passed)
             app.cooldowns.answered(deployment)
             return answer
     assert failure is not None
@@ -396,8 +400,17 @@ def is_the_deployments_fault(error: ProxyError, call: Call) -> bool:
     return isinstance(error, UpstreamError)
 
 
-def note_attempt(bill: Bill, started_at: float, error: Exception | None) -> None:
+def passed_over(places: Sequence[Deployment]) -> list[Attempt]:
+    """What is noted of those whose turn it would have been, had they not failed a moment before: else nobody could say later
+    why another was asked."""
+    return [Attempt(each.provider.id, 0, 0, COOLING_DOWN) for each in places]
+
+
+def note_attempt(bill: Bill, started_at: float, error: Exception | None, passed: Sequence[Attempt]) -> None:
+    """What became of an attempt, after those that were passed over for the first one."""
     assert bill.deployment is not None
+    if not bill.attempts:
+        bill.attempts += passed
     ms = (time.monotonic() - started_at) * 1000
     bill.upstream_ms += ms
     status, code = 200, ""

@@ -309,19 +309,23 @@ def test_a_call_that_went_well_tells_its_way_and_its_price_line_by_line(page: Pa
     assert page.evaluate("navigator.clipboard.readText()") == PRICED
 
 
+PASSED_OVER = [
+    {"provider": "acme", "status": 0, "ms": 0, "error": "cooling_down"},
+    {"provider": "beta", "status": 200, "ms": 118, "error": ""},
+]
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [
         ({"servedModel": "gpt"}, "acme was asked first, and answered."),
-        (
-            {"servedModel": "spare"},
-            "spare answered in the place of gpt: by a map of names, or since whoever serves that",
-        ),
+        ({"servedModel": "spare"}, "spare answered in the place of gpt: by a map of names, or since whoever"),
         ({"servedModel": "small", "alias": "cheap"}, "small answered behind that."),
+        ({"attempts": PASSED_OVER}, "acme had failed a moment before, so it was not its turn."),
     ],
 )
 def test_what_nobody_wrote_down_of_a_way_is_not_made_up(page: Page, told: dict[str, str], words: str) -> None:
-    """Whoever was passed over, having failed a moment before, is no attempt; and a model behind an alias stands in for none."""
+    """A model behind an alias stands in for none, and who was not asked is in no line of time."""
 
     def another(route: Any) -> None:
         reply = route.fetch()
@@ -333,6 +337,9 @@ def test_what_nobody_wrote_down_of_a_way_is_not_made_up(page: Page, told: dict[s
     expect(way).to_contain_text(words)
     expect(way).not_to_contain_text("first choice")
     expect(way).not_to_contain_text("stood in")
+    lines = page.get_by_role("list", name="Attempts in the order of time").get_by_role("listitem")
+    expect(lines.filter(has_text="200 after 118 ms")).to_be_visible()
+    expect(lines.filter(has_text="no answer")).to_have_count(0)
 
 
 def test_a_call_that_was_refused_asked_nobody(page: Page) -> None:

@@ -167,6 +167,25 @@ def test_every_attempt_is_in_it(proxy: Proxy, upstream: Upstream) -> None:
     assert (row["model"], row["servedModel"], row["providerId"]) == (build.PUBLIC_MODEL, "second", "spare")
 
 
+def test_who_was_passed_over_is_in_it_too(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    models = [build.model(price=PRICE, fallbacks=["second"]), build.model("second", "spare", price=PRICE)]
+    providers = [build.provider(upstream.base_url), build.provider(upstream.base_url, "spare")]
+    proxy = start_proxy(providers=providers, models=models)
+    for status in (500, 200, 200, 500, 200):
+        upstream.will_answer(status, completion() if status == 200 else build.error("Down."))
+    seen = []
+    for _ in range(3):
+        row = row_of(proxy, ask(proxy))
+        seen.append([(each["provider"], each["status"], each["error"]) for each in row["attempts"]])
+    passed = ("acme", 0, "cooling_down")
+    assert seen == [
+        [("acme", 500, "upstream_error"), ("spare", 200, "")],
+        [passed, ("spare", 200, "")],
+        [passed, ("spare", 500, "upstream_error"), ("acme", 200, "")],
+    ]
+    assert "acme cooling_down 0 ms" in proxy.log_lines(lambda line: line["event"] == "call")[1]["attempts"]
+
+
 @pytest.mark.parametrize(
     ("status", "code", "origin"),
     [(400, "invalid_json", "client"), (400, "missing_model", "client"), (404, "model_not_found", "client")],

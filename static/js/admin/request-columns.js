@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { bytes, number } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
-import { keyText, costText, quiet, requestHash, statusMark, tookText } from "./request-words.js";
+import { keyText, costText, isPassedOver, quiet, requestHash, statusMark, tookText } from "./request-words.js";
 
 const KEPT = "ipin.requests.columns";
 const USUAL = ["status", "model", "keyName", "providerId", "totalTokens", "costUsd", "latencyMs"];
@@ -55,7 +55,7 @@ const ALL = [
   took("overheadMs", "Here"),
   size("bytesIn", "Bytes in"),
   size("bytesOut", "Bytes out"),
-  { id: "attempts", label: "Attempts", kind: "number", cell: (row) => number(row.attempts.length) },
+  { id: "attempts", label: "Attempts", kind: "number", cell: (row) => number(row.attempts.filter((each) => !isPassedOver(each)).length) },
   text("finishReason", "Finish"),
   text("errorOrigin", "Error of"),
   text("errorCode", "Error"),

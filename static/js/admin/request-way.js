@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { status } from "../parts/marks.js";
 import { svg } from "../parts/svg.js";
-import { tookText } from "./request-words.js";
+import { isPassedOver, tookText } from "./request-words.js";
 
 /** The way in sentences. */
 export function wayOf(call) {
@@ -18,6 +18,7 @@ export function wayOf(call) {
   }
   call.attempts.forEach((each, at) => {
     const isLast = at === call.attempts.length - 1;
+    if (isPassedOver(each)) return add("warn", strong(each.provider), " had failed a moment before, so it was not its turn.");
     const said = each.status ? `answered ${each.status}` : "did not answer";
     if (isGood(each)) add("ok", strong(each.provider), at ? " was next, and answered." : " was asked first, and answered.");
     else add("bad", strong(each.provider), ` ${said}${each.error ? ` (${each.error})` : ""}`, isLast ? ", and with that the call ended." : ", so the next one was asked.");
@@ -27,12 +28,12 @@ export function wayOf(call) {
   return h("ol.way", steps);
 }
 
-/** Why another model was asked than the caller named, as far as that is written down: whoever is passed over is no attempt. */
+/** Why another model was asked than the caller named, as far as that is written down. */
 function inPlaceOf({ alias, attempts, model }) {
   const did = isGood(attempts.at(-1)) ? "answered" : "was asked";
   if (alias) return ` ${did} behind that.`;
   if (attempts.length > 1) return isGood(attempts.at(-1)) ? ` stood in for ${model}.` : ` was asked in the place of ${model}.`;
-  return ` ${did} in the place of ${model}: by a map of names, or since whoever serves that had failed a moment before, or cannot take such a call.`;
+  return ` ${did} in the place of ${model}: by a map of names, or since whoever serves that cannot take such a call.`;
 }
 
 /** Each attempt, the answer and all of it, from when to when. */
@@ -41,7 +42,7 @@ export function attemptLines(call) {
   const whole = Math.max(call.latencyMs ?? 0, asked, 0.001);
   let from = Math.min(call.overheadMs ?? 0, Math.max(0, whole - asked));
   const own = from;
-  const lines = call.attempts.map((each) => {
+  const lines = call.attempts.filter((each) => !isPassedOver(each)).map((each) => {
     const line = timeLine(each.provider, `${each.status || "no answer"} after ${tookText(each.ms)}`, from, each.ms, whole, isGood(each) ? "ok" : "bad");
     from += each.ms;
     return line;

@@ -22,6 +22,9 @@ export function statusMark({ status: code, errorCode }) {
   return status(code >= 500 ? "bad" : "warn", String(code), errorCode);
 }
 
+/** Whether an attempt is written down for the sake of the next one only, and was not asked then. */
+export const isPassedOver = ({ status, error }) => !status && error === "cooling_down";
+
 /** $0.0012; with a tilde where it is a guess. */
 export function costText({ costUsd, costBasis }, say = money) {
   if (costUsd === null || costUsd === undefined) return costBasis ? "unknown" : "–";
