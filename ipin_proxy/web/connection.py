@@ -216,7 +216,7 @@ class Connection:
             payload = body.feed(data)
             self.received = body.received
             limit = request.most_bytes or self.server.limits.body_bytes
-            if body.received > limit:
+            if body.received + body.announced > limit:
                 raise BodyTooLarge(limit)
             if body.done and not request.body and request.file is None:
                 request.body = payload

@@ -56,6 +56,11 @@ class Body(ABC):
         return False
 
     @property
+    def announced(self) -> int:
+        """How much it says is still to come, as far as that tells more than what its head did."""
+        return 0
+
+    @property
     def ends_with_connection(self) -> bool:
         """Whether it has no end of its own but the connection's: a cut would look the same."""
         return False
@@ -146,6 +151,10 @@ class ChunkedBody(Body):
         self._line = b""  # the beginning of a line whose end has not come
         self._extension_bytes = 0
         self._trailer_bytes = 0
+
+    @property
+    def announced(self) -> int:
+        return self._left
 
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         if not isinstance(data, bytes):
