@@ -29,6 +29,8 @@ def choose(
         if found != paths[0]:
             tell(f"the database is {found}")
         return found, None
+    if found is not None:
+        _must_be_readable(found)  # before anything is said or made: nobody is to begin without what is in it
     temporary = _temporary(paths[0]) if last_resort else None
     left = left_behind(paths) if last_resort else None
     source = left or found or (seed if seed is not None and _is_filled(seed) else None)
@@ -103,6 +105,16 @@ def _is_filled(path: Path) -> bool:
         return False
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {reason(error)}.") from error
+
+
+def _must_be_readable(path: Path) -> None:
+    """By trying, as below: who may write nothing there may not even read."""
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {reason(error)}. Give it to the user who runs iPin Proxy, or move it away."
+        ) from error
 
 
 def _can_create(path: Path) -> bool:

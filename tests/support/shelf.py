@@ -95,6 +95,18 @@ def unwritable(monkeypatch: pytest.MonkeyPatch, *folders: Path, files: bool = Tr
     monkeypatch.setattr(os, "open", guarded)
 
 
+def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """As root every file can be read, so opening this one fails as it would."""
+    real = os.open
+
+    def guarded(opened: Any, flags: int, *args: Any, **more: Any) -> int:
+        if Path(os.fspath(opened)) == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(opened, flags, *args, **more)
+
+    monkeypatch.setattr(os, "open", guarded)
+
+
 def mounted(monkeypatch: pytest.MonkeyPatch, path: Path, number: int = errno.EBUSY) -> None:
     replace = os.replace
 

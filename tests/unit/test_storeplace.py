@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shelf import NAME, Shelf, mode, put, settings, unwritable
+from support.shelf import NAME, Shelf, mode, put, settings, unreadable, unwritable
 
 from ipin_proxy.errors import ConfigError, ProxyError
 from ipin_proxy.store import find, inspect
@@ -101,6 +101,24 @@ def test_a_database_that_can_only_be_read_is_served_when_there_is_no_other_place
     assert again.snapshot() == store.snapshot()
     assert shelf.path.read_bytes() == content
     assert os.listdir(tmp_path) == [NAME]
+
+
+def test_a_database_that_cannot_even_be_read_is_one_clear_line_and_nothing_is_made(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, data = tmp_path / "image" / NAME, tmp_path / "data" / NAME
+    image.parent.mkdir()
+    data.parent.mkdir()
+    content = shelf.write({"version": 1, "settings": {"from": "image"}}, image)
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        unwritable(patch, image.parent)
+        unreadable(patch, image)
+        for paths in ([image], [image, data]):
+            with pytest.raises(ConfigError, match=f"{NAME} cannot be read: permission denied"):
+                shelf.open(*paths, last_resort=True, warn=lambda event, **more: said.append(event))
+    assert not said  # not that it "can only be read", nor where another one would be made
+    assert image.read_bytes() == content and not list(data.parent.iterdir())
 
 
 def test_no_place_at_all_ends_the_start(shelf: Shelf, tmp_path: Path) -> None:
