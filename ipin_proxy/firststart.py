@@ -8,6 +8,7 @@ and never brings back an administrator who was deleted there. Nothing here print
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Mapping
@@ -44,6 +45,16 @@ def prepare(store: Store, config: Config) -> Secrets:
         return Secrets(username, password, master_key(store, config))
     except ProxyError:
         return Secrets(username, password)
+
+
+def take_back(store: Store, made: Secrets) -> None:
+    """What was made could not be shown to anybody: the next start is to make it anew."""
+    with contextlib.suppress(ProxyError), store.edit() as draft:
+        if made.master_key:
+            del draft.settings["masterKeyHash"], draft.settings["masterKeyHint"]
+        if made.password:
+            user = next(each for each in draft.users.values() if each.username == made.username)
+            draft.users[user.id] = replace(user, password_hash=None)
 
 
 def has_administrator(users: Mapping[str, User]) -> bool:

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str], folder: Path) -> int:
     try:
         asked = read_flags(arguments)
         if asked.help or asked.version:
-            print(help_text() if asked.help else f"iPin Proxy {__version__}")
+            say(help_text() if asked.help else f"iPin Proxy {__version__}")
             return 0
         if asked.check:
             return check(asked, folder)
@@ -89,12 +89,12 @@ def check(flags: Flags, folder: Path) -> int:
     if path is None:
         place, source = plan(paths, SEED, last_resort=not flags.db)
         makes = f"a copy of {source}" if source is not None else "a new one"
-        print(f"The settings are good. There is no database yet; a start makes {makes} in {place}.")
+        say(f"The settings are good. There is no database yet; a start makes {makes} in {place}.")
         return 0
     snapshot = inspect(path)
     read_config(flags, folder, dict(snapshot.settings))
     ledgerfile.check(place_of_ledger(path))
-    print(f"The settings and {path} are good: {counted(snapshot)}.")
+    say(f"The settings and {path} are good: {counted(snapshot)}.")
     return 0
 
 
@@ -106,7 +106,7 @@ def reset_password(flags: Flags, folder: Path) -> int:
         name, password = firststart.reset_first_administrator(store, found)
     finally:
         store.close()
-    print(f"New password of {name}: {password}")
+    say(f"New password of {name}: {password}")
     return 0
 
 
@@ -128,7 +128,7 @@ def serve(flags: Flags, folder: Path) -> int:
         secrets = firststart.prepare(store, found)  # only now: what is made once must also be told
         app.set_master()
         handle_signals(app, server)  # before anybody can know that we are there
-        print(banner(app, server.port, secrets), flush=True)
+        introduce(app, server.port, secrets)
         warn_of_risks(app)
         stopped = threading.Event()
         is_first = secrets.username is not None
@@ -286,6 +286,34 @@ def keep_last_used(app: App) -> None:
             keys.note_use(app, draft)
     except ProxyError as error:
         app.log.warning("last_used_not_saved", message=error.message)
+
+
+def introduce(app: App, port: int, secrets: firststart.Secrets) -> None:
+    """Print the banner. Where it cannot be printed the server goes without, unless a secret would have been told by it."""
+    try:
+        say(banner(app, port, secrets))
+    except ConfigError as error:
+        if not secrets.password and not secrets.master_key:
+            app.log.warning("banner_not_shown", message=str(error))
+            return
+        firststart.take_back(app.store, secrets)
+        raise ConfigError(
+            f"{error} The password and the master key are made once and shown there, so none were made; let it be written, "
+            "or give UI_PASSWORD and MASTER_API_KEY."
+        ) from error
+
+
+def say(text: str) -> None:
+    """To standard output, which may be closed, full, or a pipe nobody reads: then it raises ConfigError."""
+    try:
+        if sys.stdout is None:
+            raise OSError("it is closed")
+        print(text, flush=True)
+    except OSError as error:
+        if sys.stdout is not None:  # what is left in it would be tried again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        why = (error.strerror or str(error)).lower()
+        raise ConfigError(f"standard output cannot be written: {why}.") from error
 
 
 def warn_of_risks(app: App) -> None:

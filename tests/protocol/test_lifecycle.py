@@ -14,6 +14,8 @@ import signal
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -194,6 +196,36 @@ def test_a_first_start_that_fails_does_not_lose_the_secrets(clone: Clone) -> Non
         assert "in use" in clone.refuses("--port", str(taken.getsockname()[1]))
     proxy = clone.start()
     assert told(proxy.output, "Password") and told(proxy.output, "Master key")
+
+
+def test_secrets_that_cannot_be_shown_are_not_made(true_clone: Clone) -> None:
+    with unheard(true_clone.folder) as process:
+        _, error = process.communicate(timeout=START_S)
+    assert process.returncode == 1
+    assert error.startswith("iPin Proxy cannot start: standard output cannot be written: broken pipe.")
+    assert error.count("\n") == 1
+    proxy = true_clone.start()
+    assert sign_in(proxy, str(told(proxy.output, "Password"))).status == 200
+    assert proxy.get("/v1/models", told(proxy.output, "Master key")).status == 200
+    assert proxy.stop() == 0
+    # Later starts have nothing to say that cannot be known otherwise.
+    with unheard(true_clone.folder) as process:
+        assert process.stderr is not None and "banner_not_shown" in process.stderr.readline()
+        process.terminate()
+        process.communicate(timeout=START_S)
+    assert process.returncode == 0
+
+
+def unheard(folder: Path) -> subprocess.Popen[str]:
+    """server.py of a folder, writing to a pipe whose reader has gone, as that of `| head` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "server.py", "--host", "127.0.0.1", "--port", "0"]
+    env = {"PATH": os.environ["PATH"], "TMPDIR": str(folder)}
+    try:
+        return subprocess.Popen(program, cwd=folder, env=env, stdout=writer, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(writer)
 
 
 def test_a_setting_can_stand_in_a_file_of_its_own(clone: Clone) -> None:
