@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -98,13 +99,16 @@ def quoted(path: Path) -> str:
 def _is_filled(path: Path) -> bool:
     """Whether there is a database with something in it. One that cannot be seen is not taken for a missing one."""
     try:
-        if os.path.isdir(path):
-            raise ConfigError(is_folder(path))
-        return os.stat(path).st_size > 0
+        about = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {reason(error)}.") from error
+    if stat.S_ISDIR(about.st_mode):
+        raise ConfigError(is_folder(path))
+    if not stat.S_ISREG(about.st_mode):  # saving would put a file in the place of /dev/null, for everybody
+        raise ConfigError(f"{path} is a device or a pipe, and must be a file; choose another one with --db.")
+    return about.st_size > 0
 
 
 def _must_be_readable(path: Path) -> None:

@@ -121,6 +121,14 @@ def test_a_database_that_cannot_even_be_read_is_one_clear_line_and_nothing_is_ma
     assert image.read_bytes() == content and not list(data.parent.iterdir())
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_device_or_a_pipe_is_never_replaced_by_a_database(shelf: Shelf) -> None:
+    os.mkfifo(shelf.path)
+    with pytest.raises(ConfigError, match="is a device or a pipe, and must be a file"):
+        shelf.open()
+    assert shelf.path.is_fifo() and os.listdir(shelf.path.parent) == [NAME]
+
+
 def test_no_place_at_all_ends_the_start(shelf: Shelf, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="DB_STORAGE_PATHS"):
         shelf.open(tmp_path / "missing" / NAME)
