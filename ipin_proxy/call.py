@@ -26,7 +26,8 @@ NANO = 1_000_000_000  # nano-dollars in a dollar
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Operation:
-    """A kind of AI call. `path` is behind `/v1`; `required` maps members to the code told when they are missing."""
+    """A kind of AI call. `path` is behind `/v1`; `required` maps members to the code told when they are missing; who names no
+    model means `usual_model`, if the API has one."""
 
     name: str
     path: str
@@ -34,6 +35,7 @@ class Operation:
     model_types: frozenset[str]
     required: Mapping[str, str] = field(default_factory=dict)
     may_stream: bool = False
+    usual_model: str | None = None
 
 
 CHAT = Operation(
@@ -55,7 +57,14 @@ RERANK = Operation(
     frozenset({"reranking"}),
     {"query": "missing_query", "documents": "missing_documents"},
 )
-MODERATION = Operation("moderation", "/moderations", "chat", frozenset({"moderation"}), {"input": "missing_input"})
+MODERATION = Operation(
+    "moderation",
+    "/moderations",
+    "chat",
+    frozenset({"moderation"}),
+    {"input": "missing_input"},
+    usual_model="omni-moderation-latest",
+)
 IMAGE = Operation(
     "image", "/images/generations", "images", frozenset({"image"}), {"prompt": "missing_prompt"}, may_stream=True
 )

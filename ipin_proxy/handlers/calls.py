@@ -27,7 +27,7 @@ def create(operation: Operation) -> Handler:
         if len(visit.request.body) > LONG_BODY_BYTES:
             yield THREAD
         body = json_members(visit.request)
-        model = model_name(body.values.get("model"))
+        model = model_name(body.values.get("model", operation.usual_model))
         check_members(operation, body.values)
         call = visit.call(operation, model, wants_stream(operation, body.values), members=body)
         if app.log.bodies:

@@ -54,6 +54,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
         *(build.model(f"{kind}-same", type=kind, upstreamModel=None) for kind in RENAMED),
         *(build.model(name, type=kind) for kind, name in RENAMED.items()),
         *(build.model(f"{each['id']}-model", each["id"]) for each in providers),
+        build.model("omni-moderation-latest", type="moderation", upstreamModel="omni-moderation-2024"),
     ]
     proxy = Proxy.start(tmp_path_factory.mktemp("calls"), providers=providers, models=models)
     yield proxy
@@ -276,6 +277,13 @@ MISSING: dict[str, tuple[str, Json, str, str]] = {
     "image": ("/images/generations", {"model": "image-same"}, "missing_prompt", "prompt"),
     "speech": ("/audio/speech", {"model": "speech-same", "voice": "alloy"}, "missing_input", "input"),
 }
+
+
+def test_who_names_no_model_for_a_moderation_means_the_apis_own(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, build.moderation())
+    assert proxy.post("/v1/moderations", {"input": "hm"}, KEY).status == 200
+    [seen] = upstream.wait_requests()
+    assert seen.json == {"input": "hm", "model": "omni-moderation-2024"}
 
 
 @pytest.mark.parametrize(("path", "body", "code", "param"), MISSING.values(), ids=MISSING)
