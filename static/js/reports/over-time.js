@@ -25,7 +25,7 @@ export function overTime(series, time) {
 export function latency(series, time) {
   return timeChart({
     ...spans(series, time),
-    title: "Latency, p50 and p95",
+    title: "Latency",
     say: took,
     isWhole: true,
     series: [
