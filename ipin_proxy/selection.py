@@ -364,7 +364,7 @@ def _count_marked(db: sqlite3.Connection, selection: Selection, among: set[int] 
         ids = ", ".join(map(str, marked_ids(selection)))
         rows = f"calls NOT INDEXED WHERE id IN ({ids})"
     else:
-        some = "" if among is None else f"facet IN ({', '.join(map(str, among))}) AND "
+        some = "" if among is None else f"facet IN ({listed(among)}) AND "
         rows = f"calls INDEXED BY calls_facet WHERE {some}{IS_MARKED}"
         values |= {"marked": selection.marked, "first": selection.first}
     return db.execute(f"SELECT facet, count(*) FROM {rows} AND time >= :from_ms AND time < :to_ms GROUP BY 1", values)

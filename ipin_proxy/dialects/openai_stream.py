@@ -56,7 +56,7 @@ class StreamTap:
         self._is_typed = self._operation not in (CHAT, COMPLETION)
         self._is_worth_a_look = typed_is_worth_a_look if self._is_typed else is_worth_a_look
         self._drops_usage = not self._is_typed and not bill.call.asks_usage
-        self._answers = answers_asked_for(bill.call)
+        self._answers = ends_awaited(bill.call)
         self._finished: set[int] = set()
         self._ended = 0  # of typed events, how many were the last of their answer
         self._splitter = FrameSplitter()
@@ -247,8 +247,8 @@ def failure_of(event: Json, provider: str) -> ProxyError | None:
     return UpstreamError(f"Provider '{provider}' ended the response as failed.", code="upstream_stream_interrupted")
 
 
-def answers_asked_for(call: Call) -> int:
-    """How many choices a stream has, `n` for each prompt, or how many pictures; nothing else comes by the dozen."""
+def ends_awaited(call: Call) -> int:
+    """How many choices of a stream have to end, `n` for each prompt, or how many pictures; nothing else comes by the dozen."""
     if call.operation in (IMAGE, IMAGE_EDIT):
         return prices.answers_asked_for(call)
     if call.operation not in (CHAT, COMPLETION):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -66,6 +67,17 @@ def ask(proxy: Proxy, key: str, model: str = build.PUBLIC_MODEL, **more: Any) ->
 
 def code_of(reply: Reply) -> tuple[int, str, str]:
     return reply.status, reply.error["type"], reply.error["code"]
+
+
+@contextlib.contextmanager
+def started_again(proxy: Proxy, upstream: Upstream, keys: list[Json]) -> Iterator[Proxy]:
+    """Another process in the folder of one that has ended, or ends now."""
+    proxy.stop()
+    again = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=MODELS, keys=keys)
+    try:
+        yield again
+    finally:
+        again.stop()
 
 
 def test_requests_a_minute(proxy: Proxy, upstream: Upstream, limited: Callable[..., str]) -> None:
@@ -380,14 +392,10 @@ def test_what_was_spent_is_known_after_a_kill(start_proxy: Callable[..., Proxy],
         upstream.will_answer(200, completion())
         assert ask(proxy, KEY).status == 200
     proxy.signal(signal.SIGKILL)
-    proxy.stop()
-    again = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=MODELS, keys=keys)
-    try:
+    with started_again(proxy, upstream, keys) as again:
         refused = ask(again, KEY)
         assert code_of(refused) == (429, "insufficient_quota", "budget_exceeded")
         assert refused.header("x-ratelimit-remaining-requests") == "1"
-    finally:
-        again.stop()
 
 
 def test_spending_is_known_by_ids_of_any_length(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
@@ -400,12 +408,8 @@ def test_spending_is_known_by_ids_of_any_length(start_proxy: Callable[..., Proxy
     upstream.will_answer(200, completion())
     assert ask(proxy, KEY).status == 200
     assert proxy.get("/v1/usage", other).json["spent"]["total"]["requests"] == 0
-    proxy.stop()
-    again = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=MODELS, keys=keys)
-    try:
+    with started_again(proxy, upstream, keys) as again:
         assert code_of(ask(again, KEY)) == (429, "insufficient_quota", "budget_exceeded")
-    finally:
-        again.stop()
 
 
 def test_what_a_budget_was_charged_by_estimate_is_known_after_a_kill(
@@ -421,12 +425,8 @@ def test_what_a_budget_was_charged_by_estimate_is_known_after_a_kill(
     row = proxy.admin("GET", f"/requests/{heard.header('x-request-id')}").json
     assert (row["costUsd"], row["costBasis"], row["outputTokens"]) == (0.11, "estimated", 45)
     proxy.signal(signal.SIGKILL)
-    proxy.stop()
-    again = Proxy.start(proxy.folder, providers=[build.provider(upstream.base_url)], models=MODELS, keys=keys)
-    try:
+    with started_again(proxy, upstream, keys) as again:
         assert code_of(ask(again, KEY)) == (429, "insufficient_quota", "budget_exceeded")
-    finally:
-        again.stop()
 
 
 def test_an_aborted_stream_is_paid_for_by_what_came(
