@@ -166,7 +166,13 @@ class Upstreams:
                 if not is_new and outbound.length < RECV_BYTES:
                     sock.close()
                     return None
-            reply = yield from self._read_head(sock, outbound, deadline, heard)
+            try:
+                reply = yield from self._read_head(sock, outbound, deadline, heard)
+            except (OSError, UpstreamUnreachable):
+                if is_new or is_sent or heard:
+                    raise
+                sock.close()  # a request that was cut short and has no answer is one that nobody has acted on
+                return None
             reply.keep_alive = reply.keep_alive and is_sent
             return reply
         except BaseException:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 import time
@@ -208,6 +209,44 @@ def test_a_refusal_that_comes_before_the_body_was_taken_is_heard(own: Proxy) -> 
         thread.join()
         held[0].close()
     assert (reply.status, reply.error["code"]) == (413, "too_long")
+
+
+def test_a_kept_connection_that_closes_before_it_has_the_request_is_no_failure(own: Proxy) -> None:
+    """Nobody can have acted on half a request, so it is sent again, once, to the same provider."""
+    told = json.dumps(completion("two")).encode()
+    answered = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(told) + told
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            kept, _ = listener.accept()
+            with kept:
+                whole_request(kept)
+                kept.sendall(answered)
+                kept.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                kept.recv(100)
+            fresh, _ = listener.accept()
+            with fresh:
+                whole_request(fresh)
+                fresh.sendall(answered)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        own.add_provider(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "closing")
+        own.add_model("closing-model", "closing")
+        replies = [ask(own, model="closing-model"), ask(own, model="closing-model", pad="x" * 20 * MB)]
+        assert [reply.status for reply in replies] == [200, 200]
+        thread.join()
+
+
+def whole_request(sock: socket.socket) -> None:
+    """Read a request with its body, and forget it."""
+    with sock.makefile("rb") as stream:
+        length = 0
+        while (line := stream.readline()) != b"\r\n":
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        while length:
+            length -= len(stream.read(min(length, MB)))
 
 
 def test_an_answer_in_single_bytes_is_an_answer(proxy: Proxy, upstream: Upstream) -> None:
