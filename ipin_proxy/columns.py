@@ -310,11 +310,13 @@ def auth(value: Any) -> str:
 
 
 def network(value: Any) -> str:
-    """An address or a network in CIDR notation, IPv4 or IPv6."""
+    """An address or a network in CIDR notation, IPv4 or IPv6; IPv4 in IPv6 clothes (::ffff:192.0.2.1) as what it is."""
     import ipaddress  # only keys with an address list need it
 
     try:
-        return str(ipaddress.ip_network(value.strip() if isinstance(value, str) else "", strict=False))
+        found = ipaddress.ip_network(value.strip() if isinstance(value, str) else "", strict=False)
+        mapped = getattr(found.network_address, "ipv4_mapped", None)
+        return f"{mapped}/{found.prefixlen - 96}" if mapped is not None and found.prefixlen >= 96 else str(found)
     except ValueError:
         raise Invalid(
             f"must be an IP address or a network such as 10.0.0.0/8 or 2001:db8::/32, got {shown(value)}"

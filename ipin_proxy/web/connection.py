@@ -69,7 +69,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, peer: tuple[str, int], server: Server) -> None:
         self.sock = sock
-        self.peer = peer[0]
+        self.peer = peer[0].removeprefix("::ffff:")  # who comes by IPv4 to a socket for both has one address, not two
         self.server = server
         self.loop = server.loop
         self.state = IDLE

@@ -358,6 +358,17 @@ def test_a_secret_file_that_changes_is_read_anew(
         assert upstream.history[-1].header("authorization") == f"Bearer {value}"
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6, or not together with IPv4")
+def test_who_comes_by_ipv4_to_a_server_for_both_has_one_address(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    """Whoever copies it from the log into a key's list means what the list means on any other server."""
+    proxy = start_proxy(keys=[build.key(KEY, allowedIps=["127.0.0.1"])], arguments=("--host", "::"))
+    upstream.will_answer(200, completion())
+    assert ask(proxy).status == 200
+    assert [row["address"] for row in proxy.admin("GET", "/requests").json["items"]] == ["127.0.0.1"]
+
+
 @pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
 def test_a_provider_at_an_ipv6_address(
     start_proxy: Callable[..., Proxy], monkeypatch: pytest.MonkeyPatch, upstream: Upstream
