@@ -308,7 +308,9 @@ def check_database_setting(name: str, value: Any) -> Any:
         )
     try:
         text = _text(value)
-        return _plain(line.kind.convert(text)) if text else None
+        found = _plain(line.kind.convert(text)) if text else None
+        # "none" says something, an empty list would count as not given.
+        return (text.strip() or None) if found == [] else found
     except ValueError:
         raise BadRequest(f"{name} must be {line.kind.allowed}, not {_quoted(value)}.", param=name) from None
 

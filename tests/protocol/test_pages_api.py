@@ -178,6 +178,14 @@ def test_a_changed_setting_counts_at_once_and_is_kept(start_proxy: Callable[...,
     assert "MAX_BODY_MB" not in json.loads((proxy.folder / "ipin-proxy.db").read_text())["settings"]
 
 
+def test_no_page_of_anybody_else_may_use_the_api_once_that_is_set(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    assert proxy.admin("PUT", "/settings", {"CORS_ORIGINS": "none"}).status == 200
+    assert settings(proxy)["CORS_ORIGINS"].items() >= {"value": [], "source": "database", "stored": "none"}.items()
+    reply = proxy.get("/health", headers=[("Origin", "https://other.example")])
+    assert reply.header("access-control-allow-origin") is None
+
+
 def test_what_the_environment_says_goes_before_and_is_said_so(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy()
     reply = proxy.admin("PUT", "/settings", {"DRAIN_SECONDS": 7, "LOG_LEVEL": "debug"})

@@ -283,6 +283,12 @@ def test_every_value_from_the_admin_page_can_be_read_back() -> None:
             assert getattr(config(database={line["name"]: stored}).settings, line["name"].lower()) is not None
 
 
+def test_no_origin_at_all_can_be_read_back_too() -> None:
+    stored = check_database_setting("CORS_ORIGINS", "none")
+    found = config(database={"CORS_ORIGINS": stored})
+    assert (found.settings.cors_origins, found.sources["cors_origins"]) == ((), "database")
+
+
 def test_the_description_is_json_and_masks_secrets() -> None:
     described = {
         line["name"]: line for line in describe(config({"UI_PASSWORD": "hunter2", "TRUSTED_PROXIES": "10.0.0.0/8"}))
