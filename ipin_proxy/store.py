@@ -44,6 +44,7 @@ class Store:
         self._seen: Signature | None = None  # of the file as it was last loaded, written or reported
         self._suspect: Signature | None = None  # of a broken file that may be half of somebody's saving
         self._broken = ""  # why the file as it is now cannot be taken; empty when it is ours
+        self._has_news = False  # an edit by hand is loaded that check_for_edits has not told of
         self._unkept_ns: int | None = None  # when the version in force was written, until it is in a backup
         self._snapshot = Snapshot.of()
 
@@ -115,7 +116,8 @@ class Store:
                 self._editing = False
 
     def check_for_edits(self) -> bool:
-        """Whether the file was edited by hand and is loaded now. A stat when nothing happened; never waits for a writer.
+        """Whether an edit by hand has been loaded since the last call, now or with a change that came before. A stat when
+        nothing happened; never waits for a writer.
 
         A file that cannot be read is looked at once more at the next call, since an editor may be writing it, then
         reported once; the snapshot in force stays.
@@ -123,7 +125,11 @@ class Store:
         if not self._mutex.acquire(blocking=False):
             return False
         try:
-            return False if self._editing else self._take_in_edits(patient=True)
+            if self._editing:
+                return False
+            self._take_in_edits(patient=True)
+            has_news, self._has_news = self._has_news, False
+            return has_news
         finally:
             self._mutex.release()
 
@@ -132,6 +138,7 @@ class Store:
         with self._mutex:
             self._seen = self._suspect = None
             self._take_in_edits(patient=False)
+            self._has_news = False
             return not self._broken
 
     def backups(self) -> list[Backup]:
@@ -218,39 +225,39 @@ class Store:
         self._tell(f"the database {file.path} begins as a copy of {source}")
         self._adopt(document, content, self._seen)
 
-    def _take_in_edits(self, *, patient: bool) -> bool:
+    def _take_in_edits(self, *, patient: bool) -> None:
         """Load the file if somebody else wrote it. `patient`: report a broken one only when it has stayed so."""
         now = self._file.signature()
         if now == self._seen:
-            return False
+            return
         if now is None:
             self._seen = None
             self._broken = ""
             self._keep_in_force()
             self._tell(f"{self._file.path} is gone; what it held stays in force, and the next change writes it again")
-            return False
+            return
         try:
             content, now = self._file.read()
             document = parse(content)
         except (OSError, Broken) as error:
             if patient and self._suspect != now:
                 self._suspect = now
-                return False
+                return
             self._seen = now
             self._broken = reason(error) if isinstance(error, OSError) else str(error)
             self._keep_in_force()
             self._tell(f"{self._file.path} was edited and cannot be used: {self._broken}. What was in force stays so.")
-            return False
+            return
         if self._lock is not None:
             self._file.tighten()
         self._broken = ""
         if not (document.is_original or document.has_keys) and render(document.snapshot) == render(self._snapshot):
             self._seen = now  # touched, or written another way: nothing of it is news
-            return False
+            return
         self._keep_in_force()
         self._adopt(document, content, now)
+        self._has_news = True
         self._tell(f"{self._file.path} was edited by hand and is loaded")
-        return True
 
     def _adopt(self, document: Document, content: bytes, signature: Signature | None) -> None:
         """Make a document what is in force, in today's form: the original's file is kept, keys leave the file."""

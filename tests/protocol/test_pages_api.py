@@ -214,6 +214,18 @@ def test_a_setting_edited_by_hand_counts_too(start_proxy: Callable[..., Proxy]) 
     assert settings(proxy)["LOG_LEVEL"]["value"] == "debug"
 
 
+def test_a_setting_edited_by_hand_counts_also_when_a_change_is_quicker(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy()
+    assert settings(proxy)["LOG_LEVEL"]["source"] == "default"
+    file = proxy.folder / "ipin-proxy.db"
+    document = json.loads(file.read_text())
+    document["settings"]["LOG_LEVEL"] = "debug"
+    file.write_text(json.dumps(document))
+    proxy.add_model("another")
+    proxy.log_lines(lambda line: line.get("event") == "reloaded")
+    assert settings(proxy)["LOG_LEVEL"].items() >= {"value": "debug", "stored": "debug"}.items()
+
+
 # Providers, before they are saved.
 
 

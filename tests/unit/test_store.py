@@ -469,6 +469,8 @@ def test_a_change_goes_on_top_of_an_edit_nobody_has_noticed_yet(shelf: Shelf) ->
     put(store, y=2)
     assert settings(shelf.path) == {"x": 1, "mine": 1, "y": 2}
     assert dict(store.snapshot().settings) == settings(shelf.path)
+    assert store.check_for_edits() is True, "whoever looks for edits has to hear of it all the same"
+    assert store.check_for_edits() is False
 
 
 def test_an_edit_during_a_change_is_not_buried(shelf: Shelf) -> None:
