@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from . import config
 from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError
 from .snapshot import Broken, Document, Draft, Snapshot, parse, render
 from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, reason, without_journal
@@ -239,6 +240,7 @@ class Store:
         try:
             content, now = self._file.read()
             document = parse(content)
+            _check_new_settings(document.snapshot, self._snapshot)
         except (OSError, Broken) as error:
             if patient and self._suspect != now:
                 self._suspect = now
@@ -362,6 +364,15 @@ def plan(paths: Sequence[Path], seed: Path, *, last_resort: bool) -> tuple[Path 
 def _check_not_emptied(file: StoreFile, source: Path | None) -> None:
     if source is None and file.signature() is not None and file.backups():
         raise ConfigError(f"{file.path} is empty, though it was not always. {_advice(file.path)}")
+
+
+def _check_new_settings(after: Snapshot, before: Snapshot) -> None:
+    """Raises Broken for a setting that nobody could use: of its edit the records would count, and the next start refuse it."""
+    new = {name: value for name, value in after.settings.items() if value != before.settings.get(name)}
+    try:
+        config.load({}, {}, None, new)
+    except ConfigError as error:
+        raise Broken(str(error).removesuffix(".")) from None
 
 
 # Words for people.

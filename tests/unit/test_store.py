@@ -440,6 +440,26 @@ def test_a_broken_edit_is_reported_once_and_ignored(shelf: Shelf) -> None:
     assert shelf.path.read_text() == '{"version": 1,'
 
 
+def test_an_edit_with_a_setting_nobody_can_use_is_ignored_whole(shelf: Shelf) -> None:
+    told: list[str] = []
+    store = shelf.open(warn=lambda event, message: told.append(message))
+    document = json.loads(shelf.path.read_text())
+    shelf.write({**document, "users": [{"id": "u", "username": "u"}], "settings": {"LOG_LEVEL": "loud"}})
+    assert store.reload() is False
+    assert "LOG_LEVEL is 'loud'" in told[0]
+    assert not store.snapshot().users
+    shelf.write({**document, "users": [{"id": "u", "username": "u"}], "settings": {"LOG_LEVEL": "debug"}})
+    assert store.check_for_edits() is True
+    assert list(store.snapshot().users) == ["u"]
+
+
+def test_a_setting_that_could_not_be_used_all_along_keeps_no_edit_out(shelf: Shelf) -> None:
+    shelf.write({"version": 1, "settings": {"LOG_LEVEL": "loud"}})  # what the environment says may go before it
+    store = shelf.open()
+    shelf.edit_by_hand(LOG_LEVEL="loud", mine=1)
+    assert store.check_for_edits() is True
+
+
 def test_after_a_broken_edit_the_version_in_force_is_the_newest_backup(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, x=1)
