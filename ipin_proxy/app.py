@@ -14,7 +14,8 @@ from .deployments import Catalog, Cooldowns
 from .dialects import demo
 from .entries import Entry, masked
 from .errors import ConfigError, Conflict
-from .ledger import Ledger, place
+from .ledger import Ledger
+from .ledgerfile import place
 from .limits import Limits
 from .logs import Log
 from .memory import Memory
@@ -89,7 +90,8 @@ class App:
         self.log = log
         self.upstreams = Upstreams({"demo": demo.serve}, clock)
         self.cooldowns = Cooldowns()
-        self.ledger = Ledger(place(store.path), retention_days=config.settings.retention_days, warn=log.warning)
+        ledger = place(store.path, config.settings.db_storage_paths)
+        self.ledger = Ledger(ledger, retention_days=config.settings.retention_days, warn=log.warning)
         self.webhook = Webhook(log, lambda: (self.config.settings.webhook_url, self.config.settings.webhook_secret))
         self.limits = Limits(time.time, clock)
         self.metrics = Metrics()

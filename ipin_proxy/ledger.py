@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .spending import Month, Spent
     from .trail import Change, TrailFilter
 
-__all__ = ["Entry", "Ledger", "place"]
+__all__ = ["Entry", "Ledger"]
 
 Warn = Callable[..., object]
 Action = Callable[["sqlite3.Connection"], object]
@@ -52,12 +52,6 @@ CLOSE_S = 10.0
 SWEEP_S = 3600.0
 STEP_S = 0.05  # between the steps of a sweep
 PROBE_S = 5.0  # until a journal that failed is tried again, when no call does it
-
-
-def place(database: Path) -> Path:
-    """Where the ledger of a database is: beside the file itself, links followed, as its lock is."""
-    real = Path(os.path.realpath(database))
-    return real.with_name(f"{real.name.removesuffix('.db')}-usage.db")
 
 
 class _Job:

@@ -11,12 +11,13 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 from .migrations import MIGRATIONS
+from .storeplace import takes_files
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,6 +33,16 @@ BESIDE = ("", "-wal", "-shm")
 
 class Broken(Exception):
     """The file is no ledger, or is damaged; the message says how."""
+
+
+def place(database: Path, others: Sequence[Path] = ()) -> Path:
+    """Where the ledger of a database is: beside the file itself, links followed, as its lock is. Where nothing can be made there,
+    since a file is mounted alone, in the first of the `others` that takes files."""
+    real = Path(os.path.realpath(database))
+    beside = real.with_name(f"{real.name.removesuffix('.db')}-usage.db")
+    if not others or beside.exists() or takes_files(str(beside.parent)):
+        return beside
+    return next((folder / beside.name for folder in others if takes_files(str(folder))), beside)
 
 
 def open_writer(path: Path, tell: Callable[[str], object]) -> sqlite3.Connection:

@@ -21,7 +21,6 @@ from .app import App
 from .config import Config, Settings
 from .errors import ConfigError, ProxyError
 from .flags import Flags, help_text, read_flags
-from .ledger import place as place_of_ledger
 from .limits import longest_rolling
 from .logs import Log, check_file
 from .store import Store, find, inspect, left_behind, plan
@@ -93,7 +92,7 @@ def check(flags: Flags, folder: Path) -> int:
         return 0
     snapshot = inspect(path)
     read_config(flags, folder, dict(snapshot.settings))
-    ledgerfile.check(place_of_ledger(path))
+    ledgerfile.check(ledgerfile.place(path, found.settings.db_storage_paths))
     say(f"The settings and {path} are good: {counted(snapshot)}.")
     return 0
 

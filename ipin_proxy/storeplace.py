@@ -75,7 +75,18 @@ def can_write(path: Path) -> bool:
     try:
         os.close(os.open(real, os.O_RDWR))
     except OSError:
-        return os.path.exists(real) and _takes_files(os.path.dirname(real))
+        return os.path.exists(real) and takes_files(os.path.dirname(real))
+    return True
+
+
+def takes_files(folder: str) -> bool:
+    """Whether a file can be made in this folder. By trying: permissions alone do not know of read-only mounts, quotas or policies."""
+    probe = os.path.join(folder, f".ipin-proxy-{os.getpid()}")
+    try:
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(probe)
+    except OSError:
+        return False
     return True
 
 
@@ -124,18 +135,7 @@ def _must_be_readable(path: Path) -> None:
 def _can_create(path: Path) -> bool:
     """Whether a file can be made at `path`, or the empty one there can be written."""
     real = os.path.realpath(path)
-    return can_write(path) if os.path.exists(real) else _takes_files(os.path.dirname(real))
-
-
-def _takes_files(folder: str) -> bool:
-    """By trying: permissions alone do not know of read-only mounts, quotas or policies."""
-    probe = os.path.join(folder, f".ipin-proxy-{os.getpid()}")
-    try:
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        os.unlink(probe)
-    except OSError:
-        return False
-    return True
+    return can_write(path) if os.path.exists(real) else takes_files(os.path.dirname(real))
 
 
 def _temporary(first: Path) -> Path:

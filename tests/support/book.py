@@ -11,7 +11,8 @@ from typing import Any
 
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry
-from ipin_proxy.ledger import Ledger, place
+from ipin_proxy.ledger import Ledger
+from ipin_proxy.ledgerfile import place
 from ipin_proxy.trail import Change
 
 NAME = "ipin-proxy-usage.db"

@@ -25,7 +25,8 @@ from ipin_proxy import entries, intake, journal, ledger, ledgerfile, retention
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry
 from ipin_proxy.errors import ConfigError, ProxyError
-from ipin_proxy.ledger import Ledger, place
+from ipin_proxy.ledger import Ledger
+from ipin_proxy.ledgerfile import place
 from ipin_proxy.migrations import MIGRATIONS
 from ipin_proxy.selection import RequestFilter
 
@@ -207,6 +208,15 @@ def test_the_ledger_lies_beside_its_database_links_followed(tmp_path: Path) -> N
     (tmp_path / "ipin-proxy.db").symlink_to(real / "ipin-proxy.db")
     assert place(tmp_path / "ipin-proxy.db") == real / "ipin-proxy-usage.db"
     assert place(tmp_path / "school.db") == tmp_path / "school-usage.db"
+
+
+def test_where_nothing_can_be_made_beside_a_database_its_ledger_goes_to_the_next_folder(tmp_path: Path) -> None:
+    missing, other = tmp_path / "missing", tmp_path / "data"
+    assert place(missing / "ipin-proxy.db", [other]) == missing / "ipin-proxy-usage.db"
+    other.mkdir()
+    assert place(missing / "ipin-proxy.db", [tmp_path / "none", other]) == other / "ipin-proxy-usage.db"
+    assert place(tmp_path / "ipin-proxy.db", [other]) == tmp_path / "ipin-proxy-usage.db"
+    assert not list(other.iterdir())
 
 
 def test_nothing_is_made_before_there_is_something_to_keep(book: Book) -> None:
