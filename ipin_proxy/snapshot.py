@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
@@ -315,7 +316,7 @@ def read_json(content: bytes | bytearray) -> Any:
         line = content.count(b"\n", 0, error.start) + 1
         raise Broken(f"line {line}: byte {error.start + 1} is not UTF-8; save the file in the encoding UTF-8") from None
     try:
-        return json.loads(text, object_pairs_hook=_members, parse_constant=_constant)
+        return json.loads(text, object_pairs_hook=_members, parse_constant=_constant, parse_float=_fraction)
     except json.JSONDecodeError as error:
         if not text.strip():
             raise Broken("the file is empty") from None
@@ -337,6 +338,13 @@ def _members(pairs: list[tuple[str, Any]]) -> Json:
         twice = next(name for name in names if names.count(name) > 1)
         whose = next((f" of the one with the id {json.dumps(value)[:80]}" for name, value in pairs if name == "id"), "")
         raise Broken(f"the member {json.dumps(twice)[:80]} stands twice in one object{whose}; remove one of them")
+    return found
+
+
+def _fraction(text: str) -> float:
+    """A number with a point or an exponent; `1e999` would be infinite, and could not be written again."""
+    if not isfinite(found := float(text)):
+        raise Broken(f"it holds the number {text[:40]}, which is too large")
     return found
 
 

@@ -256,14 +256,16 @@ def test_a_wrong_document_changes_nothing(proxy: Proxy, change: Json, param: str
         b"[]",
         b'{"models":[],"models":[]}',
         b'{"a":NaN}',
+        b'{"settings":{"a":1e999}}',
         b"\xff",
         b"[" * 100_000,
         b'{"a":' + b"[" * 200 + b"]" * 200 + b"}",
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_what_is_no_document_is_refused(proxy: Proxy, body: bytes) -> None:
-    assert proxy.admin("POST", "/import", body).status == 400
+    for query in ("", "?dryRun=1"):
+        assert proxy.admin("POST", f"/import{query}", body).status == 400
 
 
 def test_an_administrator_is_always_left(proxy: Proxy) -> None:

@@ -300,6 +300,7 @@ BROKEN = {
     b'{"users": [], "users": []}': '"users" stands twice',
     b'{"version": 1, "providers": [{"id": "a", "id": "b"}]}': '"id" stands twice',
     b'{"version": 1, "x": NaN}': "NaN",
+    b'{"version": 1, "x": [-1e999]}': "-1e999",
     b'{"version": 1, "x": ' + b"9" * 5000 + b"}": "digits",
     b"[" * 100_000: "nested too deeply",
     b'{"version": 1, "providers": [{"id": "a", "baseUrl": "nowhere"}]}': "providers[0].baseUrl",
@@ -438,6 +439,17 @@ def test_a_broken_edit_is_reported_once_and_ignored(shelf: Shelf) -> None:
     assert raised.value.code == "store_broken"
     assert str(shelf.path.parent) not in raised.value.message
     assert shelf.path.read_text() == '{"version": 1,'
+
+
+def test_a_number_that_could_not_be_written_again_makes_an_edit_a_broken_one(shelf: Shelf) -> None:
+    store = shelf.open()
+    shelf.path.write_text('{"version": 1, "settings": {"x": 1e999}}')
+    assert store.check_for_edits() is False
+    assert store.check_for_edits() is False
+    with pytest.raises(Conflict):
+        put(store, y=2)
+    shelf.write({"version": 1, "settings": {"x": 1e99}})
+    assert store.check_for_edits() is True
 
 
 def test_an_edit_with_a_setting_nobody_can_use_is_ignored_whole(shelf: Shelf) -> None:
