@@ -17,7 +17,7 @@ from ..errors import BadRequest, Conflict
 from ..interchange import Taken
 from ..records import User
 from ..snapshot import Broken, Snapshot, read_json, written
-from ..store import Backup
+from ..store import Backup, Draft
 from ..web.response import JSON_HEADERS, Response
 
 
@@ -39,7 +39,11 @@ def import_document(app: App, visit: Visit) -> Response:
         raise BadRequest(f"The document cannot be read: {error}.", code="invalid_json") from error
     if asks_for(visit.request, "dryRun"):
         before = app.store.snapshot()
-        return told(app, visit, before, acceptable(taken(app, data, before)), dry=True)
+        found = acceptable(taken(app, data, before))
+        draft = Draft.of(before)
+        draft.become(found.snapshot)
+        draft.frozen(before)  # refuses what the import would be refused for
+        return told(app, visit, before, found, dry=True)
     with app.store.edit() as draft:
         before = app.store.snapshot()  # with what was edited by hand a moment ago
         found = acceptable(taken(app, data, before))

@@ -248,6 +248,14 @@ def test_a_wrong_document_changes_nothing(proxy: Proxy, change: Json, param: str
     assert stored(proxy) == before
 
 
+def test_a_dry_run_is_refused_for_what_the_import_would_be(proxy: Proxy) -> None:
+    twins = [{"id": "t1", "username": "Twin"}, {"id": "t2", "username": "twin"}]
+    document = {"users": [*exported(proxy)["users"], *twins]}
+    for query in ("?dryRun=1", ""):
+        reply = proxy.admin("POST", f"/import{query}", document)
+        assert (reply.status, reply.error["param"]) == (409, "username"), reply.body
+
+
 @pytest.mark.parametrize(
     "body",
     [
