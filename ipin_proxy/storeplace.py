@@ -8,6 +8,7 @@ was left the last time, the new place begins as a copy. This room looks and prob
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -70,12 +71,13 @@ def left_behind(paths: Sequence[Path]) -> Path | None:
 
 
 def can_write(path: Path) -> bool:
-    """Whether an existing file can be written, or be replaced."""
+    """Whether an existing file can be written, or be replaced. One on a file system that can only be read is mounted by itself
+    where its folder takes files, and stays."""
     real = os.path.realpath(path)
     try:
         os.close(os.open(real, os.O_RDWR))
-    except OSError:
-        return os.path.exists(real) and takes_files(os.path.dirname(real))
+    except OSError as error:
+        return error.errno != errno.EROFS and os.path.exists(real) and takes_files(os.path.dirname(real))
     return True
 
 

@@ -107,6 +107,19 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(os, "open", guarded)
 
 
+def read_only(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """A file that is mounted by itself, to be read: its folder takes files, and it cannot be replaced."""
+    real = os.open
+
+    def guarded(opened: Any, flags: int, *args: Any, **more: Any) -> int:
+        if Path(os.fspath(opened)) == path and flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(opened, flags, *args, **more)
+
+    monkeypatch.setattr(os, "open", guarded)
+    mounted(monkeypatch, path)
+
+
 def mounted(monkeypatch: pytest.MonkeyPatch, path: Path, number: int = errno.EBUSY) -> None:
     replace = os.replace
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shelf import NAME, Shelf, mode, put, settings, unreadable, unwritable
+from support.shelf import NAME, Shelf, mode, put, read_only, settings, unreadable, unwritable
 
 from ipin_proxy.errors import ConfigError, ProxyError
 from ipin_proxy.store import find, inspect
@@ -85,6 +85,19 @@ def test_a_database_that_can_only_be_read_is_copied_to_where_it_can_be_changed(
     put(store, more=1)
     store.close()
     assert shelf.open(image, data).snapshot().settings == {"from": "image", "more": 1}
+
+
+def test_so_is_one_that_is_mounted_by_itself_to_be_read(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data" / NAME
+    data.parent.mkdir()
+    content = shelf.write({"version": 1, "settings": {"from": "secret"}})
+    read_only(monkeypatch, shelf.path)
+    store = shelf.open(shelf.path, data)
+    put(store, more=1)
+    assert (store.path, settings(data)) == (data, {"from": "secret", "more": 1})
+    assert shelf.path.read_bytes() == content
 
 
 def test_a_database_that_can_only_be_read_is_served_when_there_is_no_other_place(
