@@ -75,7 +75,8 @@ def places(flags: Flags, folder: Path, found: Config) -> list[Path]:
 
 def open_store(flags: Flags, folder: Path, found: Config, log: Log) -> Store:
     paths = places(flags, folder, found)
-    return Store.open(paths, seed=SEED, last_resort=not flags.db, warn=log.warning)
+    aside = found.settings.db_storage_paths
+    return Store.open(paths, seed=SEED, last_resort=not flags.db, aside=aside, warn=log.warning)
 
 
 def check(flags: Flags, folder: Path) -> int:

@@ -24,7 +24,7 @@ from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError
 from .snapshot import Broken, Document, Draft, Snapshot, parse, render
 from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, reason, without_journal
 from .storelock import StoreLock
-from .storeplace import can_write, choose, find, is_folder, left_behind, quoted
+from .storeplace import can_write, choose, find, is_folder, left_behind, quoted, takes_files
 
 __all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect", "left_behind", "plan"]
 
@@ -35,8 +35,11 @@ MOST_NOTICES = 100
 class Store:
     """One open database. Made by `Store.open`; `path` is the file as it was named, links not followed."""
 
-    def __init__(self, path: Path, file: StoreFile, lock: StoreLock | None, tell: _Notices) -> None:
+    def __init__(
+        self, path: Path, file: StoreFile, lock: StoreLock | None, tell: _Notices, aside: Sequence[Path] = ()
+    ) -> None:
         self.path = path
+        self._aside = aside
         self._file = file
         self._lock = lock  # None: nothing can be written, so nothing has to be locked
         self._tell = tell
@@ -46,6 +49,7 @@ class Store:
         self._suspect: Signature | None = None  # of a broken file that may be half of somebody's saving
         self._broken = ""  # why the file as it is now cannot be taken; empty when it is ours
         self._has_news = False  # an edit by hand is loaded that check_for_edits has not told of
+        self._original = b""  # what the original server wrote, until it is kept aside
         self._unkept_ns: int | None = None  # when the version in force was written, until it is in a backup
         self._snapshot = Snapshot.of()
 
@@ -56,6 +60,7 @@ class Store:
         *,
         seed: Path | None = None,
         last_resort: bool = False,
+        aside: Sequence[Path] = (),
         warn: Warn | None = None,
     ) -> Store:
         """Open the database that is one of `paths`, or make one. Raises ConfigError with one line for a person.
@@ -65,13 +70,14 @@ class Store:
         adds a folder of our own in the system's temporary folder as the last path. If nothing can be written at all, a
         file that can be read is served as it is, and every change is refused.
 
-        `warn(event, message=…)` is called for what a person should know, now and later; `notices` keeps it too.
+        `aside` are folders for what cannot be kept beside a file that is mounted by itself. `warn(event, message=…)` is
+        called for what a person should know, now and later; `notices` keeps it too.
         """
         tell = _Notices(warn)
         path, source = choose(list(paths), seed, last_resort, tell)
         file = StoreFile(path, tell)
         writable = not file.path.exists() or can_write(file.path)
-        store = cls(path, file, StoreLock(file.path, tell) if writable else None, tell)
+        store = cls(path, file, StoreLock(file.path, tell) if writable else None, tell, aside)
         try:
             store._load_first(source)
         except BaseException:
@@ -268,18 +274,12 @@ class Store:
         for notice in document.notices:
             self._tell(f"{self._file.path}: {notice}")
         self._snapshot = document.snapshot
+        self._original = content if document.is_original else b""
         if self._lock is None or not (document.is_original or document.has_keys):
             return
-        try:
-            if document.is_original:
-                kept = self._file.keep_aside(content, ".v0")
-                self._tell(f"{self._file.path} was in the original server's form; it is kept as {kept.name}")
+        with contextlib.suppress(ProxyError):  # told by _save; the snapshot is good, and the next change tries again
             # The version before is not kept as a backup: it holds the keys that are to leave the disk.
             self._save(document.snapshot, keep=False)
-        except OSError as error:
-            self._tell(f"{self._file.path} stays in its old form, with keys in clear: {reason(error)}")
-        except ProxyError:
-            pass  # told by _save; the snapshot is good, and the next change tries again
 
     def _keep_in_force(self) -> None:
         """Somebody wrote over the version in force, and only memory has it now: make it a backup, once."""
@@ -296,6 +296,7 @@ class Store:
             raise BadRequest(
                 f"The change holds a value that JSON cannot hold: {error}. Correct it and try again."
             ) from error
+        self._keep_original()
         try:
             self._seen = self._file.write(content, self._seen, keep=keep)
         except ChangedMeanwhile:
@@ -309,6 +310,27 @@ class Store:
         self._broken = ""
         self._unkept_ns = self._seen.mtime_ns
         self._snapshot = after
+
+    def _keep_original(self) -> None:
+        """Before the first change to a file of the original server's: nothing can make that anew. Raises ProxyError."""
+        if not self._original:
+            return
+        beside = self._file.path.parent
+        folder = next((each for each in (beside, *self._aside) if takes_files(str(each))), beside)
+        try:
+            kept = self._file.keep_aside(self._original, ".v0", folder)
+        except OSError as error:
+            self._tell(f"{self._file.path} stays as the original server wrote it, with keys in clear: {reason(error)}")
+            raise ProxyError(
+                f"The original server's database cannot be kept as a backup ({reason(error)}), so nothing was changed. "
+                "Make room beside it, or give DB_STORAGE_PATHS a folder that can be written, and start again.",
+                code="store_unwritable",
+            ) from error
+        self._original = b""
+        self._tell(
+            f"{self._file.path} was in the original server's form; it is kept as "
+            f"{kept.name if kept.parent == beside else kept}"
+        )
 
     def _lock_replaced(self) -> None:
         if self._lock is not None and not self._file.in_place:

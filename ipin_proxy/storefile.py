@@ -150,7 +150,7 @@ class StoreFile:
                 raise
             self._turn_in_place(error, CANNOT_RENAME)
             return None
-        self._sync_folder()
+        self._sync_folder(self.path.parent)
         return written
 
     def _turn_in_place(self, error: OSError, cured: set[int]) -> None:
@@ -202,12 +202,12 @@ class StoreFile:
             if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
                 os.fchown(descriptor, old.st_uid, old.st_gid)
 
-    def _sync_folder(self) -> None:
+    def _sync_folder(self, folder: Path) -> None:
         """Make the renaming survive a power cut. It has happened, so a failure here is told, not raised."""
         if os.name != "posix":
             return
         try:
-            descriptor = os.open(self.path.parent, os.O_RDONLY)
+            descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:
@@ -276,17 +276,19 @@ class StoreFile:
             if os.path.samestat(os.stat(first), os.stat(self.path)):
                 os.unlink(first)
 
-    def keep_aside(self, content: bytes, suffix: str) -> Path:
-        """Keep bytes in a file of their own, 0600, `suffix` before `.bak` and a number if need be. Raises OSError."""
+    def keep_aside(self, content: bytes, suffix: str, folder: Path | None = None) -> Path:
+        """Keep bytes in a file of their own, 0600, beside this one or in another `folder`, `suffix` before `.bak` and a
+        number if need be. Raises OSError."""
         for number in range(1, 1000):
-            target = self.beside(f"{suffix}.bak" if number == 1 else f"{suffix}.{number}.bak")
+            beside = self.beside(f"{suffix}.bak" if number == 1 else f"{suffix}.{number}.bak")
+            target = beside if folder is None else folder / beside.name
             try:
                 write_new(target, content)
             except FileExistsError:
                 with open(target, "rb") as file:
                     if file.read() != content:
                         continue
-            self._sync_folder()
+            self._sync_folder(target.parent)
             return target
         raise FileExistsError(errno.EEXIST, "there are a thousand such files", str(self.beside(suffix)))
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shelf import NAME, Shelf, mode, put, settings
+from support.shelf import NAME, Shelf, mode, put, settings, unwritable
 
-from ipin_proxy.errors import BadRequest, ConfigError, Conflict
+from ipin_proxy.errors import BadRequest, ConfigError, Conflict, ProxyError
 from ipin_proxy.records import Alias, Model, Provider, User, VirtualKey, key_digest
 from ipin_proxy.store import Store, inspect
 
@@ -241,6 +241,36 @@ def test_a_second_original_file_does_not_replace_the_first(shelf: Shelf) -> None
     assert shelf.file(".v0.bak").read_bytes() == first
     assert shelf.file(".v0.2.bak").read_bytes() == second
     assert not shelf.file(".v0.3.bak").exists()
+
+
+def test_where_the_original_file_cannot_be_kept_beside_it_another_folder_does(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = shelf.write(ORIGINAL)
+    data = tmp_path / "data"
+    data.mkdir()
+    unwritable(monkeypatch, tmp_path, files=False)
+    store = Store.open([shelf.path], aside=[tmp_path / "missing", data])
+    put(store, x=1)
+    assert (data / "ipin-proxy.db.v0.bak").read_bytes() == original
+    assert b"sk-virtual-0123456789" not in shelf.path.read_bytes()
+    assert any(str(data) in notice for notice in store.notices)
+    store.close()
+
+
+def test_an_original_file_that_can_be_kept_nowhere_is_not_written_over(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = shelf.write(ORIGINAL)
+    with monkeypatch.context() as patch:
+        unwritable(patch, tmp_path, files=False)
+        store = shelf.open()
+        assert "gpt" in store.snapshot().models
+        with pytest.raises(ProxyError) as raised:
+            put(store, x=1)
+        assert (raised.value.code, shelf.path.read_bytes()) == ("store_unwritable", original)
+    put(store, x=1)  # there is room again
+    assert shelf.file(".v0.bak").read_bytes() == original
 
 
 def test_of_two_models_with_one_id_the_second_is_renamed(shelf: Shelf) -> None:
