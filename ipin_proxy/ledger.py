@@ -278,7 +278,9 @@ class Ledger:
             with contextlib.closing(ledgerfile.open_reader(self.path)) as db:
                 yield db
         except (sqlite3.Error, OSError, TimeoutError) as error:
-            raise ProxyError(f"The ledger cannot be read: {error}.", status=503, code="ledger_unreadable") from error
+            # Callers see it too, so it names no path.
+            why = journal.reason(error) if isinstance(error, OSError) else error
+            raise ProxyError(f"The ledger cannot be read: {why}.", status=503, code="ledger_unreadable") from error
 
     # -- the thread that writes -------------------------------------------------------------------------------------------
 

@@ -219,6 +219,17 @@ def test_where_nothing_can_be_made_beside_a_database_its_ledger_goes_to_the_next
     assert not list(other.iterdir())
 
 
+def test_who_asks_a_ledger_that_cannot_be_read_learns_no_path(tmp_path: Path) -> None:
+    log = Ledger(place(tmp_path / "missing" / "ipin-proxy.db"))
+    log.record(entry(1))
+    with pytest.raises(ProxyError) as raised:
+        log.own_usage("key", "k1")
+    assert (raised.value.status, raised.value.code) == (503, "ledger_unreadable")
+    assert raised.value.message == "The ledger cannot be read: no such file or directory."
+    assert log.trouble is not None and str(tmp_path) in log.trouble, "the log and administrators do"
+    log.close()
+
+
 def test_nothing_is_made_before_there_is_something_to_keep(book: Book) -> None:
     log = book.open()
     assert log.spent(0, "key") == {} and log.recent(0) == [] and log.trouble is None
