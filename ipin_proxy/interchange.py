@@ -24,6 +24,7 @@ from .snapshot import SECTIONS, Broken, Section, Snapshot, as_json, understood
 MASTER_HASH = "masterKeyHash"
 # Settings only the server makes; all but the hint are secrets, and the last one stays here whatever is asked for.
 OURS = frozenset({MASTER_HASH, "masterKeyHint", APPLIED, passes.SECRET})
+LASTING = frozenset({MASTER_HASH, "masterKeyHint", passes.SECRET})  # of those, what going back does not change
 KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users": "user", "aliases": "alias"}
 # What is a secret in the file goes by the name it has in a form.
 SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
@@ -260,6 +261,16 @@ def settings_of(given: Any, before: Snapshot) -> Any:
     if digest is not None and not (isinstance(digest, str) and columns.HEX_SHA256.fullmatch(digest)):
         raise BadRequest(f"{MASTER_HASH} must be a SHA-256 in hex.", param=f"settings.{MASTER_HASH}")
     return found
+
+
+def revived(earlier: Snapshot, now: Snapshot) -> Snapshot:
+    """An earlier state as it comes back. The master key and the secret of passes stay what they are, and what was revoked since
+    then stays revoked."""
+    settings = {name: value for name, value in earlier.settings.items() if name not in LASTING}
+    settings |= {name: value for name, value in now.settings.items() if name in LASTING}
+    users = {id_: passes.without_revived(user, now.users.get(id_)) for id_, user in earlier.users.items()}
+    sections = {section.attribute: getattr(earlier, section.attribute) for section in SECTIONS}
+    return Snapshot.of(**{**sections, "users": users}, settings=settings, extra=earlier.extra)
 
 
 def with_known_records(after: Snapshot, before: Snapshot) -> Snapshot:

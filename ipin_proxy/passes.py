@@ -26,7 +26,7 @@ from .records import User
 if TYPE_CHECKING:
     from .app import App
     from .config import Settings
-    from .store import Draft, Snapshot
+    from .store import Draft
 
 SECRET = "passSecret"  # in the database's settings
 IS_SECRET = re.compile(r"[0-9a-f]{64}")
@@ -153,16 +153,10 @@ def after_change(before: User, after: User) -> User:
     return after if is_same else revoked(after)
 
 
-def end_revived(app: App, before: Snapshot) -> None:
-    """After an earlier state of the database was brought back: the secret stays, and what was revoked since then too."""
-    with app.store.edit() as draft:
-        draft.settings.pop(SECRET, None)
-        if SECRET in before.settings:
-            draft.settings[SECRET] = before.settings[SECRET]
-        for user in list(draft.users.values()):
-            known = before.users.get(user.id)
-            if user.pass_generation is not None and (known is None or known.pass_generation != user.pass_generation):
-                draft.users[user.id] = revoked(user)
+def without_revived(user: User, known: User | None) -> User:
+    """A user of an earlier state that comes back, without the passes that were revoked since then; `known` is who they are now."""
+    is_same = known is not None and known.pass_generation == user.pass_generation
+    return user if is_same or user.pass_generation is None else revoked(user)
 
 
 def revoke(app: App, user_id: str) -> None:

@@ -167,18 +167,18 @@ class Store:
                     f"The backup {name} cannot be read: {why}.", param="name", code="store_broken"
                 ) from error
 
-    def restore(self, name: str, check: Callable[[Backup, Snapshot], object] | None = None) -> None:
+    def restore(self, name: str, check: Callable[[Backup, Snapshot], Snapshot] | None = None) -> None:
         """Go back to a kept version. What is there now becomes a backup, or, if it is broken, `….broken.bak`.
 
-        `check` sees the version first, while nobody else can change anything, and refuses it by raising. Raises as
-        `backup`, and ProxyError with the code `store_unwritable`.
+        `check` sees the version first, while nobody else can change anything, and says what it is to be; it refuses it by
+        raising. Raises as `backup`, and ProxyError with the code `store_unwritable`.
         """
         with self._mutex:
             self._check_writable()
             kept, after = self.backup(name)
             self._take_in_edits(patient=False)
             if check is not None:
-                check(kept, after)
+                after = check(kept, after)
             if self._broken:
                 try:
                     self._file.keep_aside(self._file.read()[0], ".broken")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .. import audit, firststart, interchange, passes
+from .. import audit, firststart, interchange
 from ..app import App, Visit
 from ..bodies import PRIVATE, asks_for, json_object, private_json
 from ..deployments import DEMO_PROVIDER
@@ -82,11 +82,13 @@ def restore(app: App, visit: Visit) -> Response:
     wanted = json_object(visit.request).get("time") if visit.request.body else None
     seen: list[Snapshot] = []
 
-    def check(backup: Backup, after: Snapshot) -> None:
+    def check(backup: Backup, kept: Snapshot) -> Snapshot:
         if wanted is not None and wanted != backup.saved_at:
             raise Conflict("There were changes meanwhile; look at the list of backups again.", code="backup_changed")
-        acceptable(Taken(after, []))
-        seen[:] = [app.store.snapshot(), after]
+        before = app.store.snapshot()
+        after = acceptable(Taken(interchange.revived(kept, before), [])).snapshot
+        seen[:] = [before, after]
+        return after
 
     dry = asks_for(visit.request, "dryRun")
     if dry:
@@ -94,7 +96,6 @@ def restore(app: App, visit: Visit) -> Response:
     else:
         app.store.restore(name, check)
         note(app, visit, "restore", name, *seen)
-        passes.end_revived(app, seen[0])
     before, after = seen
     answer = told(app, visit, before, Taken(after, []), dry=dry)
     if not dry:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -342,6 +343,17 @@ def test_an_import_is_undone_by_the_newest_backup(proxy: Proxy) -> None:
     assert len(proxy.admin("GET", "/models").json["models"]) == 2
     line = next(line for line in proxy.admin("GET", "/settings").json["settings"] if line["name"] == "LOG_LEVEL")
     assert line["value"] == "info"
+
+
+def test_an_earlier_version_brings_no_earlier_master_key_back(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(env={"MASTER_API_KEY": ""})
+    key = proxy.wait_output(lambda text: re.search(r"Master key +(\S+)", text), "a master key").group(1)
+    first = next(each for each in reversed(proxy.admin("GET", "/backups").json["backups"]) if each["users"])
+    assert "masterKeyHash" not in (proxy.folder / first["name"]).read_text()
+    for query in ("?dryRun=1", ""):
+        reply = proxy.admin("POST", f"/backups/{first['name']}/restore{query}")
+        assert (reply.status, reply.json["removed"]) == (200, [])
+    assert proxy.get("/v1/models", key).status == 200
 
 
 def test_a_backup_that_is_another_one_by_now_is_not_restored(proxy: Proxy) -> None:
