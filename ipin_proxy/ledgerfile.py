@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 from .migrations import MIGRATIONS
-from .storeplace import takes_files
+from .storeplace import folder_for
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,13 +36,11 @@ class Broken(Exception):
 
 
 def place(database: Path, others: Sequence[Path] = ()) -> Path:
-    """Where the ledger of a database is: beside the file itself, links followed, as its lock is. Where nothing can be made there,
-    since a file is mounted alone, in the first of the `others` that takes files."""
+    """Where the ledger of a database is: beside the file itself, links followed, as its lock is; or, as that too, in one of the
+    `others`."""
     real = Path(os.path.realpath(database))
     beside = real.with_name(f"{real.name.removesuffix('.db')}-usage.db")
-    if not others or beside.exists() or takes_files(str(beside.parent)):
-        return beside
-    return next((folder / beside.name for folder in others if takes_files(str(folder))), beside)
+    return beside if beside.exists() else folder_for(real, others) / beside.name
 
 
 def open_writer(path: Path, tell: Callable[[str], object]) -> sqlite3.Connection:

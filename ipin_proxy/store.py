@@ -24,7 +24,7 @@ from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError
 from .snapshot import Broken, Document, Draft, Snapshot, parse, render
 from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, reason, without_journal
 from .storelock import StoreLock
-from .storeplace import can_write, choose, find, is_folder, left_behind, quoted, takes_files
+from .storeplace import can_write, choose, find, folder_for, is_folder, left_behind, quoted
 
 __all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect", "left_behind", "plan"]
 
@@ -77,7 +77,8 @@ class Store:
         path, source = choose(list(paths), seed, last_resort, tell)
         file = StoreFile(path, tell)
         writable = not file.path.exists() or can_write(file.path)
-        store = cls(path, file, StoreLock(file.path, tell) if writable else None, tell, aside)
+        lock = StoreLock(file.path, tell, folder_for(file.path, aside)) if writable else None
+        store = cls(path, file, lock, tell, aside)
         try:
             store._load_first(source)
         except BaseException:
@@ -315,10 +316,8 @@ class Store:
         """Before the first change to a file of the original server's: nothing can make that anew. Raises ProxyError."""
         if not self._original:
             return
-        beside = self._file.path.parent
-        folder = next((each for each in (beside, *self._aside) if takes_files(str(each))), beside)
         try:
-            kept = self._file.keep_aside(self._original, ".v0", folder)
+            kept = self._file.keep_aside(self._original, ".v0", folder_for(self._file.path, self._aside))
         except OSError as error:
             self._tell(f"{self._file.path} stays as the original server wrote it, with keys in clear: {reason(error)}")
             raise ProxyError(
@@ -329,7 +328,7 @@ class Store:
         self._original = b""
         self._tell(
             f"{self._file.path} was in the original server's form; it is kept as "
-            f"{kept.name if kept.parent == beside else kept}"
+            f"{kept.name if kept.parent == self._file.path.parent else kept}"
         )
 
     def _lock_replaced(self) -> None:

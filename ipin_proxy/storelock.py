@@ -2,7 +2,8 @@
 
 Two locks for one database, because each covers what the other cannot. The lock file beside it stays the same while the
 database is replaced again and again. The lock on the database itself works where the folder cannot be written, and
-between containers that share nothing but that one mounted file; it ends when the file is replaced.
+between containers that share nothing but that one mounted file; it ends when the file is replaced. Where the lock file
+cannot be beside a mounted file it is in the folder that takes its ledger, which nobody else may use then either.
 
 This room knows paths and file descriptors, and nothing of what is in the file.
 """
@@ -31,10 +32,10 @@ LOCKED_BYTE = 1 << 20  # Windows keeps others from reading a locked byte, so it 
 
 
 class StoreLock:
-    """The lock on one database file. Taken by the constructor, which raises ConfigError when another process has it."""
+    """The lock on one database file, in its folder or another one. Taken by the constructor, which raises ConfigError when another process has it."""
 
-    def __init__(self, database: Path, warn: Callable[[str], None]) -> None:
-        self.path = database.with_name(database.name + ".lock")
+    def __init__(self, database: Path, warn: Callable[[str], None], folder: Path | None = None) -> None:
+        self.path = (folder or database.parent) / f"{database.name}.lock"
         self._database = database
         self._warn = warn
         self._beside = -1

@@ -92,6 +92,15 @@ def takes_files(folder: str) -> bool:
     return True
 
 
+def folder_for(database: Path, others: Sequence[Path]) -> Path:
+    """Where what goes with a database is made: beside it, or, where it is mounted by itself, in the first of the `others` that
+    takes files."""
+    beside = database.parent
+    if not others:
+        return beside
+    return next((each for each in (beside, *others) if takes_files(str(each))), beside)
+
+
 def is_folder(path: Path) -> str:
     """What to tell somebody whose database is a folder."""
     return (

@@ -15,7 +15,7 @@ import pytest
 from support.shelf import NAME, Shelf, mode, put, read_only, settings, unreadable, unwritable
 
 from ipin_proxy.errors import ConfigError, ProxyError
-from ipin_proxy.store import find, inspect
+from ipin_proxy.store import Store, find, inspect
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz"
@@ -225,6 +225,20 @@ def test_the_lock_ends_with_close(shelf: Shelf) -> None:
     with pytest.raises(ProxyError):
         put(store, x=2)
     assert settings(shelf.path) == {"x": 1}
+
+
+def test_who_keeps_a_ledger_in_another_folder_has_that_folder_alone(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    shelf.write({"version": 1})
+    unwritable(monkeypatch, tmp_path, files=False)
+    store = Store.open([shelf.path], aside=[data])
+    with pytest.raises(ConfigError, match="is in use"):
+        shelf.open(data / NAME)
+    store.close()
+    shelf.open(data / NAME)
 
 
 def test_a_mounted_file_is_locked_where_its_folder_cannot_be_written(
