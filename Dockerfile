@@ -13,7 +13,7 @@ RUN python -m compileall -q . && mkdir /data && chown 10001:10001 /data
 USER 10001:10001
 
 # The folder of server.py cannot be written, so the database goes to the first of these that can. A database mounted as
-# the file /app/ipin-proxy.db is used where it is, and its ledger is in /data.
+# the file /app/ipin-proxy.db is used where it is; its backups and its ledger are in /data.
 ENV DB_STORAGE_PATHS=/data \
     PORT=3000 \
     PYTHONUNBUFFERED=1 \

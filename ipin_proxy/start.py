@@ -91,7 +91,7 @@ def check(flags: Flags, folder: Path) -> int:
         makes = f"a copy of {source}" if source is not None else "a new one"
         say(f"The settings are good. There is no database yet; a start makes {makes} in {place}.")
         return 0
-    snapshot = inspect(path)
+    snapshot = inspect(path, found.settings.db_storage_paths)
     read_config(flags, folder, dict(snapshot.settings))
     ledgerfile.check(ledgerfile.place(path, found.settings.db_storage_paths))
     say(f"The settings and {path} are good: {counted(snapshot)}.")

@@ -35,11 +35,8 @@ MOST_NOTICES = 100
 class Store:
     """One open database. Made by `Store.open`; `path` is the file as it was named, links not followed."""
 
-    def __init__(
-        self, path: Path, file: StoreFile, lock: StoreLock | None, tell: _Notices, aside: Sequence[Path] = ()
-    ) -> None:
+    def __init__(self, path: Path, file: StoreFile, lock: StoreLock | None, tell: _Notices) -> None:
         self.path = path
-        self._aside = aside
         self._file = file
         self._lock = lock  # None: nothing can be written, so nothing has to be locked
         self._tell = tell
@@ -75,10 +72,11 @@ class Store:
         """
         tell = _Notices(warn)
         path, source = choose(list(paths), seed, last_resort, tell)
-        file = StoreFile(path, tell)
-        writable = not file.path.exists() or can_write(file.path)
-        lock = StoreLock(file.path, tell, folder_for(file.path, aside)) if writable else None
-        store = cls(path, file, lock, tell, aside)
+        real = Path(os.path.realpath(path))
+        folder = folder_for(real, aside)
+        writable = not real.exists() or can_write(real)
+        lock = StoreLock(real, tell, folder) if writable else None
+        store = cls(path, StoreFile(real, tell, folder), lock, tell)
         try:
             store._load_first(source)
         except BaseException:
@@ -161,7 +159,7 @@ class Store:
             if kept is None:
                 raise NotFound(f"There is no backup with the name {name!r}.", param="name")
             try:
-                return kept, parse(self._file.path.with_name(name).read_bytes()).snapshot
+                return kept, parse(self._file.kept_as(name).read_bytes()).snapshot
             except (OSError, Broken) as error:
                 why = reason(error) if isinstance(error, OSError) else str(error)
                 raise Conflict(
@@ -208,7 +206,7 @@ class Store:
             if not content.strip():
                 self._begin(source, signature)
                 return
-            self._adopt(_parsed(file.path, content), content, signature)
+            self._adopt(_parsed(file, content), content, signature)
         except OSError as error:
             whose = " Give it to the user who runs iPin Proxy." if isinstance(error, PermissionError) else ""
             raise ConfigError(f"{error.filename or file.path} cannot be used: {reason(error)}.{whose}") from error
@@ -221,13 +219,13 @@ class Store:
         file = self._file
         _check_not_emptied(file, source)
         if file.backups():
-            self._tell(f"there is no database {file.path}, though there are backups of one. {_advice(file.path)}")
+            self._tell(f"there is no database {file.path}, though there are backups of one. {_advice(file)}")
         self._seen = signature
         if source is None:
             self._save(Snapshot.of(), keep=False)
             return
         content = without_journal(source.read_bytes())
-        document = _parsed(source, content)
+        document = _parsed(_quiet(source), content)
         self._seen = file.write(content, signature, keep=False)
         self._lock_replaced()
         self._tell(f"the database {file.path} begins as a copy of {source}")
@@ -317,7 +315,7 @@ class Store:
         if not self._original:
             return
         try:
-            kept = self._file.keep_aside(self._original, ".v0", folder_for(self._file.path, self._aside))
+            kept = self._file.keep_aside(self._original, ".v0")
         except OSError as error:
             self._tell(f"{self._file.path} stays as the original server wrote it, with keys in clear: {reason(error)}")
             raise ProxyError(
@@ -352,8 +350,8 @@ class Store:
         )
 
 
-def inspect(path: Path) -> Snapshot:
-    """What the database at `path` says, without locking or writing anything. Raises ConfigError."""
+def inspect(path: Path, aside: Sequence[Path] = ()) -> Snapshot:
+    """What the database at `path` says, without locking or writing anything; `aside` as for Store.open. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -364,7 +362,7 @@ def inspect(path: Path) -> Snapshot:
     content = without_journal(content)
     if not content.strip():
         return Snapshot.of()
-    return _parsed(Path(os.path.realpath(path)), content).snapshot
+    return _parsed(_quiet(path, aside), content).snapshot
 
 
 def plan(paths: Sequence[Path], seed: Path, *, last_resort: bool) -> tuple[Path | str, Path | None]:
@@ -376,7 +374,7 @@ def plan(paths: Sequence[Path], seed: Path, *, last_resort: bool) -> tuple[Path 
         if not last_resort:
             raise
         return "the temporary folder, WHICH IS LOST WHEN THAT FOLDER IS EMPTIED", None
-    _check_not_emptied(StoreFile(path, lambda message: None), source)
+    _check_not_emptied(_quiet(path), source)
     if source is not None:
         inspect(source)
     return path, source
@@ -384,7 +382,7 @@ def plan(paths: Sequence[Path], seed: Path, *, last_resort: bool) -> tuple[Path 
 
 def _check_not_emptied(file: StoreFile, source: Path | None) -> None:
     if source is None and file.signature() is not None and file.backups():
-        raise ConfigError(f"{file.path} is empty, though it was not always. {_advice(file.path)}")
+        raise ConfigError(f"{file.path} is empty, though it was not always. {_advice(file)}")
 
 
 def _check_new_settings(after: Snapshot, before: Snapshot) -> None:
@@ -412,24 +410,28 @@ class _Notices:
             self._warn("database", message=message)
 
 
-def _parsed(path: Path, content: bytes) -> Document:
+def _quiet(path: Path, aside: Sequence[Path] = ()) -> StoreFile:
+    """A file that is only looked at."""
+    real = Path(os.path.realpath(path))
+    return StoreFile(real, lambda message: None, folder_for(real, aside))
+
+
+def _parsed(file: StoreFile, content: bytes) -> Document:
     try:
         return parse(content)
     except Broken as error:
-        raise ConfigError(f"{path} cannot be read: {error}. The file was left as it is. {_advice(path)}") from None
+        raise ConfigError(f"{file.path} cannot be read: {error}. The file was left as it is. {_advice(file)}") from None
 
 
-def _advice(path: Path) -> str:
+def _advice(file: StoreFile) -> str:
     """The newest backup that can be read, and the command that puts it back."""
-    for backup in StoreFile(path, lambda message: None).backups():
-        kept = path.with_name(backup.name)
+    for backup in file.backups():
+        kept = file.kept_as(backup.name)
         try:
             parse(kept.read_bytes())
         except (OSError, Broken):
             continue
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(backup.saved_at / 1000))
         copy = "copy /y" if os.name == "nt" else "cp -p"
-        return (
-            f"The newest good backup is {backup.name} ({when}); restore it with: {copy} {quoted(kept)} {quoted(path)}"
-        )
+        return f"The newest good backup is {backup.name} ({when}); restore it with: {copy} {quoted(kept)} {quoted(file.path)}"
     return "There is no good backup; correct the file, or move it away to begin with an empty database."

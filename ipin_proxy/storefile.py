@@ -57,14 +57,22 @@ class ChangedMeanwhile(Exception):
 class StoreFile:
     """One database file; links are followed once, so that the real file is what is written. Not thread-safe."""
 
-    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], None], folder: Path | None = None) -> None:
         self.path = Path(os.path.realpath(path))
+        self._folder = folder or self.path.parent  # of its backups
         self.in_place = False
         self._warn = warn
         self._told_of_backups = False
 
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)
+
+    def kept(self, suffix: str) -> Path:
+        """A backup: beside the file, or in the folder that was given for it."""
+        return self.kept_as(f"{self.path.name}{suffix}")
+
+    def kept_as(self, name: str) -> Path:
+        return self._folder / name
 
     def signature(self) -> Signature | None:
         """A stat and nothing more; None when there is no file, or none that can be seen."""
@@ -226,7 +234,7 @@ class StoreFile:
         The last five are kept: the first is the version before the last write, the fifth goes when a sixth comes.
         """
         try:
-            first = self.beside(".bak.1")
+            first = self.kept(".bak.1")
             if first.exists():
                 kept, present = os.stat(first), os.stat(self.path)
                 if content is None and (kept.st_mtime_ns, kept.st_size) == (present.st_mtime_ns, present.st_size):
@@ -240,14 +248,14 @@ class StoreFile:
                 self._warn(f"versions of {self.path} cannot be kept as backups: {reason(error)}")
 
     def _make_room(self) -> None:
-        places = [self.beside(f".bak.{number}") for number in range(1, BACKUPS + 1)]
+        places = [self.kept(f".bak.{number}") for number in range(1, BACKUPS + 1)]
         free = next((index for index, place in enumerate(places) if not place.exists()), BACKUPS - 1)
         for index in range(free, 0, -1):
             os.replace(places[index - 1], places[index])
 
     def _copy_version(self, target: Path, content: bytes | None, written_ns: int) -> None:
         """By a link where that works: the file is about to be replaced, so its old bytes stay as they are."""
-        temporary = self.beside(".bak.tmp")
+        temporary = self.kept(".bak.tmp")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         if content is None and not self.in_place:
@@ -271,17 +279,15 @@ class StoreFile:
 
     def part_from_backup(self) -> None:
         """After a crash the newest backup may be a link to the file itself, where an edit in place would change both."""
-        first = self.beside(".bak.1")
+        first = self.kept(".bak.1")
         with contextlib.suppress(OSError):
             if os.path.samestat(os.stat(first), os.stat(self.path)):
                 os.unlink(first)
 
-    def keep_aside(self, content: bytes, suffix: str, folder: Path | None = None) -> Path:
-        """Keep bytes in a file of their own, 0600, beside this one or in another `folder`, `suffix` before `.bak` and a
-        number if need be. Raises OSError."""
+    def keep_aside(self, content: bytes, suffix: str) -> Path:
+        """Keep bytes in a file of their own, 0600, `suffix` before `.bak` and a number if need be. Raises OSError."""
         for number in range(1, 1000):
-            beside = self.beside(f"{suffix}.bak" if number == 1 else f"{suffix}.{number}.bak")
-            target = beside if folder is None else folder / beside.name
+            target = self.kept(f"{suffix}.bak" if number == 1 else f"{suffix}.{number}.bak")
             try:
                 write_new(target, content)
             except FileExistsError:
@@ -290,13 +296,13 @@ class StoreFile:
                         continue
             self._sync_folder(target.parent)
             return target
-        raise FileExistsError(errno.EEXIST, "there are a thousand such files", str(self.beside(suffix)))
+        raise FileExistsError(errno.EEXIST, "there are a thousand such files", str(self.kept(suffix)))
 
     def backups(self) -> list[Backup]:
         """The kept versions, newest first."""
         found = []
         for number in range(1, BACKUPS + 1):
-            place = self.beside(f".bak.{number}")
+            place = self.kept(f".bak.{number}")
             with contextlib.suppress(OSError):
                 about = os.stat(place)
                 found.append(Backup(place.name, about.st_mtime_ns // 1_000_000, about.st_size))

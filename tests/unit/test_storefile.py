@@ -17,7 +17,8 @@ import pytest
 from support.shelf import NAME, Killed, Shelf, dying, mode, mounted, put, raising, settings, unwritable
 
 from ipin_proxy import storefile
-from ipin_proxy.errors import Conflict, NotFound, ProxyError
+from ipin_proxy.errors import ConfigError, Conflict, NotFound, ProxyError
+from ipin_proxy.store import Store, inspect
 from ipin_proxy.storefile import StoreFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,6 +209,28 @@ def test_a_mounted_file_is_written_in_place(shelf: Shelf, monkeypatch: pytest.Mo
     assert not shelf.file(".tmp").exists()
     store.close()
     assert shelf.open().snapshot().settings["number"] == 2
+
+
+def test_versions_of_a_file_that_is_mounted_alone_are_kept_in_another_folder(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    shelf.write({"version": 1})
+    unwritable(monkeypatch, tmp_path, files=False)
+    mounted(monkeypatch, shelf.path)
+    store = Store.open([shelf.path], aside=[data])
+    for number in range(7):
+        put(store, number=number)
+    kept = store.backups()
+    assert [settings(data / each.name) for each in kept] == [{"number": number} for number in (5, 4, 3, 2, 1)]
+    store.restore(kept[1].name)
+    assert settings(shelf.path) == {"number": 4} and settings(data / kept[0].name) == {"number": 6}
+    store.close()
+    shelf.path.write_text("{")
+    for look in (lambda: Store.open([shelf.path], aside=[data]), lambda: inspect(shelf.path, [data])):
+        with pytest.raises(ConfigError, match=rf"restore it with: cp -p {data}/ipin-proxy\.db\.bak\.1 {shelf.path}"):
+            look()
 
 
 @pytest.mark.parametrize("sizes", [(10, 200), (200, 10), (50, 50)], ids=["grows", "shrinks", "stays"])
