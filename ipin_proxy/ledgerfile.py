@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigError
 from .migrations import MIGRATIONS
+from .storefile import reason
 from .storeplace import folder_for
 
 if TYPE_CHECKING:
@@ -150,11 +151,15 @@ def _make_private(path: Path, tell: Callable[[str], object]) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        if os.name == "posix" and mode & 0o077:
+        if os.name != "posix" or not mode & 0o077:
+            return
+        try:
             for suffix in BESIDE:
                 with contextlib.suppress(FileNotFoundError):
                     os.chmod(f"{path}{suffix}", 0o600)
             tell(f"{path} could be read by others (mode {mode:04o}); its mode is 0600 now")
+        except OSError as error:  # somebody else's file, which our group may write; or modes are not kept there
+            tell(f"{path} can be read by others, and its mode cannot be set to 0600: {reason(error)}")
 
 
 def _version(db: sqlite3.Connection) -> int:

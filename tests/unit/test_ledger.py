@@ -253,6 +253,18 @@ def test_the_files_are_their_owners_alone(book: Book) -> None:
     assert book.said == [f"{book.path} could be read by others (mode 0644); its mode is 0600 now"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_a_file_whose_mode_is_not_ours_to_change_is_used_and_told_of(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.with_calls(entry(1)).close()
+    book.path.chmod(0o660)  # a volume's group, of which the server is one
+    monkeypatch.setattr(os, "chmod", raising(errno.EPERM))
+    log = book.with_calls(entry(2))
+    assert (log.trouble, len(book.said)) == (None, 1)
+    assert "its mode cannot be set to 0600: operation not permitted" in book.said[0]
+
+
 # Nothing is lost, nothing is there twice.
 
 
