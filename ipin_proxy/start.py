@@ -125,9 +125,9 @@ def serve(flags: Flags, folder: Path) -> int:
         app.read_settings = partial(read_settings, app, flags, folder)
         server = listen(app)
         app.server = server
+        handle_signals(app, server)  # before anybody can know that we are there, and before what follows
         secrets = firststart.prepare(store, found)  # only now: what is made once must also be told
         app.set_master()
-        handle_signals(app, server)  # before anybody can know that we are there
         introduce(app, server.port, secrets)
         warn_of_risks(app)
         stopped = threading.Event()

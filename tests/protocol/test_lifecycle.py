@@ -216,6 +216,16 @@ def test_secrets_that_cannot_be_shown_are_not_made(true_clone: Clone) -> None:
     assert process.returncode == 0
 
 
+def test_asked_to_end_while_it_makes_the_secrets_it_shows_them_first(true_clone: Clone) -> None:
+    with true_clone.begin(("--host", "127.0.0.1", "--port", "0"), {}) as process:
+        while not true_clone.database.exists() or "scrypt" not in true_clone.database.read_text():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=START_S)
+    assert process.returncode == 0, err
+    assert told(out, "Password") and told(out, "Master key")
+
+
 def unheard(folder: Path) -> subprocess.Popen[str]:
     """server.py of a folder, writing to a pipe whose reader has gone, as that of `| head` does."""
     reader, writer = os.pipe()
