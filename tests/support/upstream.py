@@ -326,6 +326,7 @@ class _Connection:
             pass  # the peer left, or the test is over
         finally:
             _shut(self.sock)
+            self.busy = False
             self.upstream.note(ending, self.number)
             self._bell.close()
             self._ringer.close()
