@@ -7,6 +7,7 @@ test that needs its own settings or a fresh process asks for `start_proxy`.
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from support.client import Reply
 from support.clock import Clock
 from support.proxy import KEY, Proxy
 from support.upstream import Upstream
+
+gc.disable()  # until all tests are found
 
 with contextlib.suppress(ImportError):
     from hypothesis import settings
@@ -33,6 +36,12 @@ MODELS = [
     build.model("rerank-public", type="reranking"),
     build.model("moderation-public", type="moderation"),
 ]
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded and found lives as long as the run: it need not be looked at in every collection."""
+    gc.freeze()
+    gc.enable()
 
 
 class House:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import select
@@ -154,6 +155,7 @@ if __name__ == "__main__":
 
     from ipin_proxy import dispatch  # noqa: F401 with all that every start loads
 
+    gc.freeze()  # or each of them would look through all of this when it ends, and so make a copy of it
     asked = next_asked(socket.socket(fileno=int(sys.argv[1])))
     del sys.modules["ipin_proxy.dispatch"]  # what it draws when it is loaded is drawn for each process
     os.environ.clear()
