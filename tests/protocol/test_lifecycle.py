@@ -198,18 +198,18 @@ def test_a_first_start_that_fails_does_not_lose_the_secrets(clone: Clone) -> Non
     assert told(proxy.output, "Password") and told(proxy.output, "Master key")
 
 
-def test_secrets_that_cannot_be_shown_are_not_made(true_clone: Clone) -> None:
-    with unheard(true_clone.folder) as process:
+def test_secrets_that_cannot_be_shown_are_not_made(clone: Clone) -> None:
+    with unheard(clone.folder) as process:
         _, error = process.communicate(timeout=START_S)
     assert process.returncode == 1
     assert error.startswith("iPin Proxy cannot start: standard output cannot be written: broken pipe.")
     assert error.count("\n") == 1
-    proxy = true_clone.start()
+    proxy = clone.start()
     assert sign_in(proxy, str(told(proxy.output, "Password"))).status == 200
     assert proxy.get("/v1/models", told(proxy.output, "Master key")).status == 200
     assert proxy.stop() == 0
     # Later starts have nothing to say that cannot be known otherwise.
-    with unheard(true_clone.folder) as process:
+    with unheard(clone.folder) as process:
         assert process.stderr is not None and "banner_not_shown" in process.stderr.readline()
         process.terminate()
         process.communicate(timeout=START_S)
@@ -445,16 +445,16 @@ def test_check_finds_what_a_first_start_would_end_with(clone: Clone) -> None:
         assert "though it was not always" in clone.refuses(*arguments)
 
 
-def test_a_password_can_be_set_anew(true_clone: Clone) -> None:
-    assert true_clone.start(**GIVEN).stop() == 0
-    code, out, err = true_clone.run("--reset-password", **GIVEN)
+def test_a_password_can_be_set_anew(clone: Clone) -> None:
+    assert clone.start(**GIVEN).stop() == 0
+    code, out, err = clone.run("--reset-password", **GIVEN)
     assert (code, err) == (0, "")
     password = out.strip().rpartition(" ")[2]
     assert "admin" in out and len(password) >= 20
-    proxy = true_clone.start(**GIVEN)
+    proxy = clone.start(**GIVEN)
     assert sign_in(proxy, password).status == 200
     assert sign_in(proxy, PASSWORD).status == 401
-    assert password not in proxy.output + true_clone.database.read_text()
+    assert password not in proxy.output + clone.database.read_text()
 
 
 def test_version_and_help(true_clone: Clone) -> None:
@@ -666,7 +666,7 @@ def test_an_edit_by_hand_is_noticed(served: Clone, upstream: Upstream) -> None:
 # Moving in from the original server.
 
 
-def test_the_original_servers_file_loads_as_it_is(true_clone: Clone, upstream: Upstream) -> None:
+def test_the_original_servers_file_loads_as_it_is(clone: Clone, upstream: Upstream) -> None:
     password = "of the original server"
     original = {
         "providers": [
@@ -713,8 +713,8 @@ def test_the_original_servers_file_loads_as_it_is(true_clone: Clone, upstream: U
         ],
         "somethingNew": {"kept": True},
     }
-    before = true_clone.write(original)
-    proxy = true_clone.start(**GIVEN)
+    before = clone.write(original)
+    proxy = clone.start(**GIVEN)
     upstream.will_answer(200, completion())
     assert proxy.post(CHAT, hello(), "sk-of-the-original-0123456789").status == 200
     assert upstream.history[0].json["model"] == "gpt-public"
@@ -722,18 +722,18 @@ def test_the_original_servers_file_loads_as_it_is(true_clone: Clone, upstream: U
     assert sign_in(proxy, PASSWORD).status == 200
     assert proxy.stop() == 0
 
-    kept = true_clone.folder / "ipin-proxy.db.v0.bak"
+    kept = clone.folder / "ipin-proxy.db.v0.bak"
     assert (kept.read_bytes(), stat.S_IMODE(kept.stat().st_mode)) == (before, 0o600)
-    document = true_clone.document()
+    document = clone.document()
     assert document["version"] == 1 and document["somethingNew"] == {"kept": True}
     assert document["apiKeys"][0]["keyHash"] == hashlib.sha256(b"sk-of-the-original-0123456789").hexdigest()
     teacher = next(user for user in document["users"] if user["username"] == "teacher")
     assert teacher["passwordHash"].startswith("scrypt$")
-    content = true_clone.database.read_text()
+    content = clone.database.read_text()
     assert "sk-of-the-original" not in content
     assert hashlib.sha256(password.encode()).hexdigest() not in content
 
-    again = true_clone.start(**GIVEN)
+    again = clone.start(**GIVEN)
     assert again.post("/api/user/login", {"username": "teacher", "password": password}).status == 200
     assert again.get("/v1/models", "sk-of-the-original-0123456789").status == 200
 

@@ -55,7 +55,7 @@ def cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signin, "SCRYPT_COST", (16, 8, 1))
 
 
-def test_a_password_opens_its_own_hash_and_no_other() -> None:
+def test_a_password_opens_its_own_hash_and_no_other(cheaply: None) -> None:
     stored = signin.hash_password(PASSWORD)
     assert signin.verify_password(stored, PASSWORD)
     assert not signin.verify_password(stored, PASSWORD + " ")
@@ -245,7 +245,7 @@ def test_what_is_remembered_is_bounded(attempts: signin.Attempts, monkeypatch: p
 
 
 def test_who_comes_while_many_are_signing_in_is_asked_to_come_back(
-    sessions: signin.Sessions, clock: Any, monkeypatch: pytest.MonkeyPatch
+    sessions: signin.Sessions, cheaply: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signin, "_signing_in", threading.BoundedSemaphore(1))
     app: Any = SimpleNamespace(
