@@ -652,20 +652,23 @@ ELSEWHERE = """
 import sys
 from pathlib import Path
 root, url = Path(sys.argv[1]), sys.argv[2]
-sys.path.insert(0, str(root))
+sys.path[:0] = str(root), str(root / "tests")
 from ipin_proxy import presets
 presets.PRESETS = tuple(each._replace(base_url=url) if each.id == "openai" else each for each in presets.PRESETS)
-from ipin_proxy.start import main
-sys.exit(main(sys.argv[3:], root))
+from support import program
+sys.exit(program.run(sys.argv[3:], root))
 """
 
 
-@pytest.fixture
-def offering(start_proxy: Callable[..., Proxy], upstream: Upstream) -> Proxy:
+@pytest.fixture(scope="module")
+def offering(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream) -> Iterator[Proxy]:
     """The environment offers "openai", which is our upstream; two keys may use a part of it."""
     keys = [build.key(KEY), build.key(secret("some"), "some", allowedModels=["openai/gpt-a", "gpt-b"])]
-    program = ("-c", ELSEWHERE, str(ROOT), upstream.base_url)
-    return start_proxy(providers=[], models=[], keys=keys, env=OFFERED, program=program)
+    program = ("-c", ELSEWHERE, str(ROOT), shared_upstream.base_url)
+    proxy = Proxy.start(tmp_path_factory.mktemp("offering"), keys=keys, env=OFFERED, program=program)
+    yield proxy
+    proxy.stop()
+    assert "Traceback" not in proxy.output
 
 
 THEIR_LIST = {"object": "list", "data": [{"id": "gpt-a"}, {"id": "gpt-b", "name": "B"}, {"id": "org/gpt-c"}]}
@@ -725,6 +728,7 @@ def test_nobody_is_asked_where_the_list_is_our_own(offering: Proxy, upstream: Up
     assert [row["id"] for row in offering.get("/openai/v1/models", KEY).json["data"]] == ["mine"]
     refused(offering.get("/openai/v1/models/gpt-a", KEY), 404, "model_not_found")
     assert upstream.started == 0
+    assert offering.admin("DELETE", "/models/mine").status == 200
 
 
 # The demo.
