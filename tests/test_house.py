@@ -86,12 +86,12 @@ def imports(module: str, *, at_run_time: bool = False) -> list[tuple[str, int]]:
     """Every module that `module` imports, anywhere in it, with the line; `from . import x` names x if x is a module."""
     path = MODULES[module]
     for_types = {
-        inner for node in nodes(path) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        inner for node in nodes(path) if at_run_time and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for inner in ast.walk(node)
     }  # fmt: skip
     found: list[tuple[str, int]] = []
     for node in nodes(path):
-        if at_run_time and node in for_types:
+        if node in for_types:
             continue
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]

@@ -497,11 +497,11 @@ def test_the_largest_recording_is_a_setting(start_proxy: Callable[..., Proxy], u
 @pytest.mark.parametrize("streams", ["false", "true"])
 def test_audio_has_a_patience_of_its_own(start_proxy: Callable[..., Proxy], upstream: Upstream, streams: str) -> None:
     models = [build.model("hears-same", type="transcription"), build.model("chats")]
-    proxy = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "0.4", "REQUEST_TIMEOUT_S": "60"})
+    proxy = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "0.1", "REQUEST_TIMEOUT_S": "60"})
     upstream.will_say(stall)
     reply = hear(proxy, ("stream", streams), recording())
     assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
-    other = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "60", "REQUEST_TIMEOUT_S": "0.4"})
+    other = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "60", "REQUEST_TIMEOUT_S": "0.1"})
     upstream.will_say(
         pause, b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"text":1}\n'
     )

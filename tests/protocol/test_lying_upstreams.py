@@ -162,7 +162,7 @@ def test_no_chunk_waits_for_the_next(proxy: Proxy, upstream: Upstream) -> None:
 
 
 def test_a_long_stream_to_a_caller_who_reads_late(proxy: Proxy, upstream: Upstream) -> None:
-    frames = [chunk("x" * 1000 + str(n)) for n in range(4000)]
+    frames = [chunk("x" * 10_000 + str(n)) for n in range(400)]
     upstream.will_stream(*frames)
     reply = ask(proxy, stream=True)
     first = next(reply.texts())
