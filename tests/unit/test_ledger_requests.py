@@ -189,6 +189,10 @@ FILTERS: dict[str, tuple[RequestFilter, Callable[[Entry], bool]]] = {
         RequestFilter(q="r", model="embed"),
         lambda each: contains(each, "r") and "embed" in (each.model, each.served_model),
     ),
+    "q: everything of a model": (
+        RequestFilter(q="_", model="gpt"),
+        lambda each: "gpt" in (each.model, each.served_model),
+    ),
     "q: an id of nothing": (RequestFilter(q="_", model="nobody's"), lambda each: False),
     "q: an id in some time of errors": (
         RequestFilter(q="req_", status="error", from_ms=NOW_MS - DAY_MS),
