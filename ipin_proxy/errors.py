@@ -204,3 +204,8 @@ class Unavailable(ProxyError):
 def draining() -> Unavailable:
     """What is told to whoever the server can no longer wait for."""
     return Unavailable("The server is shutting down; please ask again in a moment.")
+
+
+def web_page(provider: str) -> UpstreamError:
+    """What is told where a provider answers as to a browser."""
+    return UpstreamError(f"Provider '{provider}' answered with a web page; its base URL may be wrong.")

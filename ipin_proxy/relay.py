@@ -34,7 +34,7 @@ from .deployments import Catalog, asked_for, no_deployment
 from .dialects import client_dialect, way
 from .dialects.parts import Part
 from .dialects.passage import Passage
-from .errors import BadRequest, BudgetExceeded, ProxyError, UpstreamError, UpstreamRefused, draining
+from .errors import BadRequest, BudgetExceeded, ProxyError, UpstreamError, UpstreamRefused, draining, web_page
 from .limits import NOTHING, Estimate
 from .logs import Log
 from .meter import MEASURED, cost_in, measured
@@ -43,7 +43,7 @@ from .records import Model, Provider
 from .standings import decimal
 from .upstream import Content, Heard, Reply
 from .web.members import BodyError
-from .web.response import STREAM_TYPE, CallerGone, Early, Pipe, Response, ShuttingDown, Stream
+from .web.response import PAGE_TYPE, STREAM_TYPE, CallerGone, Early, Pipe, Response, ShuttingDown, Stream
 from .web.task import THREAD, Next, Steps
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's
 PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
 REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
+HEARING_OPERATIONS = (TRANSCRIPTION, TRANSLATION)  # whose answers may be texts that are called pages
 # Whose streams are events, whatever the provider makes of them.
-SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, MESSAGE, TRANSCRIPTION, TRANSLATION)
+SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, MESSAGE, *HEARING_OPERATIONS)
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -328,7 +329,7 @@ def accepted(app: App, back: Way, bill: Bill, deployment: Deployment, number: in
             reply = yield from app.upstreams.send(outbound, bill.sent)
             is_question = outbound.method == "GET"  # of the dialect's own, whose answer it waits for
             if 200 <= reply.status < 300 and not is_question:
-                return raise_if_none(reply, deployment)
+                return raise_if_none(reply, bill.call, deployment)
             try:
                 body = yield from reply.read_beginning(ERROR_BYTES)
             finally:
@@ -343,12 +344,12 @@ def accepted(app: App, back: Way, bill: Bill, deployment: Deployment, number: in
         refusal = None  # as in first_answer
 
 
-def raise_if_none(reply: Reply, deployment: Deployment) -> Reply:
+def raise_if_none(reply: Reply, call: Call, deployment: Deployment) -> Reply:
     """A reply that may hold an answer. Raises UpstreamError for one that cannot."""
     provider = deployment.provider.id
-    if reply.media_type == "text/html":
+    if reply.media_type == PAGE_TYPE and call.operation not in HEARING_OPERATIONS:
         reply.close()
-        raise UpstreamError(f"Provider '{provider}' answered with a web page; its base URL may be wrong.")
+        raise web_page(provider)
     if reply.status in (204, 205):
         reply.keep_alive = False  # as in `ask`
         reply.close()

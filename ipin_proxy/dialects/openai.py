@@ -35,18 +35,13 @@ from ..call import (
 from ..connections import Origin
 from ..errors import DO_NOT_RETRY, BadRequest, ProxyError, UpstreamError, UpstreamRefused
 from ..manners import Manners
-from ..meter import amount, usage_of
+from ..meter import usage_of
 from ..records import SENSITIVE_NAME, Provider
 from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
 from ..web.response import STREAM_TYPE, Pipe
 from . import vision
-from .openai_stream import (
-    StreamTap,
-    events_of_completion,
-    events_of_response,
-    events_of_transcript,
-)
+from .openai_stream import StreamTap, events_of_completion, events_of_response
 from .passage import Passage
 
 if TYPE_CHECKING:
@@ -181,7 +176,9 @@ class Upstream:
         embeddings as base64, a stream's worth of events."""
         call, body = bill.call, contents[0].body
         if call.operation in HEARING_OPERATIONS:
-            return transcript_of(contents[0], bill, deployment)
+            from . import hearing
+
+            return hearing.transcript_of(contents[0], bill, deployment)
         if call.operation is EMBEDDING:
             from . import embeddings  # not every house has such models
 
@@ -267,34 +264,6 @@ def json_reply(body: bytes, deployment: Deployment, *, whole: bool = False) -> d
     if not isinstance(reply, dict):
         raise UpstreamError(f"Provider '{deployment.provider.id}' answered with a body that is not a JSON object.")
     return reply
-
-
-def transcript_of(content: Content, bill: Bill, deployment: Deployment) -> Content:
-    """What was heard, as JSON or as text: it keeps its type, unless a stream of it was asked for."""
-    body, provider = content.body, deployment.provider.id
-    told: Any = None
-    is_json = content.media_type.partition(";")[0].strip().lower() == JSON_TYPE
-    if is_json or body.lstrip().startswith(b"{"):
-        with contextlib.suppress(ValueError, RecursionError):
-            told = json.loads(body)
-        raise_if_error(told, deployment)
-        is_json = is_json or not content.media_type
-    if is_json and isinstance(told, dict):
-        bill.used(usage_of(told))
-        if duration := amount(told.get("duration")):
-            bill.lasted(duration)
-        if not {"text", "segments"} & told.keys():
-            raise UpstreamError(f"Provider '{provider}' answered without an answer: it has no text.")
-    elif is_json and not isinstance(told, str):  # which is what text formats are to servers that make all JSON
-        raise UpstreamError(f"Provider '{provider}' answered with a body that is not a JSON object.")
-    if not bill.call.wants_stream:
-        return Content(content.media_type or (JSON_TYPE if is_json else "text/plain; charset=utf-8"), body)
-    if not is_json or isinstance(told, str):
-        told = {"text": told if is_json else body.decode("utf-8", "replace")}
-    try:
-        return Content(STREAM_TYPE, events_of_transcript(told))
-    except TypeError as error:
-        raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
 
 
 def raise_if_error(body: Any, deployment: Deployment) -> None:

@@ -14,6 +14,7 @@ from .loop import HasFileno
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 STREAM_TYPE = "text/event-stream"
+PAGE_TYPE = "text/html"
 JSON_HEADERS = {"content-type": "application/json"}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header's value it would end the line, and begin the next
 

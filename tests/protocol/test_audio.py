@@ -245,6 +245,19 @@ def test_a_provider_refuses_in_its_own_words(proxy: Proxy, upstream: Upstream) -
     assert reply.error["message"] == "response_format 'srt' is not compatible"
 
 
+@pytest.mark.parametrize("media_type", ["text/html", "Text/HTML; charset=utf-8"])
+def test_a_text_that_is_called_a_page_is_a_text(proxy: Proxy, upstream: Upstream, media_type: str) -> None:
+    """whisper.cpp calls them so."""
+    body = b" And so, my fellow Americans,\n 1 < 2 & <b>3</b>\n"
+    upstream.will_answer(200, body, headers={"content-type": media_type})
+    reply = hear(proxy, ("response_format", "text"), recording())
+    assert (reply.status, reply.header("content-type"), reply.body) == (200, "text/plain; charset=utf-8", body)
+    assert line_of(proxy, reply)["seconds"] == 1.5
+    upstream.will_answer(200, body, headers={"content-type": media_type})
+    events = hear(proxy, ("stream", "true"), recording()).events()
+    assert [event.json.get("delta") or event.json["text"] for event in events] == [body.decode()] * 2
+
+
 @pytest.mark.parametrize(
     ("media_type", "body", "message"),
     [
@@ -256,6 +269,7 @@ def test_a_provider_refuses_in_its_own_words(proxy: Proxy, upstream: Upstream) -
         ("application/json", b"", "not a JSON object"),
         ("application/json", b'{"no":"words"}', "has no text"),
         ("text/html", b"<html>ok</html>", "web page"),
+        ("text/html; charset=utf-8", b"\r\n <!DOCTYPE html>\n<title>hello</title>", "web page"),
         ("text/event-stream", b'data: {"type":"transcript.text.done","text":""}\n\n', "not asked for"),
     ],
 )
