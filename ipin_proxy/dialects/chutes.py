@@ -56,7 +56,7 @@ class Upstream(openai.Upstream):
         if operation in HEARING:
             return heard(contents[0], bill, deployment)
         if operation in DRAWING:
-            return drawn(contents, deployment)
+            return drawn(contents, bill, deployment)
         if operation is SPEECH:
             openai.raise_if_error(json_of(contents[0], deployment), deployment)
             raise UpstreamError(f"Provider '{deployment.provider.id}' answered with JSON instead of sound.")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..call import Call, Deployment
+from ..call import Bill, Call, Deployment, Usage
 from ..errors import BadRequest, Unsupported, UpstreamError
 from ..records import Provider
 from ..upstream import Base64Range, Content, Piece
@@ -121,8 +121,8 @@ def pictures_and(members: Json, call: Call) -> list[Piece]:
     return pieces
 
 
-def drawn(contents: Sequence[Content], deployment: Deployment) -> Content:
-    """The pictures of all replies as OpenAI's answer."""
+def drawn(contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:
+    """The pictures of all replies as OpenAI's answer. They are what was made; nobody tells anything else."""
     rows: list[dict[str, str]] = []
     for content in contents:
         media_type = content.media_type.partition(";")[0].strip().lower()
@@ -131,4 +131,5 @@ def drawn(contents: Sequence[Content], deployment: Deployment) -> Content:
             raise_if_error(json_of(content, deployment), deployment)
             raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a picture.")
         rows += found
+    bill.used(Usage(images=len(rows)))
     return Content(JSON_TYPE, json.dumps({"created": int(time.time()), "data": rows}).encode())

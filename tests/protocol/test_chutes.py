@@ -39,7 +39,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
         *(build.model(f"hears-{name}", name, type="transcription") for name in names),
         build.model("hears-either", "chute", type="transcription", deployments=[{"providerId": "other", "weight": 0}]),
         build.model("speaks", "chute", type="speech"),
-        build.model("draws", "chute", type="image"),
+        build.model("draws", "chute", type="image", price={"perImage": 0.02}),
         build.model("draws-either", "chute", type="image", deployments=[{"providerId": "other", "weight": 0}]),
         build.model("embeds", "embeds", type="embedding", upstreamModel="Qwen/Qwen3-Embedding-8B"),
         build.model("embeds-wrongly", "embeds", type="embedding", upstreamModel="wrong"),
@@ -520,6 +520,15 @@ def test_several_pictures_are_several_requests(proxy: Proxy, upstream: Upstream)
     reply = draw(proxy, n=4, seed=41)
     assert [base64.b64decode(row["b64_json"])[-1] for row in reply.json["data"]] == [0, 1, 2, 3]
     assert [seen.json["seed"] for seen in upstream.history] == [41, 42, 43, 44]
+
+
+def test_the_pictures_that_came_are_what_is_charged(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, {"images": [ROW, ROW, ROW]})
+    reply = draw(proxy)
+    assert len(reply.json["data"]) == 3
+    row = proxy.admin("GET", f"/requests/{reply.header('x-request-id')}").json
+    assert (row["images"], row["costUsd"], row["costBasis"]) == (3, pytest.approx(0.06), "priced")
+    assert (row["inputTokens"], row["outputTokens"]) == (0, 0)
 
 
 def test_a_picture_that_fails_fails_them_all(proxy: Proxy, upstream: Upstream) -> None:
