@@ -41,7 +41,7 @@ from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
 from ..web.response import STREAM_TYPE, Pipe
 from . import vision
-from .openai_stream import StreamTap, events_of_completion, events_of_response
+from .openai_stream import StreamTap, events_of_completion, events_of_pictures, events_of_response
 from .passage import Passage
 
 if TYPE_CHECKING:
@@ -194,6 +194,8 @@ class Upstream:
                 return Content(STREAM_TYPE, events_of_completion(json.loads(body), with_usage=call.asks_usage))
             if call.wants_stream and call.operation is RESPONSE:
                 return Content(STREAM_TYPE, events_of_response(json.loads(body)))
+            if call.wants_stream and call.operation in (IMAGE, IMAGE_EDIT):
+                return Content(STREAM_TYPE, events_of_pictures(json.loads(body), call.operation))
         except (ValueError, TypeError, RecursionError) as error:
             provider = deployment.provider.id
             raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error

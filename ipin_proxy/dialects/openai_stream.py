@@ -302,6 +302,21 @@ def events_of_transcript(transcript: Json) -> bytes:
     return frame(json.dumps(delta)) + frame(json.dumps({**done, **more}))
 
 
+def events_of_pictures(answer: Json, operation: Operation) -> bytes:
+    """Whole pictures as the stream that was asked for: each with what is told of all of them, the last one with the usage. Raises
+    TypeError when there are none."""
+    rows = answer.get("data")
+    if not isinstance(rows, list) or not rows:
+        raise TypeError("no pictures")
+    kind = "image_edit.completed" if operation is IMAGE_EDIT else "image_generation.completed"
+    common = {name: value for name, value in answer.items() if name not in ("created", "data", "usage")}
+    common["created_at"] = answer.get("created")
+    events = [{"type": kind, **common, **members_of(row)} for row in rows]
+    if answer.get("usage"):
+        events[-1]["usage"] = answer["usage"]
+    return b"".join(frame(json.dumps(event), kind) for event in events)
+
+
 def members_of(value: Any) -> Json:
     """A JSON object as a dict of our own. Raises TypeError: dict() itself would take a list of pairs, or an empty one."""
     if not isinstance(value, dict):

@@ -172,6 +172,32 @@ def test_images_as_events(proxy: Proxy, upstream: Upstream) -> None:
     assert line_of(proxy, reply)["input_tokens"] == 5
 
 
+@pytest.mark.parametrize("is_edit", [False, True], ids=["drawn", "edited"])
+def test_pictures_that_come_whole_where_a_stream_was_asked_for_are_events(
+    proxy: Proxy, upstream: Upstream, is_edit: bool
+) -> None:
+    usage = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
+    pictures = [{"b64_json": "aGkh", "revised_prompt": "a black cat"}, {"b64_json": "aGk="}]
+    upstream.will_answer(200, {"created": 7, "size": "1024x1024", "data": pictures, "usage": usage})
+    if is_edit:
+        fields: list[tuple[str, object]] = [("model", "image-same"), ("prompt", "a cat"), ("n", 2), ("stream", "true")]
+        reply = proxy.form("/v1/images/edits", [*fields, ("image", ("a.png", build.PNG, "image/png"))], KEY)
+    else:
+        body = {"model": "image-same", "prompt": "a cat", "n": 2, "stream": True}
+        reply = proxy.post("/v1/images/generations", body, KEY)
+    assert (reply.status, reply.header("content-type")) == (200, "text/event-stream")
+    kind = "image_edit.completed" if is_edit else "image_generation.completed"
+    common = {"type": kind, "size": "1024x1024", "created_at": 7}
+    assert [(event.name, event.json) for event in reply.events()] == [
+        (kind, {**common, **pictures[0]}),
+        (kind, {**common, **pictures[1], "usage": usage}),
+    ]
+    upstream.will_answer(200, {"created": 7, "data": []})
+    body = {"model": "image-same", "prompt": "a cat", "stream": True}
+    reply = proxy.post("/v1/images/generations", body, KEY)
+    assert (reply.status, reply.error["code"]) == (502, "upstream_invalid_response")
+
+
 @pytest.mark.parametrize("size", [10, 3_000_000], ids=["in memory", "on disk"])
 def test_an_upload_passes_byte_for_byte(proxy: Proxy, upstream: Upstream, size: int) -> None:
     """Above one megabyte it waits in a file. Part headers, odd names and the bytes themselves come out as they went in."""
