@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Set
+from functools import partial
 from typing import Any
 
 from ..call import TRANSLATION, Bill, Call, Deployment
@@ -27,7 +28,7 @@ from .chutes_hosts import Json, Requests, json_of, members_of
 from .native import native
 from .openai import raise_if_error
 from .openai_stream import events_of_transcript
-from .passage import Passage
+from .passage import Sounds
 from .segments import transcript_told
 from .wave import Samples
 
@@ -217,4 +218,5 @@ def sound(reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe]:
     if bill.call.member("response_format") == "pcm":
         return "audio/pcm", Samples(deployment.provider.id, bill)
     media_type = reply.headers.get("content-type") or ""
-    return "audio/wav" if reply.media_type in UNTOLD_TYPES else media_type, Passage(bill)
+    raises = partial(raise_if_error, deployment=deployment)
+    return "audio/wav" if reply.media_type in UNTOLD_TYPES else media_type, Sounds(bill, raises)

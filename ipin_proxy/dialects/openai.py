@@ -42,7 +42,7 @@ from ..web import members
 from ..web.response import STREAM_TYPE, Pipe
 from . import vision
 from .openai_stream import StreamTap, events_of_completion, events_of_pictures, events_of_response
-from .passage import Passage
+from .passage import Sounds
 
 if TYPE_CHECKING:
     from .translation import Decoding
@@ -168,7 +168,8 @@ class Upstream:
         if bill.call.wants_stream and is_stream:
             return STREAM_TYPE, self.decode_stream(bill, deployment)
         if operation in BINARY_OPERATIONS and reply.media_type not in (JSON_TYPE, STREAM_TYPE):
-            return reply.headers.get("content-type") or "application/octet-stream", Passage(bill)
+            raises = partial(raise_if_error, deployment=deployment)
+            return reply.headers.get("content-type") or "application/octet-stream", Sounds(bill, raises)
         return None
 
     def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:

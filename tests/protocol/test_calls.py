@@ -138,6 +138,22 @@ def test_speech_is_bytes(proxy: Proxy, upstream: Upstream) -> None:
     assert upstream.history[0].json == {"model": "gpt-upstream", "input": "hi", "voice": "alloy"}
 
 
+@pytest.mark.parametrize("size", [0, 1])
+@pytest.mark.parametrize("media_type", ["audio/mpeg", "application/octet-stream", "text/plain"])
+def test_an_error_that_is_called_speech_is_an_error(
+    proxy: Proxy, upstream: Upstream, media_type: str, size: int
+) -> None:
+    headers = {"content-type": media_type}
+    for said in (b'{"error":{"message":"No such voice."}}', b' \n{"detail": "No such voice."}'):
+        upstream.will_answer(200, said, split(size), headers=headers)
+        reply = speak(proxy)
+        assert (reply.status, reply.error["message"]) == (502, "No such voice.")
+    for sound in (b"", b"{", b"  ", b"{\x7f\x00\x01" * 10, b"{" * 200_000, b'{"audio": "aGk="}'):
+        upstream.will_answer(200, sound, split(size and 1000), headers=headers)
+        reply = speak(proxy)
+        assert (reply.status, reply.body) == (200, sound)
+
+
 def test_speech_does_not_wait_for_its_end(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_stream(WAV[:100], pause, WAV[100:], headers={"content-type": "audio/pcm"}, done=False)
     reply = speak(proxy)

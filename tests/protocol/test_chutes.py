@@ -424,6 +424,12 @@ def test_what_is_no_sound_is_an_error(proxy: Proxy, upstream: Upstream, told: An
     assert (reply.status, reply.error["code"]) == (502, "upstream_invalid_response")
 
 
+def test_a_failure_that_is_called_sound_is_an_error(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, b'{"detail":"too long"}', headers={"content-type": "audio/wav"})
+    reply = speak(proxy)
+    assert (reply.status, reply.error["message"]) == (502, "too long")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
