@@ -20,10 +20,11 @@ from .head import Headers
 if TYPE_CHECKING:
     from .request import Request
 
-# Sizes in bytes. The largest legitimate field is a prompt; the most parts are the images of one edit request.
+# Sizes in bytes. The largest legitimate field is what a known speaker sounds like: ten seconds as a data URL, without compression; the most
+# parts are the images of one edit request.
 MAX_PARTS = 1000
 MAX_PART_HEAD = 8 * 1024
-MAX_FIELD = 1024 * 1024
+MAX_FIELD = 8 * 1024 * 1024
 READ_BYTES = 256 * 1024
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

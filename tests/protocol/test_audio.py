@@ -154,6 +154,14 @@ def test_every_field_arrives_under_its_name(proxy: Proxy, upstream: Upstream) ->
     assert upstream.history[0].field("file").data == SPEECH
 
 
+def test_known_speakers_are_sent_along_without_compression(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, {"text": ""})
+    ten_seconds = "data:audio/wav;base64," + "A" * (10 * 48_000 * 2 * 3 * 4 // 3)
+    fields: list[tuple[str, object]] = [("known_speaker_names[]", "a"), ("known_speaker_references[]", ten_seconds)]
+    assert hear(proxy, *fields, recording(), model="hears-renamed").status == 200
+    assert upstream.history[0].field("known_speaker_references[]").text == ten_seconds
+
+
 def test_a_provider_that_fails_is_followed_by_the_next_with_the_whole_upload(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(503, {"detail": "No instances available (yet)"})
     upstream.will_answer(200, {"text": "second"})
