@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .call import NANO, OCR, SPEECH, TRANSCRIPTION, TRANSLATION, Call, Usage
+from .web.members import Stretch
 
 MOST_TOKENS = 10**9  # more than any context window; a larger number is garbage
 MOST_THOUGHTS = 10**6  # tokens that a total may have beyond its parts
@@ -160,7 +161,15 @@ def characters_of(call: Call) -> int:
     text = call.member("input")
     if not isinstance(text, str) or call.members is None:
         return 0
-    return sum(map(len, call.members.stretches(text)))
+    return sum(map(written_chars, call.members.stretches(text)))
+
+
+def written_chars(stretch: str | Stretch) -> int:
+    """How many characters a stretch of a text stands for. What was never parsed of it has escapes in it, of two bytes each
+    (`PLAIN_ESCAPES`)."""
+    if isinstance(stretch, str):
+        return len(stretch)
+    return len(stretch) - bytes(stretch).count(b"\\")
 
 
 def cost_in(headers: Mapping[str, str]) -> int | None:

@@ -4,6 +4,7 @@ of calls that went well, that failed, that were refused and that were left."""
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -274,6 +275,19 @@ def test_sounds_that_came_are_not_counted_as_text(proxy: Proxy, upstream: Upstre
     row = row_of(proxy, reply)
     assert (row["costBasis"], row["characters"]) == ("estimated", 9)
     assert 1 <= row["outputTokens"] <= 50, "which nine characters make when they are spoken"
+
+
+@pytest.mark.parametrize("each", ["A line.\n", "and/or ", 'He said "é". ', "Ein Fuß. ", "💬 plain words. "])
+@pytest.mark.parametrize("as_ascii", [True, False])
+def test_every_character_of_a_long_text_is_counted_once(
+    proxy: Proxy, upstream: Upstream, each: str, as_ascii: bool
+) -> None:
+    text = each * 50_000
+    upstream.will_answer(200, b"ID3", headers={"content-type": "audio/mpeg"})
+    body = json.dumps({"model": "speaks", "input": text, "voice": "alloy"}, ensure_ascii=as_ascii)
+    body = body.replace("/", "\\/")  # as PHP writes it
+    reply = proxy.post("/v1/audio/speech", body.encode(), KEY, {"content-type": "application/json"})
+    assert (reply.status, row_of(proxy, reply)["characters"]) == (200, len(text))
 
 
 def test_an_answer_without_usage_is_guessed_and_says_so(proxy: Proxy, upstream: Upstream) -> None:
