@@ -13,13 +13,15 @@ from .call import CHAT, COMPLETION, MESSAGE, OCR, RESPONSE, TRANSCRIPTION, TRANS
 from .entries import Entry
 from .errors import ProxyError, UpstreamError, UpstreamTimeout
 from .prices import ESTIMATED, NOTHING, PRICED, Cost, estimate, price_of
+from .records import Price
 from .web.response import CallerGone, ShuttingDown
 
 if TYPE_CHECKING:
     from .app import Visit
 
 CLIENT, PROXY, UPSTREAM = "client", "proxy", "upstream"
-WRITING = (CHAT, COMPLETION, RESPONSE, MESSAGE, TRANSCRIPTION, TRANSLATION, OCR)  # whose answers are text
+HEARING = (TRANSCRIPTION, TRANSLATION)
+WRITING = (CHAT, COMPLETION, RESPONSE, MESSAGE, *HEARING, OCR)  # whose answers are text
 GONE = 499  # what nginx calls it when the caller hangs up
 CHARACTERS_A_TOKEN = 4
 AROUND_AN_ANSWER = 300  # bytes of a JSON answer that are no text
@@ -55,6 +57,8 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
         and (came := tokens_seen(bill)) > usage.output_tokens
     ):
         usage = usage._replace(output_tokens=came, estimated=True)  # it was cut before the last word on it
+    if usage is not None and usage.total_tokens and usage.cost is None and price is not None:
+        usage = by_size(usage, bill.call, price)
     cost = price_of(usage, price)
     is_told = usage is not None and (usage.total_tokens > 0 or usage.cost is not None or cost.nano is not None)
     if is_told or (usage is not None and usage.images):
@@ -68,6 +72,15 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
             characters=usage.characters or guess.characters,
         )
     return guess, price_of(guess, price)
+
+
+def by_size(usage: Usage, call: Call, price: Price) -> Usage:
+    """The usage with what has a price and was told by nobody, by the size of the file: the seconds of a recording, the pages of a PDF."""
+    if call.operation in HEARING and price.per_second is not None and not usage.seconds:
+        return usage._replace(seconds=estimate(call).seconds, estimated=True)
+    if call.operation is OCR and price.per_page is not None and not usage.pages:
+        return usage._replace(pages=estimate(call).pages, estimated=True)
+    return usage
 
 
 def output_seen(bill: Bill) -> int | None:

@@ -25,6 +25,7 @@ from .call import (
     TRANSCRIPTION,
     TRANSLATION,
     Call,
+    Document,
     Picture,
     Usage,
 )
@@ -101,6 +102,7 @@ OF_A_PICTURE = 1_000  # whose size is not known
 OF_A_VIDEO = 10_000
 OF_A_DRAWING = 4_000
 BYTES_A_SECOND = 8_000  # of a recording that does not tell how long it lasts
+BYTES_A_PAGE = 100_000  # of a PDF, which is mostly one of scans where its text is wanted
 HEARD_A_SECOND, WRITTEN_A_SECOND = 10, 4  # of a recording: going in, and coming out as text
 SPOKEN_A_CHARACTER = 1.4  # fifteen characters are said in a second, which is about twenty tokens of sound
 OF_AN_ANSWER = 2_000  # when the caller sets no bound
@@ -293,9 +295,11 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
     It takes microseconds, also for long bodies, which are not looked through."""
     known, operation = measured(call), call.operation
     entered = text_tokens(call) + sum(map(tokens_of_picture, call.pictures))
+    pages = known.pages
     if call.document is not None:
+        pages = pages or pages_in(call.document)
         entered += OF_A_PICTURE
-    guess = known._replace(estimated=True)
+    guess = known._replace(pages=pages, estimated=True)
     if operation in (TRANSCRIPTION, TRANSLATION):
         seconds = known.seconds or float(-(-bytes_of_files(call) // BYTES_A_SECOND))
         heard = round(seconds * HEARD_A_SECOND)
@@ -338,6 +342,15 @@ def text_tokens(call: Call) -> int:
 
 def bytes_of_files(call: Call) -> int:
     return sum(file.size for file in call.form.files) if call.form is not None else 0
+
+
+def pages_in(document: Document) -> int:
+    """Of a PDF, by its length, or of what is at an address."""
+    from .web.multipart import FilePart  # is here already where there is a document
+
+    payload = document.payload
+    size = payload.size if isinstance(payload, FilePart) else sum(map(len, payload)) * 3 // 4
+    return -(-size // BYTES_A_PAGE) or 1
 
 
 def tokens_of_picture(picture: Picture) -> int:

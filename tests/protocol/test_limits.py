@@ -30,14 +30,15 @@ MODELS = [
     build.model("listen", type="transcription", price={"perSecond": 0.01}),
     build.model("draw", type="image", price=BY_CALL),
     build.model("judge", type="moderation", price=BY_CALL),
+    build.model("read", "native", type="ocr", price={"perPage": 0.06}),
 ]
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream) -> Iterator[Proxy]:
-    proxy = Proxy.start(
-        tmp_path_factory.mktemp("limits"), providers=[build.provider(shared_upstream.base_url)], models=MODELS
-    )
+    url = shared_upstream.base_url
+    providers = [build.provider(url), build.provider(url, "native", type="anthropic")]
+    proxy = Proxy.start(tmp_path_factory.mktemp("limits"), providers=providers, models=MODELS)
     yield proxy
     proxy.stop()
 
@@ -370,7 +371,33 @@ def test_a_recording_that_does_not_tell_how_long_it_lasts_is_not_heard_for_nothi
     assert (heard.status, heard.header("cost")) == (200, "0.11")
     row = proxy.admin("GET", f"/requests/{heard.header('x-request-id')}").json
     assert (row["seconds"], row["costBasis"]) == (11, "estimated")
+    upstream.will_answer(200, {"text": "Hello", "usage": {"type": "tokens", "input_tokens": 9, "output_tokens": 3}})
+    heard = proxy.form("/v1/audio/transcriptions", form, KEY)
+    row = proxy.admin("GET", f"/requests/{heard.header('x-request-id')}").json
+    assert (row["seconds"], row["inputTokens"], row["costUsd"], row["costBasis"]) == (11, 9, 0.11, "estimated")
     assert code_of(proxy.form("/v1/audio/transcriptions", form, key)) == (429, "insufficient_quota", "budget_exceeded")
+
+
+def test_a_pdf_whose_pages_nobody_counts_is_not_read_for_nothing(
+    proxy: Proxy, upstream: Upstream, limited: Callable[..., str]
+) -> None:
+    key = limited(budgets=[{"usd": 0.1, "window": "month"}])
+    form: list[tuple[str, object]] = [
+        ("model", "read"),
+        ("file", ("a.pdf", b"%PDF-1.7\n" + bytes(100_000), "application/pdf")),
+    ]
+    said = {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "Hello"}],
+        "stop_reason": "end_turn",
+    }
+    upstream.will_answer(200, {**said, "usage": {"input_tokens": 1000, "output_tokens": 10}})
+    read = proxy.form("/v1/ocr", form, key)
+    assert (read.status, read.json["text"], read.header("cost")) == (200, "Hello", "0.12")
+    row = proxy.admin("GET", f"/requests/{read.header('x-request-id')}").json
+    assert (row["inputTokens"], row["pages"], row["costBasis"]) == (1000, 2, "estimated")
+    assert code_of(proxy.form("/v1/ocr", form, key)) == (429, "insufficient_quota", "budget_exceeded")
 
 
 def test_a_limit_is_told_before_what_a_model_cannot_do(

@@ -5,6 +5,7 @@ A token of a price of p dollars a million costs p × 1000 nano-dollars.
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -32,6 +33,8 @@ from ipin_proxy.meter import cost_in, usage_of
 from ipin_proxy.prices import Cost, Line, estimate, lines_of, price_of
 from ipin_proxy.records import Price
 from ipin_proxy.web import members
+from ipin_proxy.web.head import Headers
+from ipin_proxy.web.multipart import FilePart
 
 Json = dict[str, Any]
 
@@ -418,10 +421,20 @@ def test_other_calls_are_guessed_in_their_own_units() -> None:
     page = Document("image/png", "file", [])
     read = estimate(call({}, OCR, members=None, form=Form(), document=page))
     assert (read.pages, read.input_tokens, read.output_tokens) == (1, 1_000, 2_000)
-    assert (
-        estimate(call({}, OCR, members=None, form=Form(), document=page._replace(media_type="application/pdf"))).pages
-        == 0
-    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "pages"),
+    [
+        (FilePart("file", "a.pdf", "", Headers([]), 220_000, 0, io.BytesIO()), 3),
+        (["QUJD" * 40_000, "QUJD"], 2),
+        ([], 1),
+    ],
+)
+def test_the_pages_of_a_pdf_are_guessed_by_its_length(payload: Any, pages: int) -> None:
+    document = Document("application/pdf", "file", payload)
+    guess = estimate(call({}, OCR, members=None, form=Form(), document=document))
+    assert (guess.pages, guess.input_tokens) == (pages, 1_000)
 
 
 class Form:
