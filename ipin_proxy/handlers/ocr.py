@@ -7,6 +7,7 @@ depends on who reads it, so that is the dialect's affair (`dialects/ocr.py`).
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,7 +28,8 @@ MB = 1024 * 1024
 TAKEN = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", images.PDF})
 HEADS = (64 * 1024, MB)  # how much of a file is looked at for its width and height, one after the other
 MEMBERS = ("image", "file", "image_url")  # where a body in JSON may hold the document
-PDF_URL = f"data:{images.PDF};base64,"
+# With parameters, as browsers' pages and mail programs write it.
+PDF_URL = re.compile(rf"\s*data:{images.PDF}(?:;[^,;]{{0,200}})*;base64,", re.IGNORECASE)
 
 
 def read(app: App, visit: Visit) -> Steps:
@@ -88,7 +90,7 @@ def of_json(body: Members, most_bytes: int) -> Document:
         value, place = value.get("url"), f"{place}.url"
     if not isinstance(value, str):
         raise BadImage("An image must be a text: a data URL, or an http(s) address.", param=place)
-    if value[: len(PDF_URL)].lower() == PDF_URL:
+    if PDF_URL.match(value):
         return pdf_in(body, place, prompt, most_bytes)
     try:
         image = dataurls.read_url(body.stretches(value), most_bytes)
@@ -105,7 +107,7 @@ def pdf_in(body: Members, place: str, prompt: str | None, most_bytes: int) -> Do
         value: Any = body.full()
         for name in place.split("."):
             value = value[name]
-        payload = value[len(PDF_URL) :]
+        payload = "".join(value[value.index(",") + 1 :].split())
         if len(payload) * 3 // 4 > most_bytes + 2:
             raise at(images.too_large(len(payload) * 3 // 4, most_bytes), place)
         head = base64.b64decode(payload, validate=True)[:1024]

@@ -217,6 +217,24 @@ def test_text_is_read_in_pictures_and_pdfs(proxy: Proxy, upstream: Upstream, dat
     assert line_of(proxy, reply)["input_tokens"] == 130
 
 
+@pytest.mark.parametrize(
+    "header", ["data:application/pdf", "DATA:application/PDF;name=a%20b.pdf", "\n data:application/pdf;a=b;c"]
+)
+@pytest.mark.parametrize("size", [1, 4000])
+def test_a_pdf_is_read_however_its_url_is_written(proxy: Proxy, upstream: Upstream, header: str, size: int) -> None:
+    data = pictures.PDF + bytes(range(256)) * size
+    upstream.will_answer(200, messages.message(messages.text("Total 12.50")))
+    url = f"{header};base64,{base64.encodebytes(data).decode()}"
+    reply = proxy.post("/v1/ocr", {"model": "both", "image": url}, KEY)
+    assert (reply.status, reply.json["text"]) == (200, "Total 12.50")
+    shown, _ = sent(upstream)["messages"][0]["content"]
+    assert shown["source"] == {
+        "type": "base64",
+        "media_type": "application/pdf",
+        "data": base64.b64encode(data).decode(),
+    }
+
+
 def test_text_is_read_at_an_address(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, messages.message(messages.text("Total")))
     body = {"model": build.PUBLIC_MODEL, "image": 'https://pictures.example/"a".png', "prompt": "Which total?"}
