@@ -14,7 +14,19 @@ from itertools import takewhile
 from typing import Any
 
 from .. import prices
-from ..call import CHAT, COMPLETION, IMAGE, IMAGE_EDIT, RESPONSE, Bill, Call, Deployment, Operation
+from ..call import (
+    CHAT,
+    COMPLETION,
+    IMAGE,
+    IMAGE_EDIT,
+    RESPONSE,
+    TRANSCRIPTION,
+    TRANSLATION,
+    Bill,
+    Call,
+    Deployment,
+    Operation,
+)
 from ..errors import ProxyError, UpstreamError, UpstreamTimeout, draining
 from ..meter import usage_of
 from ..web.response import ShuttingDown
@@ -31,6 +43,7 @@ WORTH_A_LOOK = re.compile(rb'"(?:usage"\s*:\s*\{|finish_reason"\s*:\s*"|error"|d
 # The same for streams of typed events, where the last one has a type that says so.
 TYPED_WORTH_A_LOOK = re.compile(rb'"(?:usage"\s*:\s*\{|error"|detail"|response\.(?:incomplete|failed)")')
 TYPED_END = re.compile(rb'\.(?:completed|done)"')
+OF_A_KIND = re.compile(rb'"(?:type|choices|error|detail)"|^event:', re.MULTILINE)
 LAST_WORD = b"[DONE]"
 # With \s it would look over line ends, again and again.
 BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
@@ -122,7 +135,8 @@ class StreamTap:
         """The upstream ended properly; so must the answer in it, or it was cut."""
         rest = self._splitter.rest
         out = self._look(rest.rstrip(b"\r\n") + b"\n\n") if rest.strip() else b""
-        if not (self._is_complete or self._ended):  # not everybody draws as many as are asked for
+        # Not everybody draws as many as are asked for.
+        if not (self._is_complete or self._ended or self._has_no_last_word(rest)):
             raise self._cut()
         out = out if self._is_typed or self._is_done else out + DONE
         self._bill.bytes_out += len(out)
@@ -147,6 +161,13 @@ class StreamTap:
 
     def _cut(self) -> ProxyError:
         return stream_error(EOFError(), self._deployment.provider.id)
+
+    def _has_no_last_word(self, rest: bytes) -> bool:
+        """Whether the end of the answer is all that says that it is whole: servers such as faster-whisper-server tell segments in events
+        of no type, and have none for the end."""
+        told = (self._newest, *self._frames, rest)
+        last = next((each for each in reversed(told) if each.strip() and each[0] != COLON), b"")
+        return self._operation in (TRANSCRIPTION, TRANSLATION) and bool(last) and OF_A_KIND.search(last) is None
 
     def _look(self, raw: bytes) -> bytes:
         """Open one frame: the frame as it came, changed, or b"" when it is not for the caller."""

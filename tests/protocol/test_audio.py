@@ -336,6 +336,40 @@ def test_a_cut_stream_ends_in_an_error(proxy: Proxy, upstream: Upstream, ending:
     assert [word["delta"] for word in words] == ["Hel", "lo"]
     assert last["error"]["code"] == "upstream_stream_interrupted"
     assert line_of(proxy, reply)["error"] == "upstream_stream_interrupted"
+    upstream.will_stream(
+        {"object": "transcription.chunk", "choices": [{"delta": {"content": "Hel"}}]}, *ending, done=False
+    )
+    assert b"upstream_stream_interrupted" in hear(proxy, ("stream", "true"), recording()).body
+
+
+@pytest.mark.parametrize("size", [0, 1])
+@pytest.mark.parametrize(
+    "events",
+    [
+        b'data: {"text":" Hello"}\n\ndata: {"text":" there."}\n\n',
+        b"data:  Hello\n\ndata:  there.\n\n",
+        b"data: 1\ndata: 00:00:00,000 --> 00:00:01,000\ndata: Hello\n\n: bye\n\n",
+        b'data: {"text":" Hello"}\n\ndata: {"text":" there."}\n',
+    ],
+)
+def test_a_stream_of_events_without_a_type_is_whole_when_it_ends(
+    proxy: Proxy, upstream: Upstream, events: bytes, size: int
+) -> None:
+    """As faster-whisper-server has it: there is no last event."""
+    upstream.will_stream(events, split(size), done=False)
+    reply = hear(proxy, ("stream", "true"), recording())
+    assert (reply.status, reply.body.rstrip()) == (200, events.rstrip())
+    line = line_of(proxy, reply)
+    assert (line["seconds"], "error" in line) == (1.5, False)
+    upstream.will_stream(events, hang_up, done=False)
+    assert b"upstream_stream_interrupted" in hear(proxy, ("stream", "true"), recording()).body
+
+
+def test_a_stream_of_which_nothing_came_was_cut(proxy: Proxy, upstream: Upstream) -> None:
+    for nothing in (b"", b": warming up\n\n", b"\n\n"):
+        upstream.will_stream(nothing, done=False)
+        reply = hear(proxy, ("stream", "true"), recording())
+        assert b"upstream_stream_interrupted" in reply.body
 
 
 def test_an_error_before_the_first_word_is_a_status(proxy: Proxy, upstream: Upstream) -> None:
