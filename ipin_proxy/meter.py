@@ -2,8 +2,8 @@
 finite, too large or a text counts as nothing, and never replaces something. Only a cost may be a text: some tell it so.
 
 Sources: the OpenAI, Anthropic, Ollama and OpenRouter API references for where usage stands; DeepSeek's
-`prompt_cache_hit_tokens`; Groq's `x_groq.usage`; Cohere's and Jina's billed units for reranking; Mistral's pages of OCR;
-LiteLLM's header.
+`prompt_cache_hit_tokens`; Groq's `x_groq.usage`; Cohere's and Jina's billed units for reranking; Mistral's pages of OCR and
+seconds of audio; LiteLLM's header.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def read_details(told: dict[str, Any], entered: int, output: int, thoughts: int)
         reasoning_tokens=min(reasoning or thoughts, output),
         audio_input_tokens=min(audio_input, entered),
         audio_output_tokens=min(audio_output, output),
-        seconds=amount(get("seconds")),
+        seconds=amount(get("seconds")) or amount(get("prompt_audio_seconds")),
         cost=cost_of(told) if "cost" in told else None,
         cache_write_1h_tokens=min(for_an_hour, written),
         image_input_tokens=min(image_input, entered),

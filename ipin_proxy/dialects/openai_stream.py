@@ -55,6 +55,7 @@ SAID = {"output_text": "text", "refusal": "refusal"}  # where in parts of these 
 TERMINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed"}
     | {"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"}
+    | {"transcription.done"}  # Mistral's
 )
 
 

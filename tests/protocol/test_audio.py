@@ -365,6 +365,23 @@ def test_a_stream_of_events_without_a_type_is_whole_when_it_ends(
     assert b"upstream_stream_interrupted" in hear(proxy, ("stream", "true"), recording()).body
 
 
+@pytest.mark.parametrize("seconds", [3, {}, None])
+def test_a_stream_of_mistrals_is_whole_with_its_own_last_event(proxy: Proxy, upstream: Upstream, seconds: Any) -> None:
+    usage = {"prompt_audio_seconds": seconds, "prompt_tokens": 8, "total_tokens": 12, "completion_tokens": 4}
+    told = [
+        {"type": "transcription.language", "audio_language": "en"},
+        {"type": "transcription.text.delta", "text": "Hello"},
+        {"type": "transcription.done", "text": "Hello", "segments": [], "usage": usage},
+    ]
+    events = b"".join(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in told)
+    upstream.will_stream(events, done=False)
+    reply = hear(proxy, ("stream", "true"), recording())
+    assert (reply.status, reply.body) == (200, events)
+    line = line_of(proxy, reply)
+    assert (line["seconds"], line["input_tokens"], line["output_tokens"]) == (3 if seconds == 3 else 1.5, 8, 4)
+    assert "error" not in line
+
+
 def test_a_stream_of_which_nothing_came_was_cut(proxy: Proxy, upstream: Upstream) -> None:
     for nothing in (b"", b": warming up\n\n", b"\n\n"):
         upstream.will_stream(nothing, done=False)
