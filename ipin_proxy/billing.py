@@ -9,7 +9,20 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .call import CHAT, COMPLETION, MESSAGE, OCR, RESPONSE, TRANSCRIPTION, TRANSLATION, Bill, Call, Caller, Usage
+from .call import (
+    CHAT,
+    COMPLETION,
+    MESSAGE,
+    OCR,
+    RESPONSE,
+    SPEECH,
+    TRANSCRIPTION,
+    TRANSLATION,
+    Bill,
+    Call,
+    Caller,
+    Usage,
+)
 from .entries import Entry
 from .errors import ProxyError, UpstreamError, UpstreamTimeout
 from .prices import ESTIMATED, NOTHING, PRICED, Cost, estimate, price_of
@@ -57,6 +70,8 @@ def closed(bill: Bill) -> tuple[Usage, Cost]:
         and (came := tokens_seen(bill)) > usage.output_tokens
     ):
         usage = usage._replace(output_tokens=came, estimated=True)  # it was cut before the last word on it
+    if usage is not None and bill.call.operation is SPEECH and not usage.audio_output_tokens:
+        usage = usage._replace(audio_output_tokens=usage.output_tokens)  # what is spoken is sound; nobody says so
     if usage is not None and usage.total_tokens and usage.cost is None and price is not None:
         usage = by_size(usage, bill.call, price)
     cost = price_of(usage, price)

@@ -70,6 +70,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
             build.model("second", "spare", price=PRICE),
             build.model("unpriced"),
             build.model("speaks", type="speech", price=PRICE),
+            build.model("speaks-by-token", type="speech", price={"input": 0.6, "output": 10, "audioOutput": 12}),
             build.model("draws", type="image", price={"perImage": 0.04}),
         ],
     )
@@ -275,6 +276,17 @@ def test_sounds_that_came_are_not_counted_as_text(proxy: Proxy, upstream: Upstre
     row = row_of(proxy, reply)
     assert (row["costBasis"], row["characters"]) == ("estimated", 9)
     assert 1 <= row["outputTokens"] <= 50, "which nine characters make when they are spoken"
+
+
+def test_what_is_spoken_is_paid_for_as_sound(proxy: Proxy, upstream: Upstream) -> None:
+    usage = {"input_tokens": 100, "output_tokens": 1000, "total_tokens": 1100}
+    upstream.will_stream(
+        {"type": "speech.audio.delta", "audio": "UklGRg"}, {"type": "speech.audio.done", "usage": usage}, done=False
+    )
+    body = {"model": "speaks-by-token", "input": "Say this.", "voice": "alloy", "stream_format": "sse"}
+    row = row_of(proxy, proxy.post("/v1/audio/speech", body, KEY))
+    assert (row["outputTokens"], row["audioOutputTokens"], row["costBasis"]) == (1000, 1000, "priced")
+    assert row["costUsd"] * 1e6 == pytest.approx(100 * 0.6 + 1000 * 12)
 
 
 @pytest.mark.parametrize("each", ["A line.\n", "and/or ", 'He said "é". ', "Ein Fuß. ", "💬 plain words. "])
