@@ -32,6 +32,7 @@ _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _PARAMETER = re.compile(rf'[ \t]*;[ \t]*({_TOKEN})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))[ \t]*')
 _VALUE_BEGIN = re.compile(rf"[ \t]*({_TOKEN}(?:/{_TOKEN})?)[ \t]*")
 _FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\0-\x08\x0a-\x1f\x7f]*")
+_TOLD_LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 # RFC 2046 5.1.1: 1 to 70 of these characters, the last no blank.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 # Blanks are allowed there, for gateways that pad lines; nobody pads with more than these.
@@ -63,7 +64,8 @@ class FormError(ValueError):
 
 
 class Part(NamedTuple):
-    """One part: its content is bytes `begin` to `end` of the body. `value` is the text of a field, None for a file."""
+    """One part: its content is bytes `begin` to `end` of the body. `value` is the text of a field, None for a file. Some clients
+    (OkHttp) say how long a part is: `told_at` is where in the body the digits of that stand."""
 
     name: str
     filename: str | None
@@ -72,6 +74,7 @@ class Part(NamedTuple):
     begin: int
     end: int
     value: str | None
+    told_at: tuple[int, int] | None = None
 
     @property
     def size(self) -> int:
@@ -135,7 +138,11 @@ class Form:
             if part.value is not None and part.name in changes:
                 left.pop(part.name, None)
                 if part.value != changes[part.name]:
-                    segments += [(at, part.begin), self._content(changes[part.name])]
+                    new = self._content(changes[part.name])
+                    if part.told_at is not None:
+                        segments += [(at, part.told_at[0]), b"%d" % len(new)]
+                        at = part.told_at[1]
+                    segments += [(at, part.begin), new]
                     at = part.end
         segments.append((at, self.size))
         if left:
@@ -169,6 +176,7 @@ class MultipartParser:
         "_parts",
         "_scanned",
         "_state",
+        "_told_at",
         "_value",
         "first_boundary",
     )
@@ -182,6 +190,7 @@ class MultipartParser:
         self._parts: list[Part] = []
         self._head: _PartHead | None = None
         self._begin = 0
+        self._told_at: tuple[int, int] | None = None
         self._value = bytearray()
         self.first_boundary = 0
 
@@ -223,9 +232,11 @@ class MultipartParser:
             return False
         if len(self._parts) == MAX_PARTS:
             raise FormError(f"The form has more than {MAX_PARTS} parts.")
-        head = bytes(self._buffer[:end])
+        head, at = bytes(self._buffer[:end]), self._base
         self._drop(end + 4)
         self._head = _read_head(head, len(self._parts) + 1)
+        told = _TOLD_LENGTH.search(head)
+        self._told_at = None if told is None else (at + told.start(1), at + told.end(1))
         self._state = _CONTENT
         self._begin = self._base
         return True
@@ -268,7 +279,10 @@ class MultipartParser:
             value = _decode_value(head, bytes(self._value))
             self._value.clear()
         self._parts.append(
-            Part(head.name, head.filename, head.content_type, head.headers, self._begin, self._base, value)
+            Part(
+                *(head.name, head.filename, head.content_type, head.headers, self._begin, self._base, value),
+                told_at=self._told_at,
+            )
         )
 
     def _drop(self, size: int) -> None:

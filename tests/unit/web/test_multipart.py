@@ -28,7 +28,11 @@ def read(*parts: bytes, end: bytes = b"--XX--\r\n") -> Form:
 UPLOAD = (
     b"an old preamble\r\n"
     + part('name="model"', b"whisper-1")
-    + part('name="file"; filename="a b.mp3"', b"\x00\xff\r\n-\r\n--X\r\n--Y", "Content-Type: audio/mpeg")
+    + part(
+        'name="file"; filename="a b.mp3"',
+        b"\x00\xff\r\n-\r\n--X\r\n--Y",
+        "Content-Type: audio/mpeg\r\nContent-Length: 15",
+    )
     + part('name="timestamp_granularities[]"', b"word")
     + part('name="timestamp_granularities[]"', "é\r\n".encode())
     + part("name=empty")
@@ -70,12 +74,12 @@ def test_every_cut_gives_the_same():
         for piece in pieces:
             parser.feed(piece)
         return [
-            multipart.Part(p.name, p.filename, p.content_type, Headers([]), p.begin, p.end, p.value)
+            multipart.Part(p.name, p.filename, p.content_type, Headers([]), p.begin, p.end, p.value, p.told_at)
             for p in parser.end()
         ]
 
     def places(found: list[multipart.Part]) -> list[object]:
-        return [(p.name, p.filename, p.begin, p.end, p.value) for p in found]
+        return [(p.name, p.filename, p.begin, p.end, p.value, p.told_at) for p in found]
 
     whole = places(parts(UPLOAD))
     assert len(whole) == 5
@@ -178,6 +182,19 @@ def test_only_the_changed_field_changes():
     assert rewritten(UPLOAD, {"model": "é", "empty": "no"}) == UPLOAD.replace(b"whisper-1", "é".encode()).replace(
         b"name=empty\r\n\r\n", b"name=empty\r\n\r\nno"
     )
+
+
+@pytest.mark.parametrize("told", [b"Content-Length: %d", b"content-length:\t%d ", b"X-A: b\r\nCONTENT-LENGTH:%d"])
+def test_a_part_that_says_how_long_it_is_says_so_of_its_new_value(told: bytes):
+    def form(value: bytes) -> bytes:
+        first = b"--XX\r\n%b\r\nContent-Disposition: form-data; name=model\r\n\r\n%b\r\n" % (told % len(value), value)
+        return first + b"--XX\r\nContent-Disposition: form-data; name=a\r\nContent-Length: 1\r\n\r\nb\r\n--XX--"
+
+    assert rewritten(form(b"whisper-1"), {"model": "whisper-1"}) == form(b"whisper-1")
+    assert rewritten(form(b"whisper-1"), {"model": "whisper-large-é"}) == form("whisper-large-é".encode())
+    assert rewritten(form(b"whisper-1"), {"model": ""}) == form(b"")
+    added = rewritten(form(b"whisper-1"), {"model": "x", "new": "1"})
+    assert added == b'--XX\r\nContent-Disposition: form-data; name="new"\r\n\r\n1\r\n' + form(b"x")
 
 
 def test_an_absent_field_is_added_in_front():
