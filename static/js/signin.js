@@ -9,13 +9,13 @@ import { signInForm } from "./parts/signin.js";
 
 const card = document.getElementById("card");
 
-/** Where to go: what the address asks for, if it is a page of ours, else the user's own page. */
+/** Where to go: what the address asks for, if it is a page of ours, else the user's own page. A path that begins with two slashes leads elsewhere. */
 function destination(user) {
   const asked = new URLSearchParams(location.search).get("next") ?? "";
   const to = new URL(asked || "/", location.origin);
   const isOurs = asked.startsWith("/") && to.origin === location.origin;
   const isAllowed = user.role === "admin" || !to.pathname.startsWith("/admin");
-  return isOurs && isAllowed && to.pathname.endsWith(".html") ? to.pathname + to.search + to.hash : homeOf(user);
+  return isOurs && isAllowed && /^\/\w+\.html$/.test(to.pathname) ? to.href : homeOf(user);
 }
 
 async function start() {

@@ -79,7 +79,14 @@ def test_one_comes_back_to_where_one_wanted_to_go(stranger: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", ["//elsewhere.example/x.html", "https://elsewhere.example/x.html", "javascript:alert(1).html"]
+    "asked",
+    [
+        "//elsewhere.example/x.html",
+        "/.//elsewhere.example/x.html",
+        "/x/..%2F%2Felsewhere.example/x.html",
+        "https://elsewhere.example/x.html",
+        "javascript:alert(1).html",
+    ],
 )
 def test_one_is_led_to_no_other_site(visit: Visit, session: Any, asked: str) -> None:
     page = visit(session)
