@@ -342,6 +342,35 @@ def test_a_dead_server_is_said_so_and_tried_again(visit: Visit, session: Any, ex
     expect(page.get_by_role("row", name=re.compile("embed-public"))).to_be_visible()
 
 
+def test_a_server_that_is_gone_again_at_once_is_still_looked_for(
+    visit: Visit, session: Any, expecting: Callable[[str], None]
+) -> None:
+    page = visit(session)
+    expecting("ERR_INTERNET_DISCONNECTED")
+    page.clock.install()
+    page.goto("/admin.html#/models")
+    expect(page.get_by_role("table", name="Models")).to_be_visible()
+    page.get_by_role("link", name="API keys").click()
+    expect(page.get_by_role("table", name="API keys")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Models").click()
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_text("The server is back.").first).to_be_visible()
+    expect(page.get_by_role("table", name="Models")).to_be_visible()
+
+    page.context.set_offline(True)
+    page.get_by_role("link", name="API keys").click()
+    expect(page.get_by_role("heading", name="No answer from the server")).to_be_visible()
+    with page.expect_event("requestfailed"):
+        page.clock.fast_forward(2_100)  # the first look
+    page.clock.fast_forward(1_000)  # by now it would have been enough of saying that the server is back
+    expect(page.get_by_role("button", name="Try now")).to_be_visible()
+    page.context.set_offline(False)
+    page.clock.fast_forward(10_000)
+    expect(page.get_by_role("table", name="API keys")).to_be_visible()
+
+
 def test_a_screen_that_could_not_be_fetched_comes_by_itself(
     visit: Visit, session: Any, expecting: Callable[[str], None]
 ) -> None:

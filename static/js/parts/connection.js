@@ -49,13 +49,9 @@ export function connectionBar() {
   network.addEventListener("quick", () => bar.dataset.kind === "slow" && hide());
   network.addEventListener("lost", () => {
     wait = FIRST_TRY_MS;
-    show(
-      "lost",
-      icon("warn"),
-      h("span", "The server does not answer. Trying again by itself…"),
-      h("button", { type: "button", onclick: tryAgain }, "Try now"),
-    );
+    show("lost", icon("warn"), h("span", "The server does not answer. Trying again by itself…"), h("button", { type: "button", onclick: tryAgain }, "Try now"));
     announce("The server does not answer. It is tried again by itself.", { urgent: true });
+    clearTimeout(timer); // that of saying it was back
     timer = setTimeout(tryAgain, wait);
   });
   network.addEventListener("found", () => {
