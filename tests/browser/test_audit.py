@@ -36,6 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream,
     changes += [
         Change(now + 1, "ann", "192.0.2.7", "update", "models", "gpt", before, after),
         Change(now + 2, "ann", "192.0.2.7", "rotate", "apiKeys", "key-1"),
+        Change(now - 100_000, "eve", "192.0.2.8", "create", "aliases", "cheap", None, {"id": "cheap"}),
     ]
     prefill(folder, [], changes)
     proxy = Proxy.start(folder, providers=[build.provider(shared_upstream.base_url)], models=[build.model("gpt")])
@@ -79,6 +80,14 @@ def test_changes_are_filtered_by_who_what_and_which(audit: Page) -> None:
     audit.get_by_role("button", name="ann").first.click()
     expect(audit.get_by_role("searchbox", name="Who")).to_have_value("ann")
     expect(audit.get_by_role("status").filter(has_text="2 changes")).to_be_visible()
+
+
+def test_aliases_are_a_kind_of_record_too(audit: Page) -> None:
+    audit.get_by_label("Kind of record").select_option(label="alias")
+    change = row(audit, "Created alias")
+    expect(change).to_have_count(1)
+    change.get_by_role("link", name="cheap").click()
+    expect(audit).to_have_url(re.compile(r"#/aliases\?q=cheap"))
 
 
 def test_the_trail_has_pages(audit: Page) -> None:

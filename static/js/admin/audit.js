@@ -12,7 +12,7 @@ import "../reports/sheet.js";
 
 const SIZE = 50;
 const NAMES = ["actor", "action", "resource", "id"];
-const RESOURCES = { providers: "provider", models: "model", apiKeys: "API key", users: "user", settings: "settings", database: "database" };
+const RESOURCES = { providers: "provider", models: "model", apiKeys: "API key", users: "user", aliases: "alias", settings: "settings", database: "database" };
 const ACTIONS = {
   create: "Created",
   update: "Changed",
@@ -26,7 +26,7 @@ const ACTIONS = {
   restore: "Restored",
   sign_in: "Signed in",
 };
-const SCREENS = { providers: "providers", models: "models", apiKeys: "keys", users: "users" };
+const SCREENS = { providers: "providers", models: "models", apiKeys: "keys", users: "users", aliases: "aliases" };
 
 export function screen(root, params, app) {
   let filter = filterOf(params);
