@@ -88,6 +88,12 @@ def test_a_value_that_cannot_be_is_told_beside_its_field(settings: Page, expecti
     expect(page.get_by_label("TRUSTED_PROXIES")).to_have_value("not an address")
 
 
+def test_a_part_there_is_not_shows_the_first(settings: Page) -> None:
+    settings.evaluate("location.hash = '#/settings?part=nonsense'")
+    expect(settings.get_by_role("tab", name="Values")).to_have_attribute("aria-selected", "true")
+    expect(settings.get_by_role("tabpanel", name="Values")).to_be_visible()
+
+
 def test_an_export_holds_secrets_only_when_they_were_asked_for(settings: Page) -> None:
     page = settings
     page.get_by_role("tab", name="Export and import").click()

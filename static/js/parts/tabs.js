@@ -19,7 +19,8 @@ export function tabs(list, { label, chosen = list[0].id, onchoose } = {}) {
     ),
   );
 
-  function choose(id, tell = true) {
+  function choose(asked, tell = true) {
+    const id = panels.has(asked) ? asked : list[0].id;
     list.forEach((each, at) => {
       const isChosen = each.id === id;
       buttons[at].setAttribute("aria-selected", String(isChosen));
@@ -47,6 +48,6 @@ export function tabs(list, { label, chosen = list[0].id, onchoose } = {}) {
     buttons[to].focus();
     choose(list[to].id);
   });
-  choose(list.some((each) => each.id === chosen) ? chosen : list[0].id, false);
+  choose(chosen, false);
   return Object.assign(h("div.tabs", bar, [...panels.values()]), { choose });
 }
