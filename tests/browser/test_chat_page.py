@@ -13,7 +13,7 @@ from support.build import PNG, chunk, completion, finish, opening, spoken
 from support.proxy import KEY, Proxy
 from support.upstream import Upstream, pause
 
-from .window import HAND_OVER
+from .window import HAND_OVER, WITHOUT_STORAGE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
@@ -136,6 +136,23 @@ def test_what_is_being_written_survives_a_reload(stranger: Page) -> None:
     stranger.get_by_role("textbox", name="Message").fill("Half a thought")
     stranger.reload()
     expect(stranger.get_by_role("textbox", name="Message")).to_have_value("Half a thought")
+
+
+def test_a_browser_that_keeps_nothing_can_be_talked_with(stranger: Page, upstream: Upstream) -> None:
+    stranger.add_init_script(WITHOUT_STORAGE)
+    upstream.will_stream(*spoken("Hello"))
+    connect(stranger)
+    say(stranger, "Good morning")
+    expect(stranger.get_by_role("article", name="gpt-public")).to_contain_text("Hello")
+    expect(stranger.get_by_text("This browser does not keep the conversation.").first).to_be_visible()
+
+
+def test_signing_out_that_does_not_work_is_said(page: Page, expecting: Callable[[str], None]) -> None:
+    expecting("status of 503")
+    page.route("**/api/logout", lambda route: route.fulfill(status=503, body="down for a moment"))
+    page.goto("/chat.html")
+    choose(page, "Sign out")
+    expect(page.get_by_role("alertdialog", name="Signing out did not work")).to_be_visible()
 
 
 def test_a_key_that_is_taken_away_meanwhile_can_be_changed_in_place(

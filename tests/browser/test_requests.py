@@ -18,7 +18,7 @@ from support.upstream import Upstream
 
 from ipin_proxy.call import Attempt
 
-from .window import HOSTILE, NARROW, sticking_out
+from .window import HOSTILE, NARROW, WITHOUT_STORAGE, sticking_out
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
@@ -177,6 +177,16 @@ def test_columns_are_chosen_and_remembered(log: Page) -> None:
     log.get_by_role("button", name="Columns").click()
     form.get_by_role("button", name="The usual ones").click()
     expect(log.get_by_role("columnheader", name="Cost")).to_have_count(1)
+
+
+def test_columns_can_be_chosen_where_nothing_can_be_kept(visit: Callable[..., Page], session: Any) -> None:
+    page = visit(session)
+    page.add_init_script(WITHOUT_STORAGE)
+    page.goto("/admin.html#/requests")
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("dialog").get_by_label("Dialect").check()
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("columnheader", name="Dialect")).to_be_visible()
 
 
 def test_every_kind_of_use_has_a_column_and_what_is_in_no_order_is_not_sorted_by(page: Page) -> None:

@@ -49,6 +49,12 @@ async (rules) => {
 }
 """
 
+# As a browser that was told to keep nothing.
+WITHOUT_STORAGE = """
+for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+"""
+
 # Pastes or drops a file on an element: what is done ("paste" or "drop"), the bytes in base64, the name, the type.
 HAND_OVER = """
 (target, [type, data, name, media]) => {

@@ -7,6 +7,7 @@ import { keyText, costText, isPassedOver, quiet, requestHash, statusMark, tookTe
 
 const KEPT = "ipin.requests.columns";
 const USUAL = ["status", "model", "keyName", "providerId", "totalTokens", "costUsd", "latencyMs"];
+let chosen = null; // in this visit
 const TIME = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 const amount = (id, label) => ({ id, label, kind: "number", cell: (row) => (row[id] ? number(row[id], 2) : quiet("–")) });
@@ -65,7 +66,7 @@ const ALL = [
 
 /** The columns as the table wants them: the time, which leads to the call, and those that were chosen. */
 export function shownColumns() {
-  const chosen = chosenIds();
+  const ids = chosenIds();
   return [
     {
       id: "time",
@@ -75,7 +76,7 @@ export function shownColumns() {
       down: true,
       cell: (row) => h("a", { href: requestHash(row) }, h("time", { datetime: new Date(row.time).toISOString() }, TIME.format(row.time))),
     },
-    ...ALL.filter((each) => chosen.includes(each.id)).map((each) => ({ value: !each.isUnsorted, down: each.kind === "number", ...each })),
+    ...ALL.filter((each) => ids.includes(each.id)).map((each) => ({ value: !each.isUnsorted, down: each.kind === "number", ...each })),
   ];
 }
 
@@ -89,7 +90,12 @@ export function chooseColumns(changed) {
   );
   const inputs = boxes.map((each) => each.querySelector("input"));
   const keep = (ids = inputs.filter((each) => each.checked).map((each) => each.value)) => {
-    localStorage.setItem(KEPT, JSON.stringify(ids));
+    chosen = ids;
+    try {
+      localStorage.setItem(KEPT, JSON.stringify(ids));
+    } catch {
+      // They hold until the page is left.
+    }
     changed();
   };
   const usual = () => {
@@ -108,11 +114,12 @@ export function chooseColumns(changed) {
 }
 
 function chosenIds() {
+  if (chosen) return chosen;
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT));
     if (Array.isArray(kept)) return kept;
   } catch {
-    // Something else has written there.
+    // Something else has written there, or there is no storage.
   }
   return USUAL;
 }

@@ -1,9 +1,9 @@
 /** Keeping a conversation in the browser. No page. */
 
-/** What was kept under this name, or null. */
+/** What was kept under this name, or null. `storage()` answers where, or throws where browsers have none. */
 export function restore(storage, name) {
   try {
-    return JSON.parse(storage.getItem(name));
+    return JSON.parse(storage().getItem(name));
   } catch {
     return null;
   }
@@ -16,7 +16,7 @@ export function keep(storage, name, kept) {
   const wordsOnly = (key, value) => (key === "images" ? value.map(({ name }) => ({ name, url: "" })) : value);
   for (const [how, replacer] of [["all"], ["words", wordsOnly]]) {
     try {
-      storage.setItem(name, JSON.stringify(kept, replacer));
+      storage().setItem(name, JSON.stringify(kept, replacer));
       return how;
     } catch {
       // Full: with less, or not at all.

@@ -4,7 +4,7 @@ import { ApiError } from "../api.js";
 import { fill, h, icon } from "../dom.js";
 import { exactly } from "../format.js";
 import { connectionBar } from "../parts/connection.js";
-import { confirmDialog, openDialog, part } from "../parts/dialog.js";
+import { attempt, confirmDialog, openDialog, part } from "../parts/dialog.js";
 import { empty, failed, loading } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { currentUser, homeOf, keepSignedIn, signOut } from "../parts/session.js";
@@ -21,7 +21,8 @@ const NAME = "ipin-chat";
 const main = document.getElementById("main");
 const tools = document.getElementById("tools");
 const heading = main.querySelector("h1");
-const kept = restore(localStorage, NAME) ?? {};
+const storage = () => localStorage;
+const kept = restore(storage, NAME) ?? {};
 const conversation = new Conversation(kept.conversation);
 let model = new URLSearchParams(location.search).get("model") ?? kept.model ?? "";
 let draft = kept.draft ?? "";
@@ -32,7 +33,7 @@ let isFull = false;
 
 /** Into the browser's storage, so that nothing is lost with the tab. */
 function save() {
-  const how = keep(localStorage, NAME, { conversation, model, draft: chat?.writing.draft.text ?? draft });
+  const how = keep(storage, NAME, { conversation, model, draft: chat?.writing.draft.text ?? draft });
   if (how === "words" && !isFull) toast("This browser has no room for the images; the words are kept.", { kind: "warn" });
   if (how === "nothing" && !isFull) toast("This browser does not keep the conversation. Export it before you leave.", { kind: "warn" });
   isFull = how !== "all";
@@ -154,7 +155,7 @@ function optionsMenu() {
 
 const ofUser = ({ role }) => [
   { label: role === "admin" ? "Administration" : "Your page", image: "home", run: () => location.assign(homeOf(user)) },
-  { label: "Sign out", image: "leave", run: () => signOut() },
+  { label: "Sign out", image: "leave", run: () => attempt(null, signOut, "Signing out did not work") },
 ];
 
 function chooseTheme() {
@@ -193,7 +194,7 @@ addEventListener("pagehide", save);
 // Another tab with this page has gone on: show that, unless something is going on here too.
 addEventListener("storage", (event) => {
   if (event.key !== NAME || chat?.isBusy) return;
-  const other = restore(localStorage, NAME)?.conversation;
+  const other = restore(storage, NAME)?.conversation;
   if (!other) return;
   Object.assign(conversation, new Conversation(other));
   chat?.redraw();
