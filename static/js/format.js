@@ -85,6 +85,9 @@ export function toLocalInput(ms) {
   return new Date(ms - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+/** For its `max`: JavaScript cannot read the years of six digits that browsers offer, and no time is no end. */
+export const LAST_MOMENT = "9999-12-31T23:59";
+
 export const fromLocalInput = (text) => (text ? new Date(text).getTime() : null);
 
 const COLLATOR = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });

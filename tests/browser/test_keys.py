@@ -188,9 +188,12 @@ def test_an_amount_or_a_time_that_is_half_typed_is_no_blank_one(keys: Page, prox
     create = form.get_by_role("button", name="Create key")
 
     create.click()
-    expect(form.get_by_text("This needs a day and a time.")).to_be_visible()
+    expect(form.get_by_text("This needs a day and a time")).to_be_visible()
     expect(form.get_by_text("This is not a number.")).to_be_visible()
     expect(until).to_be_focused()
+    until.evaluate("(input) => (input.value = '20261-01-01T10:00')")  # as some browsers let one type it
+    create.click()
+    expect(form.get_by_text("This needs a day and a time, up to the year 9999.")).to_be_visible()
     until.fill("2099-12-31T12:00")
     amount.fill("")
     form.get_by_label("raised by").fill("3")
@@ -205,6 +208,20 @@ def test_an_amount_or_a_time_that_is_half_typed_is_no_blank_one(keys: Page, prox
     stored = next(each for each in proxy.admin("GET", "/apikeys").json["apiKeys"] if each["name"] == "Half typed")
     assert stored["expiresAt"]
     assert [each["usd"] for each in stored["budgets"]] == [5]
+
+
+def test_a_year_ends_with_its_fourth_digit(keys: Page, proxy: Proxy) -> None:
+    page = keys
+    page.get_by_role("button", name="Create an API key").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name", exact=True).fill("Until the hour")
+    form.get_by_label("Works until").focus()
+    page.keyboard.type("010220990300AM")  # on and on, as people type
+    form.get_by_role("button", name="Create key").click()
+    expect(page.get_by_role("textbox", name="API key")).to_be_visible()
+    (made,) = (each for each in proxy.admin("GET", "/apikeys").json["apiKeys"] if each["name"] == "Until the hour")
+    assert 4_070_900_000_000 < made["expiresAt"] < 4_073_800_000_000  # in January or February of 2099
+    proxy.admin("DELETE", f"/apikeys/{made['id']}")
 
 
 def test_a_rotated_key_is_new_and_the_old_one_is_dead(keys: Page, proxy: Proxy) -> None:

@@ -2,11 +2,12 @@
 
 import { get } from "../api.js";
 import { calmly, h, uid } from "../dom.js";
-import { fromLocalInput, toLocalInput } from "../format.js";
+import { LAST_MOMENT, fromLocalInput, toLocalInput } from "../format.js";
 import { searchField } from "../parts/search.js";
 import { ORIGINS } from "./request-words.js";
 
 const NAMES = ["q", "model", "provider", "key", "user", "alias", "status", "origin", "since", "from", "to"];
+const FIRST_MOMENT = "1971-01-01T00:00";
 const STATUSES = [
   ["ok", "Went well"],
   ["error", "Failed"],
@@ -53,9 +54,9 @@ export function filterFields(filter, choices, changed) {
   const select = (name, label, options, all = "All") => labelled(label, selectOf(options, filter[name], all, (value) => changed({ [name]: value })));
   const moment = (name, label) => {
     const ms = filter[name] && (Number(filter[name]) || Date.parse(filter[name]));
-    const input = h("input", { type: "datetime-local", value: ms ? toLocalInput(ms) : "" });
-    // Not at once: a date that is being typed is many dates.
-    const take = calmly(() => changed({ since: "", [name]: input.value ? new Date(fromLocalInput(input.value)).toISOString() : "" }), 700);
+    const input = h("input", { type: "datetime-local", min: FIRST_MOMENT, max: LAST_MOMENT, value: ms ? toLocalInput(ms) : "" });
+    // Not at once: a date that is being typed is many dates, and of the year 2 first of all.
+    const take = calmly(() => input.validity.valid && changed({ since: "", [name]: input.value ? new Date(fromLocalInput(input.value)).toISOString() : "" }), 700);
     input.addEventListener("change", take);
     const field = labelled(label, input);
     field.classList.add("is-wide");

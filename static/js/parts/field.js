@@ -4,6 +4,7 @@
  */
 
 import { fill, h, icon, uid } from "../dom.js";
+import { LAST_MOMENT } from "../format.js";
 
 class FormField extends HTMLElement {
   /** The control's value, as the API takes it. */
@@ -121,7 +122,7 @@ function makers(type, options, properties, id) {
     });
     return { control, around: h("span.revealing", control, revealer(control, id)), read: () => control.value, write: (v) => (control.value = v) };
   }
-  const control = h("input", { type: type === "date-time" ? "datetime-local" : type, ...properties });
+  const control = h("input", type === "date-time" ? { type: "datetime-local", max: LAST_MOMENT, ...properties } : { type, ...properties });
   return { control, read: () => control.value.trim(), write: (v) => (control.value = v) };
 }
 
@@ -169,8 +170,9 @@ export function checkFields(form) {
 
 /** A number or a time that is not one yet reads as blank, and blank often means no limit. */
 function halfTyped(element) {
-  const found = [...element.querySelectorAll("input")].find((each) => each.validity.badInput);
-  return found && (found.type === "number" ? "This is not a number." : "This needs a day and a time.");
+  const isTime = (input) => input.type === "datetime-local";
+  const found = [...element.querySelectorAll("input")].find((each) => each.validity.badInput || (isTime(each) && each.validity.rangeOverflow));
+  return found && (isTime(found) ? "This needs a day and a time, up to the year 9999." : "This is not a number.");
 }
 
 /** Shows a refusal beside the field it is about (`budgets[0].usd` finds `budgets`). Answers whether there is one. */

@@ -1,6 +1,7 @@
 /** A short list that is edited line by line: headers, prices, places of a model, budgets. Lines can be put in order. */
 
 import { announce, fill, h, icon } from "../dom.js";
+import { LAST_MOMENT } from "../format.js";
 
 /**
  * The properties `control`, `read` and `write` of a field. `columns`: { name, label, type: text | number | select | secret |
@@ -114,7 +115,8 @@ function cell({ name, label, type = "text", options = [], placeholder, wide }, v
       inputmode: "decimal",
       value: value ?? "",
     });
-  return h("input", { ...properties, type: type === "date-time" ? "datetime-local" : "text", value: value ?? "" });
+  const kind = type === "date-time" ? { type: "datetime-local", max: LAST_MOMENT } : { type: "text" };
+  return h("input", { ...properties, ...kind, value: value ?? "" });
 }
 
 function valueOf(input, type) {
