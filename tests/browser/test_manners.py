@@ -419,6 +419,23 @@ def test_a_slow_server_is_said_to_be_slow(visit: Visit, session: Any) -> None:
     expect(page.get_by_text("taking longer than usual")).to_be_hidden()
 
 
+def test_a_long_name_pushes_no_other_column_out_of_sight(page: Page, proxy: Proxy) -> None:
+    long = "W" * 200
+    proxy.add_provider("http://127.0.0.1:9/v1", "wordy", name=long)
+    proxy.add_model("of-wordy", "wordy")
+    assert proxy.admin("POST", "/aliases", {"id": "wordy-alias", "name": "Wordy", "target": "wordy"}).status == 201
+    proxy.add_key("sk-wordy-0123456789abcdef", "wordy-key", name=long)
+    user = {"id": "wordy-user", "username": "wordy", "password": PASSWORD, "apiKeyId": "wordy-key"}
+    assert proxy.admin("POST", "/users", user).status == 201
+    for screen in ("models", "aliases", "users"):
+        page.goto(f"/admin.html#/{screen}")
+        expect(page.get_by_role("row").filter(has_text=long)).to_be_visible()
+        beyond = page.locator(".table-frame").evaluate("(frame) => frame.scrollWidth - frame.clientWidth")
+        assert (screen, beyond) == (screen, 0)
+    for path in ("/users/wordy-user", "/apikeys/wordy-key", "/aliases/wordy-alias", "/providers/wordy"):
+        assert proxy.admin("DELETE", path).status == 200
+
+
 @pytest.mark.parametrize(
     ("screen", "record", "field", "member"),
     [
