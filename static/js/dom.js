@@ -35,12 +35,15 @@ function nodes(children) {
   return children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false);
 }
 
-/** Puts these children in the place of all there are. The same ones again stay untouched, and keep the focus. */
+/** Puts these children in the place of all there are. Those that are there already stay untouched, and keep the focus. */
 export function fill(element, ...children) {
   const wanted = nodes(children);
-  const isSame =
-    wanted.length === element.childNodes.length && wanted.every((each, at) => each === element.childNodes[at]);
-  if (!isSame) element.replaceChildren(...wanted);
+  const staying = new Set(wanted);
+  for (const each of [...element.childNodes]) if (!staying.has(each)) each.remove();
+  wanted.forEach((each, at) => {
+    const there = element.childNodes[at];
+    if (each !== there) element.insertBefore(each instanceof Node ? each : new Text(each), there ?? null);
+  });
   return element;
 }
 

@@ -202,6 +202,30 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(page: Page) -> None:
     expect(page.get_by_role("button", name="Add a user")).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("screen", "row"), [("providers", "acme"), ("models", "embed-public"), ("keys", "key-1"), ("users", "focal")]
+)
+def test_the_focus_stays_with_the_row_that_was_changed(page: Page, proxy: Proxy, screen: str, row: str) -> None:
+    proxy.admin("POST", "/users", {"id": "focal", "username": "focal", "password": PASSWORD})
+    page.goto(f"/admin.html#/{screen}")
+    line = page.locator(f'tr[data-key="{row}"]')
+    more = line.get_by_role("button", name=re.compile("^More for "))
+    for turn in ("Disable", "Enable"):
+        more.focus()
+        page.keyboard.press("Enter")
+        page.keyboard.type(turn[0])
+        page.keyboard.press("Enter")
+        expect(line.get_by_text(f"{turn.lower()}d")).to_be_visible()
+        expect(more).to_be_focused()
+    undo = page.get_by_role("region", name="Notes").get_by_role("button", name="Undo").last
+    undo.focus()
+    page.keyboard.press("Enter")
+    expect(line.get_by_text("disabled")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    proxy.admin("PUT", f"/{'apikeys' if screen == 'keys' else screen}/{row}", {"enabled": True})
+    proxy.admin("DELETE", "/users/focal")
+
+
 def test_a_menu_is_walked_with_arrows_and_left_with_escape(page: Page) -> None:
     page.goto("/admin.html#/users")
     opener = page.get_by_role("button", name="More for admin")

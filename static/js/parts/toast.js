@@ -1,6 +1,6 @@
 /** Short notes that something is done, at the foot of the page; with an action, such as undoing it. */
 
-import { announce, h, icon, topmost } from "../dom.js";
+import { announce, focusOn, h, icon, topmost } from "../dom.js";
 
 const SHOWN_MS = 5_000;
 const WITH_ACTION_MS = 10_000;
@@ -14,7 +14,9 @@ export function toast(text, { kind = "ok", action = null } = {}) {
   let timer = 0;
   const close = () => {
     clearTimeout(timer);
+    const hadFocus = note.contains(document.activeElement);
     note.remove();
+    if (hadFocus) focusOn(document.querySelector("main h1"));
     if (!place.childElementCount) place.hidePopover?.();
   };
   const later = () => (timer = setTimeout(close, action ? WITH_ACTION_MS : SHOWN_MS));
