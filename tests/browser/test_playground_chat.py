@@ -232,6 +232,13 @@ def test_markdown_is_drawn_and_markup_is_only_text(chat: Page, upstream: Upstrea
     assert said.locator("script, img, iframe, [onclick], [onerror], [style]").count() == 0
 
 
+def test_a_model_that_cannot_stop_behind_an_address_does_not_stop_the_page(chat: Page, upstream: Upstream) -> None:
+    upstream.will_stream(*spoken("(see https://example.com/a_(b)", ")" * 80_000, " end"))
+    say(chat, "Stutter.")
+    expect(answer(chat)).to_contain_text(") end")
+    expect(answer(chat).get_by_role("link")).to_have_text("https://example.com/a_(b)")
+
+
 def test_a_failure_is_told_and_can_be_tried_again(
     chat: Page, upstream: Upstream, expecting: Callable[[str], None]
 ) -> None:

@@ -234,14 +234,16 @@ function codeSpan(text, at, mark, barren) {
 
 /** An address as it stands; the full stop after it is not part of it, nor is a bracket that was opened before it. */
 function bareLink(address, at) {
-  let url = address;
-  for (;;) {
-    const shorter = url.replace(/[.,;:!?'*_~]$/, "");
-    const isOpen = shorter.endsWith(")") && shorter.split("(").length < shorter.split(")").length;
-    const next = isOpen ? shorter.slice(0, -1) : shorter;
-    if (next === url) return { node: link(url, url), end: at + url.length };
-    url = next;
+  let end = address.length;
+  let unopened = address.split(")").length - address.split("(").length;
+  for (; ; end -= 1) {
+    const last = address[end - 1];
+    const isBeyond = last === ")" && unopened > 0;
+    if (isBeyond) unopened -= 1;
+    else if (!/[.,;:!?'*_~]/.test(last)) break;
   }
+  const url = address.slice(0, end);
+  return { node: link(url, url), end: at + end };
 }
 
 /** [text](address) and ![text](address). */
