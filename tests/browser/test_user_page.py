@@ -12,6 +12,8 @@ from support.build import spoken
 from support.proxy import PASSWORD, Proxy
 from support.upstream import Upstream
 
+from .window import sticking_out
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
@@ -46,6 +48,13 @@ def own(visit: Callable[..., Page], session_of: Callable[..., Any], person: str)
     page.goto("/user.html")
     expect(page.get_by_role("heading", level=1)).to_contain_text(person)
     return page
+
+
+def test_a_long_name_of_a_key_stays_on_the_page(own: Page, proxy: Proxy, key: str) -> None:
+    assert proxy.admin("PUT", f"/apikeys/key-of-{key[-1]}", {"name": "W" * 200}).status == 200
+    own.reload()
+    expect(own.get_by_text("W" * 200)).to_be_visible()
+    assert sticking_out(own) == []
 
 
 def test_ones_own_key_is_masked_and_can_be_replaced(own: Page, proxy: Proxy, key: str) -> None:
