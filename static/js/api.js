@@ -51,10 +51,7 @@ async function json(method, path, body, options = {}) {
     return await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("The answer of the server was cut off or is not what this page expects. Try again.", {
-      status: response.status,
-      code: "bad_answer",
-    });
+    throw new ApiError("The answer of the server was cut off or is not what this page expects. Try again.", { status: response.status, code: "bad_answer" });
   }
 }
 
@@ -86,12 +83,7 @@ async function once(path, { method = "GET", body, headers = {}, key, signal, pat
     const answer = fetch(path, {
       method,
       body: isJson ? JSON.stringify(body) : body,
-      headers: {
-        accept: "application/json",
-        ...(isJson ? { "content-type": "application/json" } : {}),
-        ...(key ? { authorization: `Bearer ${key}` } : {}),
-        ...headers,
-      },
+      headers: { accept: "application/json", ...(isJson ? { "content-type": "application/json" } : {}), ...(key ? { authorization: `Bearer ${key}` } : {}), ...headers },
       credentials: key ? "omit" : "same-origin",
       cache: "no-store",
       signal: limit.signal,

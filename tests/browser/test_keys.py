@@ -235,6 +235,25 @@ def test_a_rotated_key_is_new_and_the_old_one_is_dead(keys: Page, proxy: Proxy) 
     assert (proxy.get("/v1/models", old).status, proxy.get("/v1/models", new).status) == (401, 200)
 
 
+def test_a_rotation_nobody_told_the_end_of_is_not_said_to_have_failed(
+    keys: Page, proxy: Proxy, expecting: Callable[[str], None]
+) -> None:
+    expecting("ERR_FAILED")
+    proxy.add_key("sk-unheard-of-0123456789", "unheard", name="Unheard of")
+
+    def done_and_not_told(route: Any) -> None:
+        route.fetch()
+        route.abort()
+
+    keys.reload()
+    keys.route("**/rotate", done_and_not_told)
+    keys.get_by_role("button", name="More for Unheard of").click()
+    keys.get_by_role("menuitem", name="New key").click()
+    keys.get_by_role("button", name="Make a new key").click()
+    expect(keys.get_by_role("alertdialog", name="That may not have worked")).to_contain_text("does not answer")
+    assert proxy.get("/v1/models", "sk-unheard-of-0123456789").status == 401
+
+
 def test_a_key_is_disabled_found_and_deleted(keys: Page, proxy: Proxy) -> None:
     page = keys
     key = "sk-deleted-in-the-page-0123456789"

@@ -15,11 +15,8 @@ import { guard } from "./guard.js";
 export function openDialog({ title, content, actions = [], size = "", mayClose = null, form = null, alert = false }) {
   const titleId = uid("title");
   const came = document.activeElement;
-  const header = h(
-    "header.dialog-head",
-    h("h2", { id: titleId }, title),
-    h("button.quiet.square", { type: "button", "aria-label": "Close", onclick: () => ask() }, icon("cross")),
-  );
+  const cross = h("button.quiet.square", { type: "button", "aria-label": "Close", onclick: () => ask() }, icon("cross"));
+  const header = h("header.dialog-head", h("h2", { id: titleId }, title), cross);
   const body = h("div.dialog-body", content);
   const foot = h("footer.dialog-foot", actions);
   const inner = form ? (form.append(body, foot), form) : [body, foot];
@@ -158,19 +155,16 @@ export async function busy(button, act) {
 /** A module that is only needed now, as fetchPart; a failure is said in a dialog, and the answer is undefined. */
 export const part = (load) => attempt(null, () => fetchPart(load), "Something is missing");
 
-/** As busy, for actions without a form: what fails is said in a dialog. Answers undefined then. */
+/** As busy, for actions without a form: what fails is said in a dialog, under `title` if it surely did. Answers undefined then. */
 export async function attempt(button, act, title = "That did not work") {
   try {
     return button ? await busy(button, act) : await act();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     announce(error.message, { urgent: true });
-    const opened = openDialog({
-      title,
-      alert: true,
-      content: h("p", error.message),
-      actions: [h("span.spring"), h("button.primary", { type: "button", onclick: () => opened.close() }, "Close")],
-    });
+    const isUnknown = ["unreachable", "timeout", "bad_answer"].includes(error.code);
+    const actions = [h("span.spring"), h("button.primary", { type: "button", onclick: () => opened.close() }, "Close")];
+    const opened = openDialog({ title: isUnknown ? "That may not have worked" : title, alert: true, content: h("p", error.message), actions });
     await opened.closed;
     return undefined;
   }
