@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.build import PNG, chunk, completion, finish, opening, spoken
+from support.build import PNG, chunk, completion, finish, opening, spoken, tool_chunk
 from support.proxy import KEY, Proxy
 from support.upstream import Upstream, pause
 
@@ -129,6 +129,16 @@ def test_images_go_with_a_message_and_with_the_export(stranger: Page, upstream: 
         choose(page, "Export as JSON")
     document: Any = json.loads(exported.value.path().read_text())
     assert [each["name"] for each in document["messages"][0]["images"]] == ["pasted.png", "dropped.png"]
+
+
+def test_a_conversation_with_calls_of_tools_survives_a_reload(stranger: Page, upstream: Upstream) -> None:
+    upstream.will_stream(opening(), tool_chunk(1, "{}", name="look"), finish("tool_calls"))  # some count from 1
+    connect(stranger)
+    say(stranger, "Look.")
+    expect(stranger.get_by_role("article", name="gpt-public")).to_contain_text("asks to call look")
+    stranger.reload()
+    expect(stranger.get_by_role("article", name="gpt-public")).to_contain_text("asks to call look")
+    expect(stranger.get_by_role("textbox", name="Message")).to_be_visible()
 
 
 def test_what_is_being_written_survives_a_reload(stranger: Page) -> None:

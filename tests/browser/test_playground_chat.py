@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import build
-from support.build import PNG, chunk, completion, finish, opening, spoken, usage
+from support.build import PNG, chunk, completion, delta, finish, opening, spoken, usage
 from support.proxy import Proxy
 from support.upstream import Upstream, hang_up, pause, stall
 
@@ -237,6 +237,27 @@ def test_a_model_that_cannot_stop_behind_an_address_does_not_stop_the_page(chat:
     say(chat, "Stutter.")
     expect(answer(chat)).to_contain_text(") end")
     expect(answer(chat).get_by_role("link")).to_have_text("https://example.com/a_(b)")
+
+
+def test_odd_chunks_are_read_for_what_they_say(chat: Page, upstream: Upstream) -> None:
+    first = {"index": 1, "function": {"name": "look", "arguments": {"at": "it"}}}
+    upstream.will_stream(
+        delta(content=[{"type": "text", "text": "Let me "}, "see.", None]),
+        delta(tool_calls={"index": 0}),
+        delta(tool_calls=[first, None]),
+        delta("toString"),
+    )
+    say(chat, "Be odd.")
+    expect(answer(chat)).to_contain_text("Let me see.")
+    expect(answer(chat)).to_contain_text('look{"at":"it"}')
+    expect(answer(chat)).to_contain_text("in all")
+    expect(answer(chat)).not_to_contain_text("native code")
+
+
+def test_an_answer_without_a_word_is_said_to_be_empty(chat: Page, upstream: Upstream) -> None:
+    upstream.will_stream(opening(), finish())
+    say(chat, "Say nothing.")
+    expect(answer(chat)).to_contain_text("The answer is empty.")
 
 
 def test_a_failure_is_told_and_can_be_tried_again(

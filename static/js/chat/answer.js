@@ -82,16 +82,20 @@ function grow(answer, delta) {
   const text = textOf(delta.content) || delta.refusal || "";
   if (typeof reasoning === "string") answer.reasoning += reasoning;
   answer.text += text;
-  for (const call of delta.tool_calls ?? []) growTool(answer.tools, call);
+  if (Array.isArray(delta.tool_calls)) for (const call of delta.tool_calls) growTool(answer.tools, call ?? {});
   return Boolean(text || reasoning || delta.tool_calls?.length);
 }
 
-const textOf = (content) => (Array.isArray(content) ? content.map((part) => part.text ?? "").join("") : (content ?? ""));
+const textOf = (content) => (Array.isArray(content) ? content.map((part) => (typeof part === "string" ? part : (part?.text ?? ""))).join("") : (content ?? ""));
 
 function growTool(tools, call) {
-  const tool = (tools[call.index ?? tools.length] ??= { name: "", arguments: "" });
+  // Not every server counts from 0.
+  const index = call.index ?? tools.length;
+  let tool = tools.find((each) => each.index === index);
+  if (!tool) tools.push((tool = { index, name: "", arguments: "" }));
   tool.name ||= call.function?.name ?? "";
-  tool.arguments += call.function?.arguments ?? "";
+  const more = call.function?.arguments ?? "";
+  tool.arguments += typeof more === "string" ? more : JSON.stringify(more); // some servers give them as an object
 }
 
 function failure(error, exchange, answer, signal) {

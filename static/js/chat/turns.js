@@ -8,7 +8,7 @@ import { trouble } from "../play/trouble.js";
 import { isRunning } from "./conversation.js";
 import { growing } from "./markdown.js";
 
-const ENDS = { length: "cut off at the limit of tokens", content_filter: "ended by a content filter" };
+const ENDS = new Map([["length", "cut off at the limit of tokens"], ["content_filter", "ended by a content filter"]]);
 
 /** `{ node, settle(isLast) }`. `edit()` is offered for the last one. */
 export function said(message, edit) {
@@ -68,7 +68,8 @@ export function answered(message, regenerate, extra) {
     grow();
     const isOver = !isRunning(message);
     node.setAttribute("aria-busy", String(!isOver));
-    fill(end, message.state === "failed" && trouble(message.error, { retry: isLast ? regenerate : null, actions: extra(message.error) }));
+    const isEmpty = message.state === "done" && !message.text && !message.reasoning && !message.tools.length;
+    fill(end, isEmpty && h("p.quiet-text", "The answer is empty."), message.state === "failed" && trouble(message.error, { retry: isLast ? regenerate : null, actions: extra(message.error) }));
     fill(
       foot,
       isOver && message.text && copyButton(() => message.text, { label: "the answer", words: false }),
@@ -97,5 +98,5 @@ function stats({ state, stats: told }) {
     perSecond !== null && `${number(perSecond, perSecond < 10 ? 1 : 0)} tokens/s`,
   ];
   const about = inputTokens === null ? "How many tokens it took was not told." : "Tokens in and out, the time to the first word and in all, and the speed.";
-  return h("span.stats", { title: about }, state === "stopped" && status("off", "stopped"), ENDS[finish] && status("warn", ENDS[finish]), h("span", parts.filter(Boolean).join(" · ")));
+  return h("span.stats", { title: about }, state === "stopped" && status("off", "stopped"), ENDS.has(finish) && status("warn", ENDS.get(finish)), h("span", parts.filter(Boolean).join(" · ")));
 }
