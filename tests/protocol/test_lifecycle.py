@@ -226,6 +226,15 @@ def test_asked_to_end_while_it_makes_the_secrets_it_shows_them_first(true_clone:
     assert told(out, "Password") and told(out, "Master key")
 
 
+def test_interrupted_before_it_listens_it_ends_without_a_trace(true_clone: Clone) -> None:
+    with true_clone.begin(("--host", "127.0.0.1", "--port", "0"), {}) as process:
+        while not true_clone.database.exists():  # from then on nothing but our own code is running
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=START_S)
+    assert "Traceback" not in err
+
+
 def unheard(folder: Path) -> subprocess.Popen[str]:
     """server.py of a folder, writing to a pipe whose reader has gone, as that of `| head` does."""
     reader, writer = os.pipe()
