@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .call import (
     CHAT,
     COMPLETION,
+    IMAGE_EDIT,
+    IMAGE_PART,
     MESSAGE,
     OCR,
     RESPONSE,
@@ -199,13 +201,15 @@ def whose(caller: Caller) -> tuple[str, str, str, str]:
 
 def media_of(call: Call) -> str:
     """What a call has in it beside text: "audio", "document", "image", "video", in this order, with commas."""
-    if not call.pictures and call.seconds is None and call.document is None:
+    if not call.pictures and call.form is None and call.document is None:
         return ""
     found = {each.kind for each in call.pictures}
     if call.operation is OCR:
         found.add("document")
-    if call.seconds is not None:
+    elif call.operation in HEARING:  # whether it tells how long it lasts or not
         found.add("audio")
+    elif call.operation is IMAGE_EDIT:
+        found.add(IMAGE_PART)
     return ",".join(sorted(found))
 
 

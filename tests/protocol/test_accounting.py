@@ -70,6 +70,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
             build.model("second", "spare", price=PRICE),
             build.model("unpriced"),
             build.model("speaks", type="speech", price=PRICE),
+            build.model("hears", type="transcription"),
             build.model("speaks-by-token", type="speech", price={"input": 0.6, "output": 10, "audioOutput": 12}),
             build.model("draws", type="image", price={"perImage": 0.04}),
         ],
@@ -276,6 +277,17 @@ def test_sounds_that_came_are_not_counted_as_text(proxy: Proxy, upstream: Upstre
     row = row_of(proxy, reply)
     assert (row["costBasis"], row["characters"]) == ("estimated", 9)
     assert 1 <= row["outputTokens"] <= 50, "which nine characters make when they are spoken"
+
+
+def test_what_is_uploaded_is_in_the_log(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_answer(200, {"text": "Hello"})
+    upstream.will_answer(200, {"text": "Hello"})
+    for recording in (build.wav(1), bytes(1000)):  # of which one does not tell how long it lasts
+        form: list[tuple[str, object]] = [("model", "hears"), ("file", ("a.mp3", recording, "audio/mpeg"))]
+        assert row_of(proxy, proxy.form("/v1/audio/transcriptions", form, KEY))["media"] == "audio"
+    upstream.will_answer(200, build.images(build.PNG))
+    form = [("model", "draws"), ("prompt", "a cat"), ("image", ("a.png", build.PNG, "image/png"))]
+    assert row_of(proxy, proxy.form("/v1/images/edits", form, KEY))["media"] == "image"
 
 
 def test_what_is_spoken_is_paid_for_as_sound(proxy: Proxy, upstream: Upstream) -> None:
