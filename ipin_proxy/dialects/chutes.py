@@ -6,16 +6,16 @@ What is known of its templates comes from public examples, which disagree; where
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from ..call import EMBEDDING, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIPTION, TRANSLATION, Bill, Call, Deployment
 from ..errors import UpstreamError
 from ..manners import Manners
-from ..upstream import Content, Outbound, Reply
+from ..upstream import Content, Heard, Outbound, Reply
 from ..web.response import STREAM_TYPE, Pipe
-from . import openai
+from . import embeddings, openai
 from .chutes_audio import heard, sound, speak, transcribe
 from .chutes_hosts import SHARED_HOSTS, Requests, host_in, json_of
 from .chutes_images import drawn, generate, pictures_asked_for
@@ -36,7 +36,8 @@ class Upstream(openai.Upstream):
         if call.operation in DRAWING:
             return generate(call, deployment, number)
         if call.operation is EMBEDDING:
-            return embed(partial(self.encode_request, call, ask_usage=False), deployment, manners)
+            encode = partial(self.encode_request, ask_usage=False)
+            return embed(lambda each: embeddings.requests(encode, call, each, manners), deployment, manners)
         return super().requests(call, deployment, manners, number)
 
     def replies_of(self, call: Call) -> int:
@@ -63,11 +64,13 @@ class Upstream(openai.Upstream):
         return super().decode_body(contents, bill, deployment)
 
 
-def embed(encode: Callable[[Deployment], Outbound], deployment: Deployment, manners: Manners) -> Requests:
+def embed(
+    ask: Callable[[Deployment], Generator[Outbound, Heard, Heard]], deployment: Deployment, manners: Manners
+) -> Requests:
     """A chute takes its model by one name. Under another it answers 404, and then says which one when it is asked; on a host
     of many models that would be somebody else's."""
     name = manners.name_at(deployment)
-    told = yield encode(replace(deployment, upstream_model=name))
+    told = yield from ask(replace(deployment, upstream_model=name))
     provider = deployment.provider
     if told.status != 404 or host_in(provider.base_url) in SHARED_HOSTS:
         return
@@ -80,4 +83,4 @@ def embed(encode: Callable[[Deployment], Outbound], deployment: Deployment, mann
         listed = None
     if listed and len(listed) == 1 and listed[0]["id"] != name:
         manners.is_called(deployment, listed[0]["id"])
-        yield encode(replace(deployment, upstream_model=listed[0]["id"]))
+        yield from ask(replace(deployment, upstream_model=listed[0]["id"]))

@@ -30,14 +30,16 @@ _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # what raw_d
 
 def requests(
     encode: Callable[..., Outbound], call: Call, deployment: Deployment, manners: Manners
-) -> Generator[Outbound, Heard, None]:
-    """Some servers refuse to be told how to write numbers, which SDKs do by themselves: once more without, and remembered."""
+) -> Generator[Outbound, Heard, Heard]:
+    """Some servers refuse to be told how to write numbers, which SDKs do by themselves: once more without, and remembered. The last
+    refusal, if there is no answer."""
     says_how = call.member(ENCODING) in ENCODINGS
     less = ENCODING if says_how and ENCODING in manners.refused_by(deployment.provider) else None
     heard = yield encode(call, deployment, less=less)
     if says_how and less is None and heard.status in (400, 422) and ENCODING.encode() in heard.body:
         manners.refuses(deployment.provider, {ENCODING})
-        yield encode(call, deployment, less=ENCODING)
+        heard = yield encode(call, deployment, less=ENCODING)
+    return heard
 
 
 def reply_of(body: bytes, deployment: Deployment, *, packs: bool) -> tuple[dict[str, Any], bytes]:

@@ -32,7 +32,7 @@ EXTRA = "Extra inputs are not permitted"
 def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream) -> Iterator[Proxy]:
     """A provider for each thing that is found out about one, so that no test knows what another has learnt."""
     bare, v1 = shared_upstream.origin, shared_upstream.base_url
-    names = ("chute", "strict", "strict-too", "vague", "choosy", "no-language", "embeds")
+    names = ("chute", "strict", "strict-too", "vague", "choosy", "no-language", "embeds", "plain")
     providers = [build.provider(v1 if name == "strict" else bare, name, type="chutes") for name in names]
     providers.append(build.provider(v1, "other"))
     models = [
@@ -43,6 +43,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
         build.model("draws-either", "chute", type="image", deployments=[{"providerId": "other", "weight": 0}]),
         build.model("embeds", "embeds", type="embedding", upstreamModel="Qwen/Qwen3-Embedding-8B"),
         build.model("embeds-wrongly", "embeds", type="embedding", upstreamModel="wrong"),
+        build.model("embeds-plainly", "plain", type="embedding", upstreamModel="wrong"),
         build.model("embeds-nothing", "embeds", type="embedding", upstreamModel="lost"),
         build.model("chats", "chute"),
     ]
@@ -685,6 +686,25 @@ def test_a_wrong_name_that_cannot_be_put_right_stays_one(proxy: Proxy, upstream:
     reply = embed(proxy, "embeds-nothing")
     assert (reply.status, reply.error["message"]) == (404, "model not found")
     assert len(upstream.history) == 2
+
+
+def test_a_chute_that_wants_neither_the_name_nor_the_encoding_is_asked_as_it_likes(
+    proxy: Proxy, upstream: Upstream
+) -> None:
+    def chute(seen: Seen) -> Any:
+        if seen.method == "GET":
+            return answer(200, {"object": "list", "data": [{"id": "right", "object": "model"}]})
+        if "encoding_format" in seen.json:
+            return answer(422, unknown_member("encoding_format"))
+        return answer(200, embeddings([1.0])) if seen.json["model"] == "right" else answer(404, {"detail": "no model"})
+
+    upstream.default(chute)
+    for asked in (4, 5):
+        body = {"model": "embeds-plainly", "input": "x", "encoding_format": "base64"}
+        reply = proxy.post("/v1/embeddings", body, KEY)
+        assert (reply.status, reply.json["data"][0]["embedding"]) == (200, "AACAPw==")
+        assert len(upstream.history) == asked
+    assert upstream.history[-1].json == {"model": "right", "input": "x"}
 
 
 def test_a_provider_of_a_single_chute_can_be_tested(proxy: Proxy, upstream: Upstream) -> None:
