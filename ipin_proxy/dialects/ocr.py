@@ -20,6 +20,7 @@ from ..web.multipart import FilePart
 from ..web.response import Pipe
 from . import openai, vision
 from .native import native
+from .thoughts import TEXT, ThinkSplitter
 
 Json = dict[str, Any]
 
@@ -135,11 +136,17 @@ def chat_text(reply: Json) -> str | None:
     content = message.get("content")
     if isinstance(content, list):
         texts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(text for text in texts if isinstance(text, str))
+        return without_thoughts("".join(text for text in texts if isinstance(text, str)))
     if content is None:
         refusal = message.get("refusal")
         return refusal if isinstance(refusal, str) else ""
-    return content if isinstance(content, str) else None
+    return without_thoughts(content) if isinstance(content, str) else None
+
+
+def without_thoughts(text: str) -> str:
+    """What was read, where the model thinks first and its server leaves that in front."""
+    splitter = ThinkSplitter()
+    return "".join(said for kind, said in [*splitter.feed(text), *splitter.finish()] if kind == TEXT)
 
 
 def own_text(reply: Json) -> str | None:

@@ -176,6 +176,10 @@ def test_the_address_of_an_image_goes_on_unfetched(proxy: Proxy, upstream: Upstr
         ({"content": ""}, ""),
         ({"content": None}, ""),
         ({"content": None, "refusal": "I cannot read this."}, "I cannot read this."),
+        ({"content": "<think>\nA bill, it seems.\n</think>\n\nTotal 12.50\n"}, "Total 12.50\n"),
+        ({"content": [{"type": "text", "text": " <think></think>Total"}]}, "Total"),
+        ({"content": " a <think>b</think>\n"}, " a <think>b</think>\n"),
+        ({"content": "<thin"}, "<thin"),
     ],
 )
 def test_every_way_to_say_a_text_is_understood(proxy: Proxy, upstream: Upstream, message: Json, text: str) -> None:
