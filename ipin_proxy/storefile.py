@@ -204,7 +204,7 @@ class StoreFile:
         """Mode 0600 whatever the umask, and the owner the file had: root may have been asked to change something once."""
         if os.name != "posix":
             return
-        os.fchmod(descriptor, 0o600)
+        _make_private(descriptor)
         with contextlib.suppress(OSError):
             old, new = os.stat(self.path), os.fstat(descriptor)
             if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
@@ -331,12 +331,18 @@ def without_journal(content: bytes) -> bytes:
     return content[:begin]
 
 
+def _make_private(descriptor: int) -> None:
+    """Mode 0600 whatever the umask, where there are modes: FAT knows none, and refuses them."""
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, 0o600)
+
+
 def write_new(path: Path, content: bytes) -> None:
     """A new file of mode 0600 with this content, on disk when this returns. Raises OSError, also when it exists."""
     descriptor = os.open(path, NEW_FILE, 0o600)
     try:
-        if os.name == "posix":
-            os.fchmod(descriptor, 0o600)
+        _make_private(descriptor)
         _write_all(descriptor, content, 0)
         os.fsync(descriptor)
     except OSError:

@@ -211,6 +211,18 @@ def test_a_mounted_file_is_written_in_place(shelf: Shelf, monkeypatch: pytest.Mo
     assert shelf.open().snapshot().settings["number"] == 2
 
 
+def test_where_modes_cannot_be_set_a_database_is_made_and_kept(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On FAT, say, of a memory card."""
+    for change in ("fchmod", "chmod", "fchown"):
+        monkeypatch.setattr(os, change, raising(errno.EPERM))
+    store = shelf.open()
+    for number in range(3):
+        put(store, number=number)
+    assert settings(shelf.path) == {"number": 2} and settings(shelf.file(".bak.1")) == {"number": 1}
+    store.close()
+    assert shelf.open().snapshot().settings["number"] == 2
+
+
 def test_versions_of_a_file_that_is_mounted_alone_are_kept_in_another_folder(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
