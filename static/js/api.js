@@ -109,10 +109,7 @@ export async function fetchPart(load) {
     return await noticed(load());
   } catch (error) {
     console.error(error);
-    throw new ApiError(
-      "A part of this page could not be fetched. The server may be restarting; try again, or load the page anew.",
-      { code: "no_part" },
-    );
+    throw new ApiError("A part of this page could not be fetched. The server may be restarting; try again, or load the page anew.", { code: "no_part" });
   }
 }
 

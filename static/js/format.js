@@ -5,14 +5,7 @@ const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", time
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const LIST = new Intl.ListFormat("en", { type: "conjunction" });
-const PERIODS = [
-  ["year", 31_557_600_000],
-  ["month", 2_629_800_000],
-  ["week", 604_800_000],
-  ["day", 86_400_000],
-  ["hour", 3_600_000],
-  ["minute", 60_000],
-];
+const PERIODS = [["year", 31_557_600_000], ["month", 2_629_800_000], ["week", 604_800_000], ["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]];
 
 /** 21 Nov 2026, 09:14, in the reader's zone. */
 export const dateTime = (ms) => DATE_TIME.format(ms);

@@ -90,6 +90,38 @@ def test_a_key_is_not_closed_uncopied_without_a_question(keys: Page) -> None:
     expect(row(page, "Hurried")).to_be_visible()
 
 
+def test_a_key_is_not_lost_by_going_back(visit: Callable[..., Page], session: Any) -> None:
+    page = visit(session)
+    page.goto("/admin.html")  # an address without a screen
+    page.get_by_role("link", name="API keys", exact=True).click()
+    page.get_by_role("button", name="Create an API key").click()
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Uncopied")
+    page.get_by_role("button", name="Create key").click()
+    line = page.get_by_role("textbox", name="API key")
+    expect(line).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Go on editing").click()
+    expect(line).to_be_visible()
+    expect(page).to_have_url(re.compile("#/keys"))
+
+
+def test_an_unsaved_password_is_asked_about_at_an_address_without_a_screen(
+    visit: Callable[..., Page], session: Any
+) -> None:
+    page = visit(session)
+    page.goto("/admin.html")
+    page.get_by_role("link", name="API keys", exact=True).click()
+    expect(page.get_by_role("table", name="API keys")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+    page.get_by_role("button", name="admin").click()
+    page.get_by_role("menuitem", name="Change password").click()
+    page.get_by_label("Current password").fill("typed")
+    page.go_forward()
+    page.get_by_role("button", name="Leave").click()
+    expect(page.get_by_role("heading", level=1, name="API keys")).to_be_visible()
+
+
 def test_a_key_whose_copying_failed_is_not_taken_for_copied(visit: Callable[..., Page], session: Any) -> None:
     page = visit(session)
     page.add_init_script(

@@ -50,6 +50,26 @@ def own(visit: Callable[..., Page], session_of: Callable[..., Any], person: str)
     return page
 
 
+def test_what_would_be_lost_is_asked_about_before_the_page_is_turned(own: Page) -> None:
+    own.get_by_role("navigation").get_by_role("link", name="API docs").click()
+    expect(own.get_by_role("heading", level=1, name="API docs")).to_be_visible()
+    own.get_by_role("link", name="Your page", exact=True).click()
+    own.get_by_role("button", name="Replace the key").click()
+    own.get_by_role("button", name="Replace it").click()
+    line = own.get_by_role("dialog").get_by_role("textbox", name="API key")
+    expect(line).to_be_visible()
+    shown = line.inner_text()
+
+    own.go_back()
+    own.get_by_role("alertdialog").get_by_role("button", name="Go on editing").click()
+    expect(line).to_have_text(shown)
+    expect(own).to_have_url(re.compile("#/overview"))
+    own.go_back()
+    own.get_by_role("alertdialog").get_by_role("button", name="Leave").click()
+    expect(own.get_by_role("heading", level=1, name="API docs")).to_be_visible()
+    expect(own.get_by_role("dialog")).to_have_count(0)
+
+
 def test_a_long_name_of_a_key_stays_on_the_page(own: Page, proxy: Proxy, key: str) -> None:
     assert proxy.admin("PUT", f"/apikeys/key-of-{key[-1]}", {"name": "W" * 200}).status == 200
     own.reload()

@@ -6,7 +6,7 @@
 
 import { ApiError, fetchPart } from "../api.js";
 import { announce, fill, focusOn, h, icon, on } from "../dom.js";
-import { attempt, confirmLeaving } from "../parts/dialog.js";
+import { asksToLeave, attempt, confirmLeaving } from "../parts/dialog.js";
 import { connectionBar, loadAnew } from "../parts/connection.js";
 import { failed, loading } from "../parts/faces.js";
 import { dropAll, isAnyDirty } from "../parts/guard.js";
@@ -46,7 +46,6 @@ const app = {
   go(name, params = {}) {
     location.hash = address(name, params);
   },
-
 };
 
 /** What one screen may ask: `app`, and what changes the address, which is refused once the address names another place. */
@@ -70,9 +69,7 @@ function appOf(screen) {
 }
 
 function address(name, params) {
-  const query = new URLSearchParams(
-    Object.entries(params).filter(([, value]) => value !== "" && value !== null && value !== undefined),
-  );
+  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value !== null && value !== undefined));
   return `#/${name}${query.size ? `?${query}` : ""}`;
 }
 
@@ -85,15 +82,7 @@ function parsed(hash) {
 }
 
 async function route() {
-  if (location.hash === shown.hash && shown.live) return;
-  if (isAnyDirty()) {
-    const wanted = location.hash;
-    history.pushState(null, "", shown.hash);
-    if (!(await confirmLeaving())) return;
-    dropAll();
-    location.hash = wanted;
-    return;
-  }
+  if ((location.hash === shown.hash && shown.live) || asksToLeave(shown.hash)) return;
   // A dialog belongs to the screen it was opened on.
   for (const dialog of document.querySelectorAll("dialog:modal")) dialog.close();
   dropAll();

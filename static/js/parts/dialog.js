@@ -6,7 +6,7 @@
 import { ApiError, fetchPart } from "../api.js";
 import { announce, focusOn, h, icon, uid } from "../dom.js";
 import { checkFields, readFields, showFieldError } from "./field.js";
-import { guard } from "./guard.js";
+import { dropAll, guard, isAnyDirty } from "./guard.js";
 
 /**
  * Opens a dialog. `content` and `actions` are nodes; `size` "" (narrow), "wide" or "huge". `mayClose` answers whether it
@@ -131,12 +131,16 @@ export function confirmDialog({ title, text, list = [], more = 0, action = "Dele
 
 /** The question before something typed is lost. */
 export function confirmLeaving() {
-  return confirmDialog({
-    title: "Leave without saving?",
-    text: "What you have changed here is not saved yet.",
-    action: "Leave",
-    cancel: "Go on editing",
-  });
+  return confirmDialog({ title: "Leave without saving?", text: "What you have changed here is not saved yet.", action: "Leave", cancel: "Go on editing" });
+}
+
+/** Asks, if something would be lost with the screen at `here`, which the address names until that is answered. Whether it asks. */
+export function asksToLeave(here) {
+  if (!isAnyDirty()) return false;
+  const wanted = location.hash;
+  history.pushState(null, "", here || "#");
+  confirmLeaving().then((isSure) => isSure && (dropAll(), (location.hash = wanted)));
+  return true;
 }
 
 /** Runs something a button started: the button shows that it works and cannot be pressed twice. */

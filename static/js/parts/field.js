@@ -29,10 +29,7 @@ class FormField extends HTMLElement {
   }
 
   focus() {
-    (this.control.matches("input, select, textarea")
-      ? this.control
-      : this.control.querySelector("input, select, textarea, button")
-    )?.focus();
+    (this.control.matches("input, select, textarea") ? this.control : this.control.querySelector("input, select, textarea, button"))?.focus();
   }
 }
 customElements.define("form-field", FormField);
@@ -98,11 +95,7 @@ function makers(type, options, properties, id) {
   if (type === "textarea" || type === "lines") {
     const control = h("textarea", { rows: 3, spellcheck: type === "lines" ? "false" : null, ...properties });
     if (type === "textarea") return { control, read: () => control.value, write: (v) => (control.value = v) };
-    const read = () =>
-      control.value
-        .split(/[\n,]/)
-        .map((each) => each.trim())
-        .filter(Boolean);
+    const read = () => control.value.split(/[\n,]/).map((each) => each.trim()).filter(Boolean);
     return { control, read, write: (v) => (control.value = v.join("\n")) };
   }
   if (type === "number") {
@@ -132,11 +125,7 @@ function optionOrGroup(each) {
 }
 
 function revealer(control, id) {
-  const button = h(
-    "button.quiet.square",
-    { type: "button", "aria-pressed": "false", "aria-label": "Show what is typed", "aria-controls": id },
-    icon("eye"),
-  );
+  const button = h("button.quiet.square", { type: "button", "aria-pressed": "false", "aria-label": "Show what is typed", "aria-controls": id }, icon("eye"));
   button.addEventListener("click", () => {
     const isShown = control.type === "text";
     control.type = isShown ? "password" : "text";

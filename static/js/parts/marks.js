@@ -34,11 +34,7 @@ export const when = (ms, never = "never") => (ms ? h("time-ago", { ms }) : h("sp
 
 /** The head of a screen: its name, what it is for, and its main actions. */
 export function pageHead({ title, lead, actions = [] }) {
-  return h(
-    "header.page-head",
-    h("div", h("h1", title), lead && h("p.lead", lead)),
-    actions.length > 0 && h("div.actions", actions),
-  );
+  return h("header.page-head", h("div", h("h1", title), lead && h("p.lead", lead)), actions.length > 0 && h("div.actions", actions));
 }
 
 /** A note in the flow of a page. `kind`: info, ok, warn or bad. */

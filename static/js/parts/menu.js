@@ -39,12 +39,7 @@ export function menuButton({ label, image = "more", items, face = null, kind = "
       button.focus();
       item.run(button);
     };
-    return h(
-      "button",
-      { type: "button", role: "menuitem", tabindex: "-1", class: item.danger ? "is-danger" : "", onclick: run },
-      icon(item.image ?? "right"),
-      item.label,
-    );
+    return h("button", { type: "button", role: "menuitem", tabindex: "-1", class: item.danger ? "is-danger" : "", onclick: run }, icon(item.image ?? "right"), item.label);
   }
 
   function toggled(event) {

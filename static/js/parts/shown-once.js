@@ -2,12 +2,14 @@
 
 import { copyLine } from "./copy.js";
 import { confirmDialog } from "./dialog.js";
+import { guard } from "./guard.js";
 
 /** Its `line`, and `mayClose` for the dialog around it, which asks before the key goes uncopied. */
 export function shownOnce(key) {
   let isCopied = false;
   const line = copyLine(key, "API key");
-  line.addEventListener("copy", () => (isCopied = true));
+  const release = guard(() => line.isConnected && !isCopied);
+  line.addEventListener("copy", () => (release(), (isCopied = true)));
   const mayClose = () =>
     isCopied ||
     confirmDialog({

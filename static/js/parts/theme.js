@@ -30,13 +30,7 @@ export function themePicker() {
     "fieldset.theme-picker",
     h("legend.visually-hidden", "Theme"),
     CHOICES.map(([value, label, image]) =>
-      h(
-        "label",
-        { title: label },
-        h("input", { type: "radio", name, value, checked: chosen() === value, onchange: () => choose(value) }),
-        icon(image),
-        h("span", label),
-      ),
+      h("label", { title: label }, h("input", { type: "radio", name, value, checked: chosen() === value, onchange: () => choose(value) }), icon(image), h("span", label)),
     ),
   );
 }

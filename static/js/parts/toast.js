@@ -27,9 +27,7 @@ export function toast(text, { kind = "ok", action = null } = {}) {
     };
     note.append(h("button.quiet", { type: "button", onclick: run }, action.label));
   }
-  note.append(
-    h("button.quiet.square", { type: "button", "aria-label": "Close this note", onclick: close }, icon("cross")),
-  );
+  note.append(h("button.quiet.square", { type: "button", "aria-label": "Close this note", onclick: close }, icon("cross")));
   for (const type of ["pointerenter", "focusin"]) note.addEventListener(type, () => clearTimeout(timer));
   for (const type of ["pointerleave", "focusout"]) note.addEventListener(type, later);
   show(note);

@@ -3,7 +3,7 @@
 import { ApiError, fetchPart } from "../api.js";
 import { announce, fill, focusOn, h, icon, on } from "../dom.js";
 import { connectionBar, loadAnew } from "../parts/connection.js";
-import { attempt } from "../parts/dialog.js";
+import { asksToLeave, attempt } from "../parts/dialog.js";
 import { failed, loading } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { changePassword, currentUser, goToSignIn, keepSignedIn, signOut } from "../parts/session.js";
@@ -46,7 +46,7 @@ function address(name, params) {
 }
 
 async function route() {
-  if (location.hash === shown.hash) return;
+  if (location.hash === shown.hash || asksToLeave(shown.hash)) return;
   const [asked, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const name = Object.hasOwn(SCREENS, asked) ? asked : "overview";
   const params = new URLSearchParams(query);
