@@ -86,6 +86,20 @@ def test_every_preset_says_where_a_key_would_go_and_whose_that_is(page: Page, pr
     expect(page.get_by_role("searchbox", name="Search providers")).to_be_visible()
 
 
+def test_what_is_typed_in_the_guide_is_not_lost_with_a_step(page: Page) -> None:
+    page.goto("/admin.html#/start?step=provider")
+    page.get_by_role("button").filter(has=page.get_by_text("Groq", exact=True)).click()
+    secret = page.get_by_label("API key", exact=True)
+    secret.fill("gsk-typed-already")
+    for way in ("2 Models", "Another provider"):
+        page.get_by_role("button", name=way).click()
+        page.get_by_role("button", name="Go on editing").click()
+        expect(secret).to_have_value("gsk-typed-already")
+    page.get_by_role("button", name="Another provider").click()
+    page.get_by_role("button", name="Leave", exact=True).click()
+    expect(page.get_by_role("heading", name="Who answers?")).to_be_focused()
+
+
 def test_the_guide_leads_from_nothing_to_a_working_chat(page: Page, proxy: Proxy, upstream: Upstream) -> None:
     page.goto("/admin.html")
     page.get_by_role("button", name=re.compile("^OpenAI")).click()

@@ -5,10 +5,10 @@
 
 import { ApiError, fetchPart, get } from "../api.js";
 import { fill, focusOn, h, icon } from "../dom.js";
-import { busy, showProblem } from "../parts/dialog.js";
+import { busy, confirmLeaving, showProblem } from "../parts/dialog.js";
 import { load } from "../parts/faces.js";
 import { checkFields, readFields } from "../parts/field.js";
-import { guard } from "../parts/guard.js";
+import { guard, isAnyDirty } from "../parts/guard.js";
 import { pageHead } from "../parts/marks.js";
 import { leaveGuide } from "./guide.js";
 
@@ -64,6 +64,7 @@ export function screen(root, params, app) {
 
   /** Goes to a step; without one, to the first that is not done. */
   async function go(step, { focus = true } = {}) {
+    if (isAnyDirty() && !(await confirmLeaving())) return;
     release();
     const isDone = {
       provider: guide.providers.length > 0,
