@@ -114,6 +114,12 @@ def test_a_user_is_changed_disabled_and_deleted(users: Page, proxy: Proxy) -> No
     assert sign_in_status(proxy, "karl") == 401
 
 
+def test_a_search_that_an_address_brings_is_seen_however_few_there_are(page: Page) -> None:
+    page.goto("/admin.html#/users?q=nobody")
+    page.get_by_role("searchbox", name="Search users").fill("")
+    expect(row(page, "admin")).to_be_visible()
+
+
 def test_users_are_found_by_their_key_and_counted(users: Page, proxy: Proxy) -> None:
     page = users
     proxy.add_key("sk-of-users-in-the-page-0123456789", "of-users", name="Library")

@@ -132,7 +132,7 @@ export function screen(root, params, app) {
 
   function draw() {
     table.rows = aliases.filter((row) => matches(search, row.id, row.name, row.target, ...Object.values(row.modelMap)));
-    find.hidden = aliases.length < 5;
+    find.hidden = aliases.length < 5 && !search;
     actions.hidden = aliases.length === 0;
     tally.textContent = countOf(table.rows.length, aliases.length, "alias", "aliases");
     return aliases.length ? [toolbar, table] : firstFace();

@@ -144,7 +144,7 @@ export function screen(root, params, app) {
 
   function draw() {
     table.rows = users.filter((row) => matches(search, row.username, row.email, row.id, row.apiKeyId && keyName(row.apiKeyId)));
-    find.hidden = users.length < 5;
+    find.hidden = users.length < 5 && !search;
     tally.textContent = countOf(table.rows.length, users.length, "user");
   }
 
