@@ -96,7 +96,7 @@ class MessageWriter:
             if type(told := choice.get(name)) is str and told:
                 self._ending[name] = told
         delta, message = choice.get("delta"), choice.get("message")
-        if type(delta) is dict:
+        if type(delta) is dict and delta:
             self._delta(delta)
         elif type(message) is dict:
             self._delta(numbered(message))

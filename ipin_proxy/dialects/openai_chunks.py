@@ -19,6 +19,8 @@ from .translation import Decoding
 Json = dict[str, Any]
 
 MESSAGE_CHARS = 2000
+# Members of a delta in which something of the answer is.
+SAYING = ("content", "reasoning_content", "reasoning", "reasoning_details", "refusal", "tool_calls", "function_call")
 # What an error in a stream is called, or numbered, that will pass.
 BUSY: dict[int | str, int] = {
     429: 429,
@@ -41,6 +43,7 @@ class ChunkReader:
         self._deployment = deployment
         self._raise_if_error = raise_if_error
         self._splitter = FrameSplitter()
+        self._has_said = False  # something of the answer has come, in pieces
         self.is_complete = False  # the answer is whole, whatever the connection does now
         self.is_done = False  # its last word was said, and behind it comes nothing
         self.is_counted = False  # its usage was told when it was whole
@@ -89,7 +92,16 @@ class ChunkReader:
             if reason := choice.get("finish_reason"):
                 self.is_complete = True
                 self.finish_reason = reason if type(reason) is str else self.finish_reason
+            body = self._once(body, choice)
         self.is_counted = self.is_counted or (self.is_complete and usage is not None)
+        return body
+
+    def _once(self, body: Json, choice: Json) -> Json:
+        """A chunk without what was said before it: MiniMax ends a stream with all of the message again."""
+        if self._has_said and choice.get("message"):
+            return {**body, "choices": [{**choice, "message": None}]}
+        delta = choice.get("delta")
+        self._has_said = self._has_said or (type(delta) is dict and any(map(delta.get, SAYING)))
         return body
 
     def _look_for_error(self, body: Json | None) -> None:

@@ -351,6 +351,15 @@ def test_a_stream_comes_word_by_word(proxy: Proxy, upstream: Upstream) -> None:
     assert check(seen + b"".join(frames))["status"] == "completed"
 
 
+def test_what_is_told_in_pieces_and_then_all_again_is_told_once(proxy: Proxy, upstream: Upstream) -> None:
+    again = {**completion("Hello there."), "object": "chat.completion"}  # the last chunk of MiniMax
+    upstream.will(stream(opening(), chunk("Hello"), chunk(" there."), again, done=False))
+    reply = ask(proxy, model="chats", stream=True)
+    response = check(reply.body)
+    assert [each["content"][0]["text"] for each in response["output"]] == ["Hello there."]
+    assert (response["usage"]["input_tokens"], response["usage"]["output_tokens"]) == (3, 2)
+
+
 def test_calls_of_tools_come_whole(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, completion(None, finish="tool_calls", tool_calls=[tool_call("shell", '{"cmd": "ls"}')]))
     made = ask(proxy, model="m11", tools=[SHELL]).json["output"][0]
