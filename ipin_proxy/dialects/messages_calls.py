@@ -17,6 +17,9 @@ from .messages_reply import Json, input_of
 MOST_CALLS = 512
 MOST_CHECKS = 8  # of whether a call is whole, since each reads all of it
 MOST_CHARS = 64 * 1024 * 1024
+EMPTY = "{}"
+
+Index = int | str  # some write their numbers as texts
 
 
 class Escaping:
@@ -51,11 +54,11 @@ class StreamedCall:
     """One call while it comes. `given` is the provider's id for it; `row` what else it said of it."""
 
     __slots__ = (
-        *("_checks", "_escaping", "_held", "_is_object", "_letters", "_pieces"),
+        *("_checks", "_escaping", "_held", "_letters", "_pieces"),
         *("given", "id", "index", "name", "row"),
     )
 
-    def __init__(self, index: int | None) -> None:
+    def __init__(self, index: Index | None) -> None:
         self.index = index
         self.given = ""
         self.name = ""
@@ -63,7 +66,6 @@ class StreamedCall:
         self.row: Json = {}
         self._pieces: list[str] = []
         self._held: list[str] = []  # what was not told yet
-        self._is_object: bool | None = None
         self._checks = 0
         self._escaping = Escaping()
         self._letters = Letters()
@@ -72,9 +74,21 @@ class StreamedCall:
     def has_arguments(self) -> bool:
         return bool(self._pieces)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has come but an empty object, with which some gateways begin what follows it."""
+        return len(self._pieces) == 1 and self._pieces[0].strip() == EMPTY
+
+    @property
+    def _is_object(self) -> bool:
+        return bool(self._pieces) and self._pieces[0].lstrip().startswith("{")
+
     def add(self, arguments: str) -> None:
         if not self._pieces and arguments.isspace():
             return
+        if self.is_empty and arguments.lstrip().startswith("{"):
+            self._pieces.clear()
+            self._held.clear()
         if not (arguments := self._escaping.feed(self._letters.feed(arguments))):
             return
         self._pieces.append(arguments)
@@ -83,9 +97,7 @@ class StreamedCall:
     def told(self) -> str:
         """The arguments that came and were not told, if they are an object as far as one can see: a text that is something
         else must not reach a client as the beginning of one."""
-        if self._is_object is None and (text := "".join(self._held).lstrip()):
-            self._is_object = text.startswith("{")
-        if not self._is_object:
+        if not self._is_object or self.is_empty:
             return ""
         text = "".join(self._held)
         self._held.clear()
@@ -93,8 +105,10 @@ class StreamedCall:
 
     def rest(self) -> str:
         """The same at the end, when what is no object may have turned out to hold one."""
+        if self.is_empty:
+            return EMPTY
         told = self.told()
-        if not told and self._is_object is False:
+        if not told and self._pieces and not self._is_object:
             found = input_of("".join(self._pieces))
             return json.dumps(found) if found else ""
         return told
@@ -116,7 +130,7 @@ class StreamedCalls:
     def __init__(self) -> None:
         self.all: list[StreamedCall] = []
         self.live = 0
-        self._by_index: dict[int, StreamedCall] = {}
+        self._by_index: dict[Index, StreamedCall] = {}
         self._by_id: dict[str, StreamedCall] = {}
         self._chars = 0
 
@@ -129,7 +143,11 @@ class StreamedCalls:
         told_name, told_id, told_index = function.get("name"), delta.get("id"), delta.get("index")
         name = told_name if type(told_name) is str else ""
         given = told_id if type(told_id) is str else ""
-        call = self._find(told_index if type(told_index) is int else None, given, name)
+        arguments = function.get("arguments")
+        if type(arguments) is dict:
+            arguments = _dumped(arguments)
+        is_given = type(arguments) is str and bool(arguments.strip())
+        call = self._find(told_index if type(told_index) in (int, str) else None, given, name, is_given)
         call.name = call.name or name  # some repeat it
         if given and not call.given:
             call.given = given
@@ -137,30 +155,35 @@ class StreamedCalls:
         for member in ("id", "extra_content"):
             if delta.get(member):
                 call.row[member] = delta[member]
-        arguments = function.get("arguments")
-        if type(arguments) is dict:
-            arguments = _dumped(arguments)
         if type(arguments) is str and arguments:
             self._chars += len(arguments)
             if self._chars > MOST_CHARS:
                 raise UpstreamError("The provider called a tool with arguments without an end.")
             call.add(arguments)
 
-    def _find(self, index: int | None, given: str, name: str) -> StreamedCall:
+    def _find(self, index: Index | None, given: str, name: str, has_arguments: bool) -> StreamedCall:
+        last = self.all[-1] if self.all else None
         if index is not None:
             call = self._by_index.get(index)
+            if call is None and not name:
+                known = self._by_id.get(given) if given else last
+                if known is not None and known.index is None:  # it has its number only now
+                    call = self._by_index[index] = known
+                    known.index = index
             if call is not None and given and call.given and given != call.given:
                 other = self._by_id.get(given)  # Gemini and some gateways count none of them
                 call = other if other is not None and other.index == index else None
         elif given:
             call = self._by_id.get(given)
         else:
-            call = self.all[-1] if self.all else None
-            if call is not None and name and call.name and call.has_arguments:
+            call = last
+            if call is not None and name and call.name and (call.has_arguments or name != call.name):
                 call = None  # a whole call in each delta, and nothing to tell them apart by
+        if call is not None and name and call.name and has_arguments and not call.is_empty and call.is_whole():
+            call = None  # the same, all with one number
         return call if call is not None else self._new(index)
 
-    def _new(self, index: int | None) -> StreamedCall:
+    def _new(self, index: Index | None) -> StreamedCall:
         if len(self.all) >= MOST_CALLS:
             raise UpstreamError("The provider called more tools at once than anybody can run.")
         call = StreamedCall(index)

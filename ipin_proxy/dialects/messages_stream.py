@@ -232,6 +232,7 @@ class MessageWriter:
             self._tell(call.told())
             if calls.live + 1 == len(calls.all) or not call.is_whole():
                 return
+            self._tell(call.rest())
             self._close()
             calls.live += 1
 

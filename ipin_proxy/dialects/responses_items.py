@@ -274,6 +274,7 @@ class ToolCall:
         self._name = ""
         self._id = ""
         self._index = 0
+        self._is_called = False  # with an empty object, up to now
         self._tool = Tool("function_call", "")
         self._arguments = Text()
         self._unwrapping = Unwrapping()
@@ -284,7 +285,9 @@ class ToolCall:
         """The next of it. A name and an id that come again are the same ones: they are not added up."""
         self.told_id = self.told_id or call_id
         self._name = self._name or name
-        if arguments:
+        if arguments.strip() == "{}" and not self._arguments.whole:
+            self._is_called = True  # some gateways begin all arguments so; where nothing follows it is told at the end
+        elif arguments:
             self._arguments.add(arguments)
             self._shape.unread.append(arguments)
 
@@ -295,7 +298,7 @@ class ToolCall:
     @property
     def is_nothing(self) -> bool:
         """Whether nobody is called, and with nothing."""
-        return not self._name and not self._arguments.whole
+        return not (self._name or self._is_called or self._arguments.whole)
 
     @property
     def is_over(self) -> bool:

@@ -329,6 +329,10 @@ class Answer:
         """The call that has this number, and the number. Some do not number them: then an id or a name begins one."""
         if type(index) not in (int, str):
             index = call_id or ((len(self._heard),) if name else next(reversed(self._calls), None))
+        elif index not in self._calls and not name and self._heard and call_id in ("", self._heard[-1].told_id):
+            last = next(reversed(self._calls))
+            if type(last) is tuple or last == self._heard[-1].told_id:  # it has its number only now
+                self._calls[index] = self._calls.pop(last)
         return self._calls.get(index), index
 
     def _new_id(self, prefix: str) -> str:
