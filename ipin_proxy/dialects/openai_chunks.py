@@ -13,7 +13,7 @@ from ..call import Bill, Deployment, Usage
 from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
 from ..web.sse import FrameSplitter, FrameTooLong, parse_event
-from .openai_stream import BARE_LINE, stream_error
+from .openai_stream import BARE_LINE, object_in, stream_error
 from .translation import Decoding
 
 Json = dict[str, Any]
@@ -172,7 +172,6 @@ def raise_if_failed(choice: Json) -> None:
 
 def _read(data: bytes) -> Json | None:
     try:
-        body = json.loads(str(data, "utf-8"))
+        return object_in(json.loads(str(data, "utf-8")))
     except (ValueError, RecursionError):
         return None
-    return body if type(body) is dict else None

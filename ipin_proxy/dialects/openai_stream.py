@@ -182,7 +182,8 @@ class StreamTap:
             body = json.loads(event.data)
         except (ValueError, RecursionError):
             return raw  # a broken frame is the provider's; those after it still arrive
-        if not isinstance(body, dict):
+        body = object_in(body)
+        if body is None:
             return raw
         kind = body.get("type") or event.event
         if self._is_typed and isinstance(kind, str) and kind in TERMINAL_EVENTS:
@@ -243,6 +244,13 @@ class StreamTap:
         before = [self._newest, *takewhile(lambda each: each is not instead_of, self._frames)]
         numbers = [found for found in map(SEQUENCE_NUMBER.search, before) if found is not None]
         return error_frame(error, self._operation, int(numbers[-1][1]) + 1 if numbers else 0)
+
+
+def object_in(body: Any) -> Json | None:
+    """The object that an event holds, or, as Gemini tells its errors, a list with one in it."""
+    if isinstance(body, list) and body and isinstance(body[0], dict) and body[0].get("error"):
+        body = body[0]
+    return body if isinstance(body, dict) else None
 
 
 def is_worth_a_look(frame: bytes) -> bool:

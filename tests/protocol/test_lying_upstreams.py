@@ -219,10 +219,11 @@ def test_an_error_frame_passes_and_is_the_last_word(proxy: Proxy, upstream: Upst
         {"object": "error", "message": "Out of memory.", "type": "InternalServerError", "param": None, "code": 500},
         {"detail": "Out of memory."},
         {"detail": [{"loc": ["body"], "msg": "Out of memory.", "type": "x"}]},
+        b'data: [{"error": {"code": 500, "message": "Out of memory.", "status": "INTERNAL"}}]\n\n',
     ],
 )
-def test_an_error_frame_of_another_shape_is_one(proxy: Proxy, upstream: Upstream, told: dict[str, Any]) -> None:
-    """vLLM's older servers and FastAPI's end their streams so, properly; to SDKs it is a chunk without choices."""
+def test_an_error_frame_of_another_shape_is_one(proxy: Proxy, upstream: Upstream, told: Step) -> None:
+    """vLLM's older servers, FastAPI's and Gemini's end their streams so, properly; to SDKs it is a chunk without choices."""
     upstream.will_stream(chunk("Hel"), pause, told)
     reply = ask(proxy, stream=True)
     assert next(reply.texts()) == "Hel"
