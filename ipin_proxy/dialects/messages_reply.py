@@ -84,10 +84,10 @@ def encode_response(completion: Json, asked: Asked) -> Json:
 def thoughts_and_text(message: Json) -> tuple[str, str]:
     thoughts = ToldBeside().of(message)
     said = said_in(message.get("content"))
-    if not thoughts and not any(kind == THOUGHT for kind, _ in said):
+    if not any(kind == THOUGHT for kind, _ in said):
         splitter = ThinkSplitter()
         said = [*splitter.feed("".join(text for _, text in said)), *splitter.finish()]
-    elif thoughts:
+    if thoughts:
         said = [each for each in said if each[0] != THOUGHT]
     return (
         thoughts or "".join(text for kind, text in said if kind == THOUGHT),

@@ -147,7 +147,6 @@ class MessageWriter:
         """In the order in which a model does it: it thinks, it speaks, it calls."""
         thought = self._letters[THOUGHT].feed(self._reasoning.of(delta))
         if thought:
-            self._no_marks()
             self._say(THOUGHT, thought)
         details = delta.get("reasoning_details")
         if type(details) is list and self._asked.keep is not None and len(self._details) < MOST_DETAILS:
@@ -177,12 +176,13 @@ class MessageWriter:
             self._call([{"index": 0, "function": old}])
 
     def _no_marks(self) -> None:
-        """Thoughts that have a place of their own are not marked in the text as well."""
+        """What comes now is not between marks, nor will anything be that comes behind it."""
         self._say_all(self._splitter.finish())
 
     def _say_all(self, said: Said) -> None:
         for kind, text in said:
-            self._say(kind, text)
+            if kind == TEXT or not self._reasoning.has_told:
+                self._say(kind, text)
 
     def _say(self, kind: str, text: str) -> None:
         if not text:  # half a letter has come

@@ -226,7 +226,6 @@ class Answer:
                 if type(each) is dict and not is_deep(each):
                     add_detail(self._details, each)
         if text:
-            self._no_marks()
             self._think(text)
 
     def _think(self, text: str) -> None:
@@ -261,15 +260,15 @@ class Answer:
             self._say_all(self._splitter.feed(text))
 
     def _no_marks(self) -> None:
-        """Thoughts that have a place of their own are not marked in the text as well, nor do any come behind a call."""
+        """What comes now is not between marks, nor will anything be that comes behind it."""
         self._say_all(self._splitter.finish())
 
     def _say_all(self, said: Said) -> None:
         for kind, text in said:
-            if kind == THOUGHT:
-                self._think(text)
-            else:
+            if kind != THOUGHT:
                 self._message().say("output_text", text)
+            elif not self._reasoning.has_told:
+                self._think(text)
 
     def _take_part(self, part: Any) -> None:
         """Content in parts, as Mistral's models that think send it."""

@@ -14,21 +14,24 @@ MOST_BLANKS = 1000  # characters in front of the mark, while nobody knows whethe
 
 class ToldBeside:
     """The reasoning beside the content of an answer: DeepSeek's, vLLM's and Groq's members, else OpenRouter's details. Some tell
-    it twice, in a stream even one behind the other: who has the members has all of it in them."""
+    it twice, in a stream even one behind the other: who has the members has all of it in them. MiniMax tells it between marks in
+    the content as well: of whom `has_told` is true, those say nothing new."""
 
-    __slots__ = ("_has_members",)
+    __slots__ = ("_has_members", "has_told")
 
     def __init__(self) -> None:
-        self._has_members = False
+        self._has_members = self.has_told = False
 
     def of(self, message: Json) -> str:
         """What a message or a delta tells."""
         for name in ("reasoning_content", "reasoning"):
             told = message.get(name)
             if type(told) is str and told:
-                self._has_members = True
+                self._has_members = self.has_told = True
                 return told
-        return "" if self._has_members else detailed(message)
+        text = "" if self._has_members else detailed(message)
+        self.has_told = self.has_told or bool(text)
+        return text
 
 
 def detailed(message: Json) -> str:
