@@ -17,7 +17,7 @@ from ..upstream import Content, Heard, Outbound, Reply
 from ..web.members import Remade
 from ..web.response import STREAM_TYPE, Pipe
 from . import openai, refusals
-from .translation import Translation
+from .translation import Translation, chars_said
 
 if TYPE_CHECKING:
     from ..memory import Memory
@@ -97,6 +97,8 @@ class Crossing:
         completion = self._back.completion(self._call, contents[0], bill, deployment)
         try:
             answer = json.dumps(self._hub.written(completion), allow_nan=False)
+            # What the model said, should nobody tell how much that was: a response repeats the request, tools and all.
+            bill.frames, bill.heard_bytes = 1, chars_said(completion)
             if not bill.call.wants_stream:
                 return Content(openai.JSON_TYPE, answer.encode())
             step = self._hub.step()

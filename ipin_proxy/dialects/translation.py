@@ -129,10 +129,11 @@ class Translation:
 
 
 def chars_said(chunk: Json) -> int:
-    """About how much of an answer is in a chunk: the length of its texts, and something for what is none."""
+    """About how much of an answer is in a chunk, or in a whole completion: the length of its texts, and something for what is
+    none."""
     choices, found = chunk.get("choices"), 0
     for choice in choices if type(choices) is list else ():
-        delta = choice.get("delta") if type(choice) is dict else None
+        delta = (choice.get("delta") or choice.get("message")) if type(choice) is dict else None
         if type(delta) is not dict:
             continue
         told = [delta[name] for name in SPOKEN if name in delta]

@@ -387,6 +387,14 @@ def test_of_a_stream_that_was_cut_only_words_are_charged(
     assert row["outputTokens"] <= 1
 
 
+def test_what_is_repeated_of_a_request_is_not_charged_as_answered(proxy: Proxy, upstream: Upstream) -> None:
+    """Where nobody tells how much an answer was, it is guessed by its words."""
+    upstream.will_answer(200, {**completion("Hello there."), "usage": None})
+    reply = ask(proxy, model="chats", tools=[SHELL], instructions="Be kind. " * 1000)
+    line = proxy.log_lines(lambda each: each.get("request_id") == reply.header("x-request-id"))[0]
+    assert len(reply.body) > 9000 and line["estimated"] and line["output_tokens"] == 3
+
+
 def test_of_a_stream_of_its_own_that_was_cut_only_words_are_charged(proxy: Proxy, upstream: Upstream) -> None:
     events = build.response_events("I ", *["a few words "] * 40)
     for count, least, most in ((-4, 80, 160), (4, 0, 0)):  # without what says it all again; before the first word
