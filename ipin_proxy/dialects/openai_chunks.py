@@ -43,7 +43,7 @@ class ChunkReader:
         self._deployment = deployment
         self._raise_if_error = raise_if_error
         self._splitter = FrameSplitter()
-        self._has_said = False  # something of the answer has come, in pieces
+        self._has_said = self._has_called = False  # something of the answer has come in pieces; a call of a tool has
         self.is_complete = False  # the answer is whole, whatever the connection does now
         self.is_done = False  # its last word was said, and behind it comes nothing
         self.is_counted = False  # its usage was told when it was whole
@@ -98,10 +98,13 @@ class ChunkReader:
 
     def _once(self, body: Json, choice: Json) -> Json:
         """A chunk without what was said before it: MiniMax ends a stream with all of the message again."""
-        if self._has_said and choice.get("message"):
-            return {**body, "choices": [{**choice, "message": None}]}
-        delta = choice.get("delta")
-        self._has_said = self._has_said or (type(delta) is dict and any(map(delta.get, SAYING)))
+        message, delta = choice.get("message"), choice.get("delta")
+        if self._has_said and type(message) is dict:
+            fresh = {"tool_calls": calls} if (calls := message.get("tool_calls")) and not self._has_called else None
+            return {**body, "choices": [{**choice, "message": fresh}]}
+        if type(delta) is dict:
+            self._has_called = self._has_called or bool(delta.get("tool_calls"))
+            self._has_said = self._has_said or any(map(delta.get, SAYING))
         return body
 
     def _look_for_error(self, body: Json | None) -> None:
