@@ -115,7 +115,8 @@ class Limits:
     def admit(self, caller: Caller, estimate: Estimate = NOTHING, *, counts_parallel: bool = True) -> Reservation:
         """Let a call begin, and hold what it may use until `settle` or `release`. Raises RateLimited, ConcurrencyLimited,
         QuotaExceeded, BudgetExceeded; a call that is refused counts for nothing. The estimate matters only where
-        `is_weighed` says so. Whatever is quick and free (counting tokens, by the dozen) is no call in parallel."""
+        `is_weighed` says so. Whatever is quick and free (counting tokens, by the dozen) is no call in parallel, nor one of
+        the month's."""
         with self._lock:
             today = self._look_at_the_clock()
             key, user = self._with_limits_of(caller)
@@ -354,7 +355,7 @@ class Limits:
         several the one that lasts longest."""
         rules = key.rules
         lasting = self._used_up(key, user, today)
-        if rules.monthly and key.calls.get(today.month, 0) + key.open >= rules.monthly:
+        if rules.monthly and key.calls.get(today.month, 0) + key.running >= rules.monthly:
             lasting.append(self._monthly(key, rules.monthly, today))
         if lasting:
             return longest(lasting)
@@ -406,7 +407,7 @@ class Limits:
 
     def _monthly(self, key: Account, limit: int, today: Today) -> Standing:
         made, wait = key.calls.get(today.month, 0), today.next_month * DAY_S - self._now
-        return Standing(MONTHLY, KEY, key.name, limit, made, key.open, wait, window="month")
+        return Standing(MONTHLY, KEY, key.name, limit, made, key.running, wait, window="month")
 
     def _budget(self, account: Account, allowance: Allowance, today: Today) -> Standing:
         budget, limit = allowance.budget, allowance.limit(self._now)

@@ -227,6 +227,17 @@ def test_counting_tokens_by_the_dozen_is_no_call_in_parallel(house: House) -> No
 # A month.
 
 
+def test_counting_tokens_takes_no_call_of_the_month_from_anybody(house: House) -> None:
+    who = caller(monthly_requests=2)
+    house.call(who)
+    counts = [house.limits.admit(who, counts_parallel=False) for _ in range(14)]
+    assert [(each.used, each.held) for each in house.limits.state(who)] == [(1, 0)]
+    house.call(who)
+    for each in counts:
+        house.limits.release(each)
+    refused(house, who, QuotaExceeded)
+
+
 def test_requests_a_month_end_with_the_month_in_utc(house: House) -> None:
     who = caller(monthly_requests=2)
     house.be("2026-11-30T23:59:00")
