@@ -149,8 +149,12 @@ def revoked(user: User) -> User:
 
 def after_change(before: User, after: User) -> User:
     """A changed user: with a new password, or when they are disabled or let in again, passes end as sessions do."""
-    is_same = (after.enabled, after.password_hash) == (before.enabled, before.password_hash)
-    return after if is_same else revoked(after)
+    return after if is_same_entry(before, after) else revoked(after)
+
+
+def is_same_entry(before: User, after: User) -> bool:
+    """Whether a change of a user leaves alone how they come in."""
+    return (after.enabled, after.password_hash) == (before.enabled, before.password_hash)
 
 
 def without_revived(user: User, known: User | None) -> User:

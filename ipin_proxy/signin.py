@@ -271,12 +271,7 @@ class Sessions:
             if session is None:
                 return None
             user = users.get(session.user_id)
-            if (
-                user is None
-                or not user.enabled
-                or user.password_hash != session.password_hash
-                or now - session.used_at > IDLE_S
-            ):
+            if user is None or not is_theirs(session, user) or now - session.used_at > IDLE_S:
                 del self._by_digest[digest]
                 return None
             session.used_at = now
@@ -301,6 +296,19 @@ class Sessions:
         with self._lock:
             for digest in [digest for digest, each in self._by_digest.items() if each.user_id == user_id]:
                 del self._by_digest[digest]
+
+    def close_lost(self, users: Mapping[str, User]) -> None:
+        """The same for everybody, when a whole database has changed: what has ended does not come back with the next one."""
+        with self._lock:
+            for digest, each in list(self._by_digest.items()):
+                user = users.get(each.user_id)
+                if user is None or not is_theirs(each, user):
+                    del self._by_digest[digest]
+
+
+def is_theirs(session: Session, user: User) -> bool:
+    """Whether the user of a session may go on in it."""
+    return user.enabled and user.password_hash == session.password_hash
 
 
 # -- signing in -------------------------------------------------------------------------------------------------------

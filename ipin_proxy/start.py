@@ -226,6 +226,8 @@ def reload(app: App) -> None:
 
 
 def try_settings(app: App) -> bool:
+    """What the file and the environment say now, put in force, and sessions ended that it has ended; whether it is good."""
+    app.sessions.close_lost(app.store.snapshot().users)
     try:
         app.read_settings()
     except ConfigError as error:

@@ -130,7 +130,7 @@ def update(c: Collection) -> Handler:
             c.followed(draft, before, after)
             also = [*audit.carried(app, app.store.snapshot(), draft, c, [id_])]
             keys.note_use(app, draft)
-        if isinstance(after, User) and (not after.enabled or after.password_hash != before.password_hash):
+        if isinstance(after, User) and not passes.is_same_entry(before, after):
             app.sessions.close_all_of(id_)
         changed = audit.Touched("update", c.plural, id_, was, audit.state(app, c, after, before))
         audit.note_all(app, visit, [changed, *also])

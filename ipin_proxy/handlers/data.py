@@ -128,12 +128,13 @@ def told(app: App, visit: Visit, before: Snapshot, found: Taken, *, dry: bool) -
 
 
 def put_in_force(app: App, visit: Visit) -> None:
-    """Settings, master key, and the session of whoever did it, whatever has become of their password."""
+    """Settings, master key, the session of whoever did it, whatever has become of their password, and the end of others'."""
     user, session = visit.caller.user, visit.caller.session
     if user is not None and session is not None:
         heir = heir_of(user, app.store.snapshot())
         if heir is not None:
             app.sessions.hand_over(session, user, heir)
+    app.sessions.close_lost(app.store.snapshot().users)
     app.take_settings()
 
 

@@ -293,6 +293,23 @@ def test_a_session_does_not_come_back_when_its_user_is_enabled_again(
     assert me(proxy, token).status == 401
 
 
+@pytest.mark.parametrize("again", ["import", "page"])
+def test_nor_when_an_import_has_disabled_them(
+    proxy: Proxy, sign_in: Callable[..., Reply], person: Callable[..., Json], again: str
+) -> None:
+    user = person()
+    token = sign_in(user["username"]).json["token"]
+    before = proxy.admin("GET", "/export?secrets=1").json
+    users = [{**each, "enabled": each["id"] != user["id"]} for each in before["users"]]
+    assert proxy.admin("POST", "/import", {**before, "users": users}).status == 200
+    if again == "import":
+        assert proxy.admin("POST", "/import", before).status == 200
+    else:
+        assert proxy.admin("PUT", f"/users/{user['id']}", {"enabled": True}).status == 200
+    assert me(proxy, token).status == 401
+    assert sign_in(user["username"]).status == 200
+
+
 def test_a_session_survives_other_changes_of_its_user(
     proxy: Proxy, sign_in: Callable[..., Reply], person: Callable[..., Json]
 ) -> None:
