@@ -165,14 +165,15 @@ class Ledger:
 
     # -- reading: all of it on a thread that may wait ---------------------------------------------------------------------
 
-    def spent(self, since_ms: int, by: str) -> Mapping[str, Spent]:
-        """What each "key" or "user" has spent since a time, which counts from the beginning of its hour; "" has none."""
+    def spent(self, since_ms: int, by: str, until_ms: int | None = None) -> Mapping[str, Spent]:
+        """What each "key" or "user" has spent since a time, and until before another, which count from the beginning of their
+        hour; "" has none."""
         if self._is_new:
             return {}
         from . import spending
 
         with self._reading() as db:
-            return spending.spent(db, since_ms, by)
+            return spending.spent(db, since_ms, by, until_ms)
 
     def sums(self, since_ms: Sequence[int], by: str = "", id_: str = "") -> list[Spent]:
         """What one key or user, or everybody, has spent since each of these times, which count as for `spent`."""

@@ -37,8 +37,10 @@ class Spent(Protocol):
     def cost(self) -> int: ...
 
 
-# Since a moment (ms), by "key" or "user": id → Spent.
-Reader = Callable[[int, str], Mapping[str, Spent]]
+class Reader(Protocol):
+    """Since a moment and until before another (ms), by "key" or "user": id → Spent."""
+
+    def __call__(self, since_ms: int, by: str, until_ms: int | None = None, /) -> Mapping[str, Spent]: ...
 
 
 class Estimate(NamedTuple):
@@ -458,15 +460,13 @@ def days_before(today: Today, wanted: int) -> set[int]:
 
 
 def by_day(spent: Reader, of: str, firsts: set[int], until: int) -> dict[str, dict[int, int]]:
-    """What each key or user has spent from each of these days to the next of them, the last one to `until`: the ledger
-    says what was spent since a day, so that the differences are it."""
+    """What each key or user has spent from each of these days to the next of them, the last one to `until`. Each is asked for
+    by itself: a difference of two sums would have in it what is spent while they are read."""
     found: dict[str, dict[int, int]] = {}
-    later = spent(until * DAY_S * 1000, of)
+    end = until
     for first in sorted((each for each in firsts if each < until), reverse=True):
-        since = spent(first * DAY_S * 1000, of)
-        for id_, row in since.items():
-            cost = row.cost - (later[id_].cost if id_ in later else 0)
-            if cost:
-                found.setdefault(id_, {})[first] = cost
-        later = since
+        for id_, row in spent(first * DAY_S * 1000, of, end * DAY_S * 1000).items():
+            if row.cost:
+                found.setdefault(id_, {})[first] = row.cost
+        end = first
     return found

@@ -104,9 +104,10 @@ class Piece(NamedTuple):
         return "id" if self.hours == HOURS and not is_narrowed else f"lanes.{BY[by]}"
 
 
-def spent(db: sqlite3.Connection, since_ms: int, by: str) -> dict[str, Spent]:
+def spent(db: sqlite3.Connection, since_ms: int, by: str, until_ms: int | None = None) -> dict[str, Spent]:
     found: dict[str, Spent] = {}
-    for piece in pieces(db, max(0, since_ms) // HOUR_MS, BEYOND):
+    end = BEYOND if until_ms is None else max(0, until_ms) // HOUR_MS
+    for piece in pieces(db, max(0, since_ms) // HOUR_MS, end):
         for id_, calls, tokens, *money in db.execute(
             f"SELECT {piece.bucket(by, False)}, total(asked), total(input + output), {MONEY}"
             f" FROM {piece.source(by, False)} GROUP BY 1"

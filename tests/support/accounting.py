@@ -82,12 +82,12 @@ class House:
         of = held.user.id if held.user is not None else ""
         self.rows.append(Row(held.time, held.key.id, of, tokens, held.charged))
 
-    def spent(self, since_ms: int, by: str) -> Mapping[str, Sum]:
-        """The reading side of a ledger: sums since a moment."""
+    def spent(self, since_ms: int, by: str, until_ms: int | None = None) -> Mapping[str, Sum]:
+        """The reading side of a ledger: sums since a moment, and until before another."""
         found: dict[str, Sum] = {}
         for row in self.rows:
             id_ = row.key if by == "key" else row.user
-            if row.time * 1000 >= since_ms:
+            if row.time * 1000 >= since_ms and (until_ms is None or row.time * 1000 < until_ms):
                 calls, tokens, cost = found.get(id_, Sum())
                 found[id_] = Sum(calls + 1, tokens + row.tokens, cost + row.cost)
         return found

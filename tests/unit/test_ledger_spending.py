@@ -211,6 +211,17 @@ def test_spent_counts_calls_somebody_was_asked_for(log: Ledger, by: str, days: f
     assert log.sums([since]) == [Spent(*map(sum, zip(*expected.values(), strict=True)))]
 
 
+@pytest.mark.parametrize("by", ["key", "user"])
+@pytest.mark.parametrize("days", [0, 1, 8, 40])
+def test_what_is_spent_before_a_day_and_from_it_on_is_all(log: Ledger, by: str, days: int) -> None:
+    at = TODAY - days * DAY_MS
+    before, after, all_of_it = log.spent(0, by, at), log.spent(at, by), log.spent(0, by)
+    assert log.spent(at, by, at) == {}
+    for id_, found in all_of_it.items():
+        halves = before.get(id_, Spent()), after.get(id_, Spent())
+        assert Spent(*map(sum, zip(*halves, strict=True))) == found
+
+
 def test_an_empty_ledger_has_sums_and_makes_no_file_for_them(book: Book) -> None:
     assert book.open().sums([0, NOW_MS], "key", "k1") == [Spent(), Spent()]
     assert not book.path.exists()

@@ -674,6 +674,22 @@ def test_a_rolling_budget_that_is_new_learns_what_was_before(house: House) -> No
     assert after.limits.state(rolling) == [standing]
 
 
+def test_what_is_spent_while_a_rolling_budget_learns_counts_once(house: House) -> None:
+    house.call(caller(), 1)
+    after = house.restarted()
+    rolling = caller(budgets=(budget(1, "rolling", days=20),))
+    after.call(rolling, 1)
+
+    def busy(since_ms: int, by: str, until_ms: int | None = None) -> Any:
+        found = after.spent(since_ms, by, until_ms)
+        after.call(rolling, 1)
+        return found
+
+    after.limits.recall(busy)
+    (standing,) = after.limits.state(rolling)
+    assert standing.used == len(after.rows) > 20
+
+
 def test_what_a_wrong_clock_has_written_far_ahead_counts_in_total_alone(house: House) -> None:
     house.be("2031-05-05T00:00:00")
     house.call(caller(), 7)
