@@ -90,7 +90,7 @@ def written(catalog: Catalog, provider: Provider | None, wish: str) -> Lead:
         first, _, rest = wish.partition("/")
         model = catalog.find(wish, None)
         if model is None and rest and first in catalog.providers:
-            return Lead(catalog.unlisted(rest, first), first, is_written=True)
+            return Lead(catalog.find_at(rest, first) or catalog.unlisted(rest, first), first, is_written=True)
         return Lead(model, None, is_written=True)
     model = catalog.find_at(wish, provider.id)
     if model is None and (elsewhere := catalog.find_curated(wish)) is not None:

@@ -40,6 +40,14 @@ def test_a_map_is_asked_by_the_exact_name_first_and_then_by_family() -> None:
     assert leads(shelf, "gpt", "a") == "a>acme:slow"
 
 
+@pytest.mark.parametrize("wish", ["acme/fast", "acme/vendor/fast"])
+def test_a_map_may_name_the_provider_of_a_model_that_has_a_record(wish: str) -> None:
+    for target in ({}, {"target": "slow"}):
+        shelf = catalog({"id": "a", "modelMap": {"haiku": wish}, **target})
+        assert leads(shelf, "claude-haiku-5", "a") == "a>acme:vendor/fast"
+        assert leads(shelf, "claude-haiku-5", "a", allowed=("a",)) == "a>acme:vendor/fast"
+
+
 def test_behind_an_alias_of_a_provider_its_own_map_and_default_come_after() -> None:
     shelf = catalog({"id": "a", "target": "mapped", "modelMap": {"haiku": "small", "sonnet": "fast"}})
     assert leads(shelf, "claude-haiku-5", "a") == "a>mapped:small"
