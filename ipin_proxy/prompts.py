@@ -27,7 +27,8 @@ NO_PROMPT = re.compile(r"x-[a-z]+-billing-header:")
 ENV_TAGS = ("env", "environment_context")
 ENV_HEADING = re.compile(r"(?:working )?environment(?: information)?", re.IGNORECASE)
 MCP_HEADING = re.compile(r"mcp(?: server)? instructions", re.IGNORECASE)
-HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*")
+# No line is looked at twice: it is a stranger's, and may be blanks for the most part.
+HEADING = re.compile(r"(#{1,6})[ \t]+(.*)")
 FENCE = re.compile(r"[ \t]{0,3}(?:```|~~~)")
 MODEL_LINE = re.compile(r"[ \t]*(?:[-*][ \t]+)?(?:You are powered by |(?:Assistant )?knowledge cutoff)", re.IGNORECASE)
 BULLET = re.compile(r"[ \t]*[-*][ \t]+")
@@ -115,7 +116,7 @@ def sections(text: str) -> dict[str, str]:
     about_model = [line for line in text.split("\n") if MODEL_LINE.match(line)]
     return {
         "ENV_INFO": "\n".join(line for line in lines if not MODEL_LINE.match(line)).strip(),
-        "MODEL_INFO": "\n".join(dict.fromkeys(BULLET.sub("", line, count=1).strip() for line in about_model)),
+        "MODEL_INFO": "\n".join(dict.fromkeys(map(without_bullet, about_model))),
         "MCP_INSTRUCTIONS": section_of(text, MCP_HEADING),
     }
 
@@ -125,6 +126,11 @@ def block_of(text: str, tag: str) -> str:
     begin = text.find(f"<{tag}>")
     end = text.find(f"</{tag}>", begin) if begin >= 0 else -1
     return text[begin : end + len(tag) + 3] if end >= 0 else ""
+
+
+def without_bullet(line: str) -> str:
+    bullet = BULLET.match(line)
+    return line[bullet.end() if bullet is not None else 0 :].strip()
 
 
 def section_of(text: str, wanted: re.Pattern[str]) -> str:
@@ -137,7 +143,7 @@ def section_of(text: str, wanted: re.Pattern[str]) -> str:
         heading = None if in_code else HEADING.fullmatch(line.rstrip("\r"))
         if heading is not None and level and len(heading[1]) <= level:
             break
-        if heading is not None and not level and wanted.fullmatch(heading[2].rstrip(" #:")):
+        if heading is not None and not level and wanted.fullmatch(heading[2].rstrip(" \t#:")):
             level = len(heading[1])
         if level:
             found.append(line)

@@ -110,6 +110,26 @@ def test_a_long_prompt_of_openings_is_read_in_no_time() -> None:
     assert sections("<env>" * 200_000 + "\n# MCP Instructions" * 50_000)["ENV_INFO"] == ""
 
 
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_so_is_one_of_blanks(blank: str) -> None:
+    """Each line took a time that grew with the square of its length, in which nobody else was answered."""
+    blanks = blank * 1_000_000
+    assert set(sections(f"# a{blanks}b").values()) == {""}
+    assert sections(f"knowledge cutoff{blanks}never")["MODEL_INFO"] == f"knowledge cutoff{blanks}never"
+
+
+def test_only_the_bullet_at_the_head_of_a_line_is_left_out() -> None:
+    found = sections(" - You are powered by the model named Opus - fast.\nKnowledge cutoff: May * 2026 -  or later")
+    assert (
+        found["MODEL_INFO"]
+        == "You are powered by the model named Opus - fast.\nKnowledge cutoff: May * 2026 -  or later"
+    )
+
+
+def test_a_heading_may_have_blanks_and_marks_behind_it() -> None:
+    assert sections("## MCP Instructions: \t##\t\nLook.\n#\tNext")["MCP_INSTRUCTIONS"].endswith("Look.")
+
+
 # Chat.
 
 
