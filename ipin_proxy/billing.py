@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from .call import (
     CHAT,
     COMPLETION,
+    HEARING,
     IMAGE_EDIT,
     IMAGE_PART,
     MESSAGE,
     OCR,
     RESPONSE,
     SPEECH,
-    TRANSCRIPTION,
-    TRANSLATION,
     Bill,
     Call,
     Caller,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from .app import Visit
 
 CLIENT, PROXY, UPSTREAM = "client", "proxy", "upstream"
-HEARING = (TRANSCRIPTION, TRANSLATION)
 WRITING = (CHAT, COMPLETION, RESPONSE, MESSAGE, *HEARING, OCR)  # whose answers are text
 GONE = 499  # what nginx calls it when the caller hangs up
 CHARACTERS_A_TOKEN = 4

@@ -77,6 +77,7 @@ SPEECH = Operation(
 HEARS = frozenset({"transcription"})
 TRANSCRIPTION = Operation("transcription", "/audio/transcriptions", "audio", HEARS, may_stream=True)
 TRANSLATION = Operation("translation", "/audio/translations", "audio", HEARS, may_stream=True)
+HEARING = (TRANSCRIPTION, TRANSLATION)  # their answers may be plain text, also where a stream was asked for
 OCR = Operation("ocr", "/ocr", "ocr", frozenset({"ocr", "chat"}))
 
 

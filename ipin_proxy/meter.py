@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .call import NANO, OCR, SPEECH, TRANSCRIPTION, TRANSLATION, Call, Usage
+from .call import HEARING, NANO, OCR, SPEECH, Call, Usage
 from .web.members import Stretch
 
 MOST_TOKENS = 10**9  # more than any context window; a larger number is garbage
 MOST_THOUGHTS = 10**6  # tokens that a total may have beyond its parts
 MOST_DOLLARS = 10**6
 COST_HEADER = "x-litellm-response-cost"
-MEASURED = (TRANSCRIPTION, TRANSLATION, SPEECH, OCR)  # of which we count something ourselves
+MEASURED = (*HEARING, SPEECH, OCR)  # of which we count something ourselves
 PDF = "application/pdf"  # whose pages nobody has counted
 # All that the `usage` of many servers holds.
 PLAIN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})

@@ -16,14 +16,13 @@ from typing import Any, NamedTuple
 from .call import (
     COMPLETION,
     EMBEDDING,
+    HEARING,
     IMAGE,
     IMAGE_EDIT,
     IMAGE_PART,
     MODERATION,
     RERANK,
     SPEECH,
-    TRANSCRIPTION,
-    TRANSLATION,
     Call,
     Document,
     Picture,
@@ -300,7 +299,7 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
         pages = pages or pages_in(call.document)
         entered += OF_A_PICTURE
     guess = known._replace(pages=pages, estimated=True)
-    if operation in (TRANSCRIPTION, TRANSLATION):
+    if operation in HEARING:
         seconds = known.seconds or float(-(-bytes_of_files(call) // BYTES_A_SECOND))
         heard = round(seconds * HEARD_A_SECOND)
         written = round(seconds * WRITTEN_A_SECOND) if output_tokens is None else output_tokens

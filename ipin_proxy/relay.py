@@ -19,10 +19,9 @@ from .billing import told_of
 from .call import (
     CHAT,
     COMPLETION,
+    HEARING,
     MESSAGE,
     RESPONSE,
-    TRANSCRIPTION,
-    TRANSLATION,
     Attempt,
     Bill,
     Call,
@@ -58,9 +57,8 @@ LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's
 PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
 REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
-HEARING_OPERATIONS = (TRANSCRIPTION, TRANSLATION)  # whose answers may be texts that are called pages
 # Whose streams are events, whatever the provider makes of them.
-SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, MESSAGE, *HEARING_OPERATIONS)
+SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, MESSAGE, *HEARING)
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -347,7 +345,7 @@ def accepted(app: App, back: Way, bill: Bill, deployment: Deployment, number: in
 def raise_if_none(reply: Reply, call: Call, deployment: Deployment) -> Reply:
     """A reply that may hold an answer. Raises UpstreamError for one that cannot."""
     provider = deployment.provider.id
-    if reply.media_type == PAGE_TYPE and call.operation not in HEARING_OPERATIONS:
+    if reply.media_type == PAGE_TYPE and call.operation not in HEARING:  # whose texts some call so
         reply.close()
         raise web_page(provider)
     if reply.status in (204, 205):

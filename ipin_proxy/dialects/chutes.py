@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ..call import EMBEDDING, IMAGE, IMAGE_EDIT, SPEECH, TRANSCRIPTION, TRANSLATION, Bill, Call, Deployment
+from ..call import EMBEDDING, HEARING, IMAGE, IMAGE_EDIT, SPEECH, Bill, Call, Deployment
 from ..errors import UpstreamError
 from ..manners import Manners
 from ..upstream import Content, Heard, Outbound, Reply
@@ -21,7 +21,6 @@ from .chutes_hosts import SHARED_HOSTS, Requests, host_in, json_of
 from .chutes_images import drawn, generate, pictures_asked_for
 from .listing import models_told
 
-HEARING = (TRANSCRIPTION, TRANSLATION)
 DRAWING = (IMAGE, IMAGE_EDIT)
 
 

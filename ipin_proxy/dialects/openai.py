@@ -20,13 +20,12 @@ from ..call import (
     CHAT,
     COMPLETION,
     EMBEDDING,
+    HEARING,
     IMAGE,
     IMAGE_EDIT,
     MESSAGE,
     RESPONSE,
     SPEECH,
-    TRANSCRIPTION,
-    TRANSLATION,
     Bill,
     Call,
     Deployment,
@@ -62,7 +61,6 @@ LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be me
 # What stands for an event stream when a provider forgets to say so.
 VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
 BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
-HEARING_OPERATIONS = (TRANSCRIPTION, TRANSLATION)  # whose answers may be plain text, also where a stream was asked for
 JSON_TYPE = "application/json"
 USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
 
@@ -162,9 +160,7 @@ class Upstream:
 
     def pipe_of(self, reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe] | None:
         operation = bill.call.operation
-        is_stream = (
-            reply.media_type == STREAM_TYPE if operation in HEARING_OPERATIONS else reply.media_type in VAGUE_TYPES
-        )
+        is_stream = reply.media_type == STREAM_TYPE if operation in HEARING else reply.media_type in VAGUE_TYPES
         if bill.call.wants_stream and is_stream:
             return STREAM_TYPE, self.decode_stream(bill, deployment)
         if operation in BINARY_OPERATIONS and reply.media_type not in (JSON_TYPE, STREAM_TYPE):
@@ -176,7 +172,7 @@ class Upstream:
         """A whole JSON reply: usage is read, an error in a 200 is raised, and the caller gets the form asked for:
         embeddings as base64, a stream's worth of events."""
         call, body = bill.call, contents[0].body
-        if call.operation in HEARING_OPERATIONS:
+        if call.operation in HEARING:
             from . import hearing
 
             return hearing.transcript_of(contents[0], bill, deployment)

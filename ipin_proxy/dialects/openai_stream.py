@@ -17,11 +17,10 @@ from .. import prices
 from ..call import (
     CHAT,
     COMPLETION,
+    HEARING,
     IMAGE,
     IMAGE_EDIT,
     RESPONSE,
-    TRANSCRIPTION,
-    TRANSLATION,
     Bill,
     Call,
     Deployment,
@@ -168,7 +167,7 @@ class StreamTap:
         of no type, and have none for the end."""
         told = (self._newest, *self._frames, rest)
         last = next((each for each in reversed(told) if each.strip() and each[0] != COLON), b"")
-        return self._operation in (TRANSCRIPTION, TRANSLATION) and bool(last) and OF_A_KIND.search(last) is None
+        return self._operation in HEARING and bool(last) and OF_A_KIND.search(last) is None
 
     def _look(self, raw: bytes) -> bytes:
         """Open one frame: the frame as it came, changed, or b"" when it is not for the caller."""
