@@ -15,7 +15,12 @@ TEXT := $(CODE) tests
 # The development tools when they are there, else what the system has.
 py = $(if $(wildcard $(VENV)/.tools),$(VENV)/bin/python,$(PYTHON))
 
-.PHONY: help run test check lint fix sdk browser bench pythons tools node agents axe clean
+# A Python of each version: pyenv's, else the system's.
+EACH := $(addprefix python-,$(PYTHONS))
+find_python = $(shell for python in "$$(command -v python$(1))" "$$HOME"/.pyenv/versions/$(1).*/bin/python; do \
+  [ -x "$$python" ] && "$$python" -c '' 2> /dev/null && echo "$$python"; done | tail -n 1)
+
+.PHONY: help run test check lint fix sdk browser bench pythons $(EACH) tools node agents axe clean
 
 help:
 	@echo "make run      start the server (ARGS='--port 8080')"
@@ -113,21 +118,21 @@ $(BROWSER)/node_modules/.tools: $(BROWSER)/package.json
 # ---- the other Pythons ---------------------------------------------------------------------------------------------
 
 # The tests of the core, in an environment of its own for each version, with pytest as the only thing installed.
-pythons:
-	@ran=0; for version in $(PYTHONS); do \
-	  python=; for candidate in "$$HOME"/.pyenv/versions/$$version.*/bin/python "$$(command -v python$$version)"; do \
-	    if [ -x "$$candidate" ] && "$$candidate" -c '' 2>/dev/null; then python=$$candidate; fi; done; \
-	  if [ -z "$$python" ]; then echo "Python $$version: not here"; continue; fi; \
-	  if [ ! -e .pythons/$$version/.tools ]; then \
-	    { "$$python" -m venv .pythons/$$version && \
-	      .pythons/$$version/bin/python -m pip install --disable-pip-version-check --retries 2 'pytest>=8.4' && \
-	      touch .pythons/$$version/.tools; } > .pythons.log 2>&1 || \
-	    { echo "Python $$version: pytest could not be installed (see .pythons.log)"; exit 1; }; fi; \
-	  echo "Python $$version:"; \
-	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider --ignore tests/sdk --ignore tests/browser $(PYTEST_ARGS) || exit 1; \
-	  ran=$$((ran + 1)); \
-	done; [ $$ran -gt 0 ] || { echo "No Python was found."; exit 1; }
+pythons: $(EACH)
+	@test -n "$(strip $(foreach version,$(PYTHONS),$(call find_python,$(version))))" || { echo "No Python was found."; exit 1; }
+
+$(EACH): python-%:
+	@python='$(call find_python,$*)'; tools=.pythons/$*; \
+	if [ -z "$$python" ]; then echo "Python $*: not here"; exit 0; fi; \
+	if [ ! -e $$tools/.tools ]; then \
+	  mkdir -p .pythons; \
+	  { "$$python" -m venv $$tools && \
+	    $$tools/bin/python -m pip install --disable-pip-version-check --retries 2 'pytest>=8.4' && \
+	    touch $$tools/.tools; } > $$tools.log 2>&1 || \
+	  { echo "Python $*: pytest could not be installed (see $$tools.log)"; exit 1; }; fi; \
+	echo "Python $*:"; \
+	$$tools/bin/python -m pytest -q -p no:cacheprovider --ignore tests/sdk --ignore tests/browser $(PYTEST_ARGS)
 
 clean:
-	rm -rf $(VENV) .pythons $(NODE)/node_modules $(AGENTS)/node_modules $(BROWSER)/node_modules .venv.log .node.log .pythons.log .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .pythons $(NODE)/node_modules $(AGENTS)/node_modules $(BROWSER)/node_modules .venv.log .node.log .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
