@@ -172,6 +172,21 @@ def test_of_requests_and_tokens_the_longer_wait_is_told(house: House) -> None:
     assert error.headers["x-ratelimit-remaining-requests"] == "0"
 
 
+def test_what_is_held_makes_the_wait_for_used_tokens_longer(house: House) -> None:
+    who = caller(tpm=1_000)
+    house.call(who, tokens=600)
+    house.advance(20)
+    house.limits.admit(who, Estimate(500))
+    assert refused(house, who, RateLimited).headers["retry-after"] == "40"
+
+
+def test_a_minute_that_is_long_over_has_nothing_to_wait_for(house: House) -> None:
+    who = caller(rpm=5, tpm=1_000)
+    house.call(who, tokens=10)
+    house.advance(120)
+    assert [(each.used, each.resets_in) for each in house.limits.state(who)] == [(0, 0.0), (0, 0.0)]
+
+
 def test_a_limit_that_is_taken_away_or_raised_counts_at_once(house: House) -> None:
     record = key(rpm=1, max_parallel=1, monthly_requests=2)
     who = caller(record)
@@ -346,6 +361,18 @@ def test_a_rolling_budget_is_of_the_last_days_with_today(house: House) -> None:
     refused(house, who, BudgetExceeded)
     house.be("2026-12-02T00:00:00")
     house.call(who)
+
+
+def test_a_rolling_budget_of_many_days_counts_all_of_them(house: House) -> None:
+    who = caller(budgets=(budget(1_000, "rolling", days=90),))
+    for _ in range(120):
+        house.call(who, USD)
+        house.advance(DAY_S)
+    (standing,) = house.limits.state(who)
+    assert standing.used == 89 * USD, "of today there is none yet"
+    house.call(who, USD)
+    (standing,) = house.limits.state(who)
+    assert standing.used == 90 * USD
 
 
 def test_of_key_and_user_the_strictest_wins(house: House) -> None:
