@@ -387,9 +387,18 @@ def test_each_prompt_of_a_completion_has_an_answer(asked: Json, expected: int) -
 @pytest.mark.parametrize("size", [30_000, 3_000_000])
 def test_files_are_not_taken_for_text(size: int) -> None:
     small = estimate(call(picture(size))).input_tokens
-    assert small < 200
+    assert 0 < small < 200
     sizes = (Picture(IMAGE_PART, "p", (1500, 1000)), Picture(IMAGE_PART, "p"), Picture(VIDEO_PART, "p"))
     assert estimate(call(picture(size), pictures=sizes)).input_tokens == small + 1600 + 1000 + 10_000
+
+
+@pytest.mark.parametrize("size", [30_000, 3_000_000])
+def test_text_beside_files_counts(size: int) -> None:
+    body = picture(size)
+    parts = body["messages"][0]["content"]
+    alone = estimate(call(body)).input_tokens
+    parts += [{"type": "text", "text": "Good day! " * 4_000}, parts[0]]
+    assert estimate(call(body)).input_tokens == pytest.approx(2 * alone + 10_000, abs=30)
 
 
 def test_a_long_text_is_one() -> None:
