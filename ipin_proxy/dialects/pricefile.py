@@ -42,7 +42,7 @@ LIKE = {
 }
 ALONE = {"audioOutput": "output", "imageOutput": "output"}
 DRAWING, HEARING = ("image_generation", "image_edit"), ("audio_transcription", "audio_speech")
-# What is paid for one by one: the first of these that a row of such a mode has.
+# What is paid for one by one: the first of these that costs anything in a row of such a mode.
 UNITS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("perSecond", ("input_cost_per_second", "output_cost_per_second"), HEARING),
     ("perImage", ("output_cost_per_image", "input_cost_per_image"), DRAWING),
@@ -50,7 +50,8 @@ UNITS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("perPage", ("ocr_cost_per_page",), ()),
     ("perRequest", ("input_cost_per_query", "input_cost_per_request"), ()),
 )
-OTHERWISE = ("perSecond", "perImage", "perCharacter")  # beside tokens, the same in other words
+OTHERWISE = ("perSecond", "perImage", "perPage", "perCharacter")  # beside tokens, the same in other words
+COST = re.compile(r"(?:^|_)cost(?:_|$)")
 TIER = re.compile(r"(.+)_above_([1-9]\d{0,4})k_tokens")
 
 
@@ -83,9 +84,10 @@ def price_in(row: Json) -> Json | None:
             place = tiers.setdefault(int(tier[2]) * 1000, {}) if tier else price
             place[member] = checked(name, for_a_million(value), value)
     for member, names, modes in UNITS:
-        told = next((each for each in names if row.get(each) is not None), None)
-        if told is not None and (not modes or row.get("mode") in modes):
-            price[member] = checked(told, for_a_million(row[told], places=0), row[told])
+        told = [name for name in names if row.get(name) is not None and (not modes or row.get("mode") in modes)]
+        amounts = [checked(name, for_a_million(row[name], places=0), row[name]) for name in told]
+        if amounts:
+            price[member] = next(filter(None, amounts), 0)
     if any(price.get(member) for member in TOKENS.values()):
         price = {member: value for member, value in price.items() if member not in OTHERWISE}
     elif any(price.get(member) for member, _, _ in UNITS):
@@ -97,7 +99,14 @@ def price_in(row: Json) -> Json | None:
     long = [{"aboveTokens": above, **own} for above, tier in sorted(tiers.items()) if (own := different(tier, price))]
     if long:
         price["longContext"] = long
+    if not any(price.values()) and is_charged(row):
+        return None
     return Price.read(price).to_json() if price else None
+
+
+def is_charged(row: Json) -> bool:
+    """Whether anything in a row costs something: one that costs only what nothing here counts (a pixel, a song) is not free."""
+    return any(COST.search(name) and for_a_million(value, places=0) for name, value in row.items())
 
 
 def checked(name: str, dollars: float | None, value: Any) -> float:

@@ -114,6 +114,10 @@ PRICES: dict[str, tuple[Json, Json | None]] = {
         ),
         {"input": 2.5, "output": 10},
     ),
+    "seconds of which one kind is free": (
+        row(mode="audio_transcription", input_cost_per_second=0.0, output_cost_per_second=2.77778e-05),
+        {"perSecond": 2.77778e-05},
+    ),
     "characters": (row(mode="audio_speech", input_cost_per_character=1.5e-05), {"perCharacter": 1.5e-05}),
     "images": (row(mode="image_generation", output_cost_per_image=0.04), {"perImage": 0.04}),
     "images, the older way": (row(mode="image_generation", input_cost_per_image=0.04), {"perImage": 0.04}),
@@ -141,11 +145,20 @@ PRICES: dict[str, tuple[Json, Json | None]] = {
         {"input": 2, "output": 12, "imageOutput": 120},
     ),
     "pages": (row(mode="ocr", ocr_cost_per_page=0.004, annotation_cost_per_page=0.005), {"perPage": 0.004}),
+    "pages that say the same as tokens": (
+        row(mode="ocr", input_cost_per_token=3e-07, output_cost_per_token=1.2e-06, ocr_cost_per_page=0.0003),
+        {"input": 0.3, "output": 1.2},
+    ),
     "searches": (
         row(mode="rerank", input_cost_per_query=0.002, input_cost_per_token=0.0, output_cost_per_token=0.0),
         {"perRequest": 0.002},
     ),
     "free": (row(input_cost_per_token=0.0, output_cost_per_token=0.0), {"input": 0, "output": 0}),
+    "free but for what nobody counts": (
+        row(input_cost_per_token=0, output_cost_per_token=0, output_cost_per_image=0.08),
+        None,
+    ),
+    "by the pixel": (row(mode="image_generation", output_cost_per_token=0.0, input_cost_per_pixel=4.19617e-08), None),
     "a cache that is free to write to": (
         row(input_cost_per_token=2.8e-07, output_cost_per_token=4.2e-07, cache_creation_input_token_cost=0.0),
         {"input": 0.28, "output": 0.42, "cacheWrite": 0},
