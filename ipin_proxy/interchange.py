@@ -28,6 +28,8 @@ LASTING = frozenset({MASTER_HASH, "masterKeyHint", passes.SECRET})  # of those, 
 KINDS = {"providers": "provider", "models": "model", "apiKeys": "apiKey", "users": "user", "aliases": "alias"}
 # What is a secret in the file goes by the name it has in a form.
 SHOWN_AS = {"keyHash": "key", "keyHint": "key", "passwordHash": "password"}
+# All that the original server writes; none of its users is an administrator.
+ORIGINAL = frozenset({"providers", "models", "apiKeys", "users"})
 # Members whose names are headers' and models', and say nothing of a secret; a header's has its mask already.
 FREE_NAMES = ("headers", "modelMap")
 NO_SECRETS = ("aboveTokens", "TOKEN_DAYS")  # but called like some
@@ -90,7 +92,8 @@ def taken(data: Any, before: Snapshot, offered: Container[str] = ()) -> Taken:
         raise BadRequest("The document must be a JSON object with providers, models, apiKeys …")
     filled = {**before.extra, **with_hidden(data, dict(before.extra))}
     for section in SECTIONS:
-        filled[section.member] = filled_section(section, data.get(section.member), before, notices)
+        rows = users_in(data, before, notices) if section.kind is User else data.get(section.member)
+        filled[section.member] = filled_section(section, rows, before, notices)
     filled["settings"] = settings_of(data.get("settings"), before)
     try:
         found = understood(filled)
@@ -103,6 +106,25 @@ def taken(data: Any, before: Snapshot, offered: Container[str] = ()) -> Taken:
         if is_missing and (model.id not in before.models or model.provider_id in before.providers):
             notices.append(f"The model '{model.id}' names the provider '{model.provider_id}', which is not there.")
     return Taken(after, [*found.notices, *notices])
+
+
+def users_in(data: Json, before: Snapshot, notices: list[str]) -> Any:
+    """The rows of the users of a document. The original server's have no role, so it knows no administrators: to its users
+    those are added who are here, and who is both stays one."""
+    rows: Any = data.get("users")
+    is_original = data.get("version") is None and data.keys() >= ORIGINAL and isinstance(rows, list)
+    if not is_original or any(isinstance(row, dict) and "role" in row for row in rows):
+        return rows
+    left = {user.id: user for user in before.users.values() if user.role == "admin"}
+    names = {user.username.casefold(): id_ for id_, user in left.items()}
+    found = []
+    for row in rows:
+        same = (row.get("id"), names.get(str(row.get("username")).casefold())) if isinstance(row, dict) else ()
+        stays = next((left.pop(id_) for id_ in list(left) if id_ in same), None)
+        if stays is not None:
+            notices.append(f"The user '{stays.username}' is an administrator here and stays as they are.")
+        found.append(row if stays is None else stays.to_json())
+    return [*found, *(user.to_json() for user in left.values())]
 
 
 def check_origins(rows: list[Json], before: Snapshot, after: Snapshot) -> None:

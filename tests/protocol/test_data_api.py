@@ -219,11 +219,32 @@ def test_the_file_of_the_original_server_can_be_imported(proxy: Proxy) -> None:
         "providers": [{"id": "old", "name": "Old", "baseUrl": "https://old.example", "apiKey": "old-key-0123456789"}],
         "models": [{"id": "old-model", "providerId": "old", "type": "chat", "enabled": True}],
         "apiKeys": [{"id": "old-key", "key": "sk-from-the-original-0123", "name": "Old", "allowedModels": []}],
+        "users": [{"id": "old-user", "username": "Bo", "password": "ab" * 32, "apiKeyId": "old-key", "enabled": True}],
     }
-    assert proxy.admin("POST", "/import", legacy).status == 200
+    before = exported(proxy, secrets=True)["users"]
+    for query in ("?dryRun=1", ""):
+        reply = proxy.admin("POST", f"/import{query}", legacy)
+        assert (reply.status, reply.json["notices"]) == (200, []), reply.body
+    # Nobody in it is an administrator, so those who are here stay.
+    users = {user["id"]: user for user in exported(proxy, secrets=True)["users"]}
+    assert users.keys() == {"old-user", "admin"}
+    assert users["admin"] in before and users["old-user"]["role"] == "user"
     found = proxy.get("/v1/models", "sk-from-the-original-0123").json["data"]
     assert [model["id"] for model in found] == ["old-model"]
     assert "sk-from-the-original-0123" not in (proxy.folder / "ipin-proxy.db").read_text()
+
+
+def test_an_administrator_who_is_in_the_file_of_the_original_server_too_stays_one(proxy: Proxy) -> None:
+    legacy = {
+        "providers": [],
+        "models": [],
+        "apiKeys": [],
+        "users": [{"id": "7", "username": "Admin", "password": "ab" * 32}],
+    }
+    reply = proxy.admin("POST", "/import", legacy)
+    assert reply.status == 200, reply.body
+    assert ["'admin' is an administrator" in notice for notice in reply.json["notices"]] == [True]
+    assert [(user["id"], user["role"]) for user in exported(proxy)["users"]] == [("admin", "admin")]
 
 
 @pytest.mark.parametrize(
