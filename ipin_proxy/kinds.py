@@ -96,7 +96,17 @@ def new_provider(given: Json) -> Json:
     key = given.get("apiKey")
     if isinstance(key, str) and is_mask(key):
         raise BadRequest("'apiKey' is only the mask of a key. Enter the key itself.", param="apiKey")
+    check_headers(given, {})
     return with_base_url(given, "")
+
+
+def check_headers(given: Json, stored: Mapping[str, str]) -> None:
+    """Raises BadRequest for a header that has only the mask of a secret, where none is stored under its name."""
+    headers, known = given.get("headers"), {name.lower() for name in stored}
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        is_masked = SENSITIVE_NAME.search(name) and isinstance(value, str) and is_mask(value)
+        if is_masked and name.lower() not in known:
+            raise BadRequest(f"'headers' has only the mask of '{name:.100}'. Enter it in full.", param="headers")
 
 
 def with_base_url(given: Json, stored: str) -> Json:
@@ -113,6 +123,7 @@ def with_base_url(given: Json, stored: str) -> Json:
 
 def changed_provider(before: Provider, given: Json) -> Provider:
     given = with_base_url(given, before.base_url)
+    check_headers(given, before.headers)
     after = merge(before, keep_secrets(before, given))
     check_origin(before, after, given)
     return after

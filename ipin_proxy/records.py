@@ -408,7 +408,7 @@ def keep_secrets(provider: Provider, changes: Json) -> Json:
     if "apiKey" in kept and (key is None or (isinstance(key, str) and (not key.strip() or is_mask(key)))):
         del kept["apiKey"]
     if isinstance(kept.get("headers"), dict):
-        stored = {name.lower(): value for name, value in provider.headers.items()}
+        stored = {name.lower(): value for name, value in provider.headers.items() if SENSITIVE_NAME.search(name)}
         kept["headers"] = {
             name: stored.get(name.lower(), value) if isinstance(value, str) and is_mask(value) else value
             for name, value in kept["headers"].items()

@@ -316,6 +316,17 @@ def test_a_key_that_is_entered_takes_the_others_place(admin: Admin, proxy: Proxy
     assert stored(proxy, "providers", id_)["apiKey"] == "another-secret-0123456789"
 
 
+def test_the_mask_of_a_header_stands_for_the_stored_one_and_for_nothing_else(
+    admin: Admin, proxy: Proxy, id_: str
+) -> None:
+    masked = {"X-Api-Key": "provi...wxyz"}
+    refused(admin("POST", "/providers", provider(id_, headers=masked)), 400, "headers")
+    added(admin, "/providers", provider(id_, headers={"X-Api-Key": SECRET, "X-Title": "us"}))
+    refused(admin("PUT", f"/providers/{id_}", {"headers": {"X-Other-Key": "provi...wxyz"}}), 400, "headers")
+    assert admin("PUT", f"/providers/{id_}", {"headers": {**masked, "X-Title": "us..."}}).status == 200
+    assert stored(proxy, "providers", id_)["headers"] == {"X-Api-Key": SECRET, "X-Title": "us..."}
+
+
 def test_a_key_that_is_entered_is_no_file_outside_of_the_secrets_folder(admin: Admin, id_: str) -> None:
     added(admin, "/providers", provider(id_))
     for change in ({"apiKey": "file:/etc/passwd"}, {"apiKey": "file:/run/secrets-of-others/x"}):
