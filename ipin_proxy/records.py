@@ -325,7 +325,8 @@ class VirtualKey(Record):
 
     def public_json(self) -> Json:
         found = Record.public_json(self)
-        found["key"] = self.key_hint
+        # A hint from elsewhere would be taken for the key itself when it comes back.
+        found["key"] = self.key_hint if is_mask(self.key_hint) else mask(self.key_hint)
         return found
 
 

@@ -119,6 +119,14 @@ def test_the_last_use_of_a_key_only_moves_on(before: Snapshot, given: int | None
     assert taken({"version": 1, "apiKeys": rows}, before).snapshot.keys["k"].last_used_at == kept
 
 
+@pytest.mark.parametrize("hint", ["", "prod", "the key of the build server"])
+def test_a_hint_that_is_no_mask_does_not_become_the_key(hint: str) -> None:
+    there = snapshot(apiKeys=[{"id": "k", "keyHash": KEY_HASH, "keyHint": hint}])
+    given = document(there, secrets=False)
+    assert taken(given, there).snapshot.keys["k"].key_hash == KEY_HASH
+    assert taken(given, snapshot()).snapshot.keys == {}
+
+
 def test_a_masked_header_that_is_not_stored_is_left_out_and_said(before: Snapshot) -> None:
     rows = [{"id": "q", "baseUrl": "https://q.example", "headers": {"X-Token": "to...89", "X-Note": "c...d"}}]
     found = taken({"version": 1, "providers": rows, "models": []}, before)
