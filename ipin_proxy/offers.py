@@ -24,5 +24,5 @@ def offered(environ: Mapping[str, str]) -> dict[str, Provider]:
             model_map=each.model_map if each.type == "openai" else {},
         )
         for each in PRESETS
-        if each.variable and environ.get(each.variable)
+        if each.variable and environ.get(each.variable, "").strip()
     }

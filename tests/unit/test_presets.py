@@ -32,7 +32,7 @@ def test_the_last_one_is_any_other_server() -> None:
 
 
 def test_a_key_in_the_environment_offers_its_provider_and_is_not_copied() -> None:
-    assert offered({}) == {}
+    assert offered({}) == offered({"OPENAI_API_KEY": "", "GROQ_API_KEY": " "}) == {}
     found = offered({"OPENROUTER_API_KEY": "sk-or-0123456789", "HOME": "/"})
     assert list(found) == ["openrouter"]
     assert found["openrouter"].api_key == "env:OPENROUTER_API_KEY"
