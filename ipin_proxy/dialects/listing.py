@@ -30,6 +30,7 @@ FOR_A_TOKEN = {
 FOR_ONE = {"request": "perRequest"}
 # Of pictures it tells the one for one that is shown, which has tokens besides; and one whose unit is not clear.
 OTHER_PRICES = frozenset({"image", "image_output", "web_search", "input_audio_cache", "discount"})
+OF_PICTURES = ("image", "image_output")
 FROM = "min_prompt_tokens"  # on an override: the tokens from which it holds
 MOST_DOLLARS = 1_000_000  # for a million tokens; who asks for more has another unit in mind
 MOST_TOKENS = 10**9
@@ -78,6 +79,8 @@ def price_told(pricing: Any) -> Json | None:
     price = _members_of(pricing)
     if price is None:
         return None
+    if not any(price.values()) and any(for_a_million(pricing.get(name), places=0) for name in OF_PICTURES):
+        return None  # who draws for money writes 0 for words
     tiers = [tier for each in _list_of(pricing.get("overrides")) if (tier := _tier_told(each)) is not None]
     if tiers:
         # Of two from the same number of tokens the later one holds.

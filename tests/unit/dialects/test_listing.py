@@ -96,6 +96,8 @@ def test_openrouters_prices_are_read_from_its_list() -> None:
             {"prompt": "0", "completion": "0", "request": "0.005", "image_output": "0.04", "image_token": "0.00001"},
             {"input": 0, "output": 0, "imageInput": 10, "perRequest": 0.005},
         ),
+        ({"prompt": "0", "completion": "0", "image_output": "0.00004"}, None),
+        ({"prompt": "0", "completion": "0", "image": "0", "web_search": "0.01"}, {"input": 0, "output": 0}),
     ],
 )
 def test_a_price_that_is_not_told_or_depends_is_none(pricing: Any, expected: Json | None) -> None:
