@@ -84,6 +84,7 @@ def test_providers_are_known_by_the_hosts_of_the_presets() -> None:
         (OPENAI, "gpt-4o", ("OpenAI", "gpt-4o")),
         (OPENAI, "GPT-4o", ("OpenAI", "gpt-4o")),
         (OPENAI, "gpt-4o-2024-08-06", ("OpenAI", "gpt-4o")),
+        (OPENAI, "gpt-4o-2024-05-13", ("OpenAI", "gpt-4o-2024-05-13")),  # costs twice what later ones do
         (OPENAI, "openai/gpt-4o", ("OpenAI", "gpt-4o")),
         ("https://API.OpenAI.com./v1?x=1", "gpt-4o", ("OpenAI", "gpt-4o")),
         ("https://mine.openai.azure.com/openai/v1", "gpt-4o", ("OpenAI", "gpt-4o")),
