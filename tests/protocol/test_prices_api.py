@@ -130,6 +130,12 @@ def test_a_price_file_is_taken_and_what_one_row_has_wrong_is_no_matter_to_the_ot
     assert "update" in [line["action"] for line in lines]
 
 
+def test_a_model_that_completes_is_found_under_what_its_provider_is_called_there(proxy: Proxy) -> None:
+    row = {**FILE["gpt-4o-mini"], "litellm_provider": "text-completion-openai", "mode": "completion"}
+    found = imported(proxy, {"gpt-4o-mini": row}).json["matched"]
+    assert [(each["model"], each["after"]) for each in found] == [("fast", {"input": 0.15, "output": 0.6})]
+
+
 @pytest.mark.parametrize(
     "body",
     [
