@@ -43,7 +43,9 @@ class Catalog:
         self.models: dict[str, Model] = {model.id: model for model in models.values() if self._is_served(model)}
         self._known = models
         self._curated = {model.provider_id for model in models.values()}
-        if all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
+        # A provider that was given this id is none that repeats what you say for nothing.
+        is_demo_there = self.providers[DEMO_PROVIDER.id].type == DEMO_PROVIDER.type
+        if is_demo_there and all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
             self.models = {DEMO_MODEL.id: DEMO_MODEL, **self.models}
         self._by_upstream_name = {
             (model.provider_id, model.upstream_model or model.id): model for model in self.models.values()

@@ -213,6 +213,12 @@ def test_the_demo_is_there_as_long_as_nothing_else_is_served() -> None:
     assert list(catalog(model("a")).models) == ["a"]
 
 
+def test_a_provider_that_is_called_demo_does_not_answer_as_the_demo() -> None:
+    real = Provider(id="demo", base_url="https://real.test")
+    assert list(catalog(providers=(real,)).models) == []
+    assert list(catalog(model("a", "demo"), providers=(real,)).models) == ["a"]
+
+
 def test_a_model_that_uses_the_demo_does_not_drive_it_away() -> None:
     assert set(catalog(model("mine", "demo")).models) == {"demo", "mine"}
 
