@@ -13,8 +13,8 @@ from .errors import BadRequest
 from .requestlog import ITEM
 
 Rows = Iterable[list[dict[str, Any]]]
-# A spreadsheet takes what begins with one of these for a formula, and runs it.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes what begins with one of these for a formula, and runs it; some also their full-width forms.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 MONEY = {"costUsd", "upstreamCostUsd"}
 
 

@@ -406,7 +406,7 @@ def test_csv_is_what_the_rfc_says_and_reads_back(book: Book) -> None:
     assert json.loads(cells["attempts"]) == [{"provider": "acme", "status": 200, "ms": 118, "error": ""}]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_cell_is_a_formula(book: Book, start: str) -> None:
     text = f"{start}HYPERLINK(1)"
     given = entry(1, request_id=text, key_name=text, user_agent=text, model=text, error_message=text, error_code=text)
