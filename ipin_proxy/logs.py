@@ -6,7 +6,8 @@
 When standard error is a terminal the line is a short one for people. Nothing a stranger sends can start a line of its own or
 move the cursor: JSON leaves here as ASCII with every control character escaped. `redact` is the one place that knows what a
 secret looks like, and every line passes through it. Logging never raises and never stops a call: a line that cannot be written
-(full disk, closed terminal) is counted, and the count is logged when writing works again. It knows nothing of settings.
+(full disk, closed terminal, a pipe whose reader hangs) is counted, and the count is logged when writing works again. It knows
+nothing of settings.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import errno
 import json
 import os
 import re
+import select
 import stat
 import sys
 import threading
@@ -34,6 +36,8 @@ MAX_TRACE = 8_000
 MAX_BODY_TEXT = 16_000
 MAX_PARSED_BODY = 1_000_000  # bytes; a larger body is looked at as text, and only its beginning
 MAX_DEPTH = 12
+PATIENCE_MS = 1_000  # with a reader who is slow; one who was waited for in vain is only looked after
+PIECE_BYTES = 4_096  # what is sure to be taken by a pipe that takes anything
 
 REDACTED = "[redacted]"
 
@@ -337,12 +341,22 @@ def _standard_error() -> int:
         return -1
 
 
+def _readers_of(fd: int) -> select.poll | None:
+    """What says whether there is room in a pipe, a socket or a terminal; None for a file, which always takes its time itself."""
+    if fd < 0 or stat.S_ISREG(os.fstat(fd).st_mode):
+        return None
+    readers = select.poll()
+    readers.register(fd, select.POLLOUT)
+    return readers
+
+
 class _Sink:
     """A descriptor. Counts the lines it could not write and says so in front of the next one that it can."""
 
     def __init__(self, fd: int) -> None:
         self.lost = 0
         self._fd = fd
+        self._readers = _readers_of(fd)
         self._torn = False  # half a line was written; the next must not continue it
         # Reentrant: a signal handler may call reopen() while this very thread is writing.
         self._lock = threading.RLock()
@@ -351,7 +365,7 @@ class _Sink:
         return self._fd >= 0 and os.isatty(self._fd)
 
     def write(self, line: bytes) -> None:
-        """Raises OSError; a line is one system call, unless the system takes only a part of it."""
+        """Raises OSError; a line is one write, unless the system takes only a part of it or would have to wait for a reader."""
         if self._fd < 0:
             return
         with self._lock:
@@ -359,13 +373,18 @@ class _Sink:
                 note = b'{"level":"warning","event":"log_lines_lost","count":%d}\n' % self.lost if self.lost else b""
                 line = b"\n" * self._torn + note + line
             self._make_room(len(line))
-            written = os.write(self._fd, line)
-            while written < len(line):
-                self._torn = True
-                line = line[written:]
-                written = os.write(self._fd, line)
-            self._torn = False
+            while line:
+                line = line[self._put(line) :]
+                self._torn = bool(line)
             self.lost = 0
+
+    def _put(self, line: bytes) -> int:
+        """How much of it was written. A write would wait for a reader who does not come back, and with it the loop."""
+        if self._readers is None:
+            return os.write(self._fd, line)
+        if not self._readers.poll(0 if self.lost else PATIENCE_MS):
+            raise TimeoutError
+        return os.write(self._fd, line[:PIECE_BYTES])
 
     def reopen(self) -> None:
         """Standard error cannot be opened again; whoever rotates it does so from outside."""

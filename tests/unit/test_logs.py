@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import socket
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -400,6 +403,46 @@ def test_a_slow_reader_gets_whole_lines(paper: Paper, monkeypatch: pytest.Monkey
     log.info("first")
     log.info("second")
     assert [line["event"] for line in paper.lines()] == ["first", "second"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
+def test_a_reader_who_has_stopped_reading_costs_lines_and_nothing_else(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe into a program that hangs, a journal that does, a terminal that is held with Ctrl-S."""
+    monkeypatch.setattr(logs, "PATIENCE_MS", 1)
+    theirs, ours = {"pipe": os.pipe, "socket": two_ends, "terminal": os.openpty}[kind]()
+    log = Log(fd=ours)
+    if kind == "terminal":
+        termios.tcflow(ours, termios.TCOOFF)
+    said = 3_000  # more than any of them holds
+    for number in range(said):
+        log.info("line", number=number, text="x" * 800)
+    if kind == "terminal":
+        termios.tcflow(ours, termios.TCOON)
+    os.set_blocking(theirs, False)
+    seen = read_out(theirs)
+    log.info("read again")
+    *whole, lost, last = (seen + read_out(theirs)).decode().splitlines()
+    assert "read again" in last
+    torn = [line for line in whole if not line.endswith(("}", "x"))]
+    assert json.loads(lost)["count"] == said - len(whole) + len(torn)
+    os.close(theirs)
+    os.close(ours)
+
+
+def two_ends() -> tuple[int, int]:
+    theirs, ours = socket.socketpair()
+    return theirs.detach(), ours.detach()
+
+
+def read_out(fd: int) -> bytes:
+    """What is there to be read, and no more."""
+    found = b""
+    with contextlib.suppress(BlockingIOError):
+        while piece := os.read(fd, 65_536):
+            found += piece
+    return found
 
 
 @pytest.mark.parametrize("stderr", [None, "closed"])
