@@ -8,6 +8,7 @@ Who may read it, and what is known of the rest of the house (gauges), is the han
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -75,6 +76,7 @@ class Metrics:
     """The counters of one process."""
 
     def __init__(self) -> None:
+        self.began_at = time.time()
         self._lock = threading.Lock()
         self._pairs: dict[tuple[str, str], Sums] = {}
         self._latency = Histogram()

@@ -16,7 +16,6 @@ from ..web.response import Response
 
 SCOPE = "metrics"
 STATM, DESCRIPTORS = Path("/proc/self/statm"), Path("/proc/self/fd")
-STARTED_AT = time.time()
 
 
 def scrape(app: App, visit: Visit) -> Response:
@@ -49,7 +48,8 @@ def gauges(app: App) -> Iterator[Gauge]:
     yield Gauge("ipin_draining", "1 while the server is shutting down.", int(app.is_draining))
     yield Gauge("ipin_ledger_trouble", "1 while calls cannot be written down.", int(ledger.trouble is not None))
     yield Gauge("ipin_ledger_lost_calls_total", "AI calls that could never be written down.", ledger.lost, "counter")
-    yield Gauge("process_start_time_seconds", "When the process began, in seconds since 1970.", STARTED_AT)
+    begun = app.metrics.began_at
+    yield Gauge("process_start_time_seconds", "When the process began, in seconds since 1970.", begun)
     yield Gauge("process_cpu_seconds_total", "Processor time that was used.", time.process_time(), "counter")
     resident = resident_bytes()
     if resident is not None:
