@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -39,6 +40,8 @@ THREAD_STACK_BYTES = 8 * 1024 * 1024
 # Calls leave nothing behind that only the collector finds, and what a hundred of them have at once made it look every time.
 COLLECTIONS = 10_000, 10, 10
 EVERYWHERE = ("0.0.0.0", "::", "")
+# What is opened or taken at the start, and stays as it is until the next one.
+AT_THE_START = ("port", "host", "db_storage_paths", "log_file", "cpu_affinity")
 
 reading_settings = threading.Lock()
 
@@ -240,12 +243,25 @@ def try_settings(app: App) -> bool:
 def read_settings(app: App, flags: Flags, folder: Path) -> None:
     """Find the settings anew and put them in force. Raises ConfigError, and the old ones stay."""
     with reading_settings:
-        app.config = read_config(flags, folder, dict(app.store.snapshot().settings))
+        app.config = as_started(app, read_config(flags, folder, dict(app.store.snapshot().settings)))
         set_log(app.log, app.config)
         app.set_master()
         app.ledger.retention_days = app.config.settings.retention_days
         if app.server is not None:
             app.server.limits = limits_of(app.config.settings)
+
+
+def as_started(app: App, found: Config) -> Config:
+    """What was found, but for what cannot change while it runs: that is said, and shown as it is."""
+    running = app.config
+    later = [name for name in AT_THE_START if getattr(running.settings, name) != getattr(found.settings, name)]
+    if not later:
+        return found
+    names = ", ".join(name.upper() for name in later)
+    app.log.warning("settings_wait", message=f"{names}: what is said there now counts from the next start.")
+    settings = replace(found.settings, **{name: getattr(running.settings, name) for name in later})
+    sources = {**found.sources, **{name: running.sources[name] for name in later}}
+    return replace(found, settings=settings, sources=sources)
 
 
 def set_log(log: Log, found: Config) -> None:

@@ -612,6 +612,19 @@ def test_sighup_reads_settings_and_database_anew(served: Clone, upstream: Upstre
     assert ask(proxy, pad="x" * 1_500_000).status == 413
 
 
+def test_a_reload_says_what_counts_from_the_next_start_and_shows_what_is_in_force(served: Clone) -> None:
+    served.env_file.write_text(f"MASTER_API_KEY={MASTER}\n")
+    proxy = served.start()
+    served.env_file.write_text(f"MASTER_API_KEY={MASTER}\nLOG_FILE={served.folder / 'later.log'}\nMAX_BODY_MB=7\n")
+    proxy.signal(signal.SIGHUP)
+    line = proxy.log_lines(lambda line: line.get("event") == "settings_wait")[0]
+    assert line["message"].startswith("LOG_FILE: ")
+    proxy.log_lines(lambda line: line.get("event") == "reloaded")
+    shown = {line["name"]: line for line in proxy.get("/api/admin/settings", MASTER).json["settings"]}
+    assert (shown["LOG_FILE"]["value"], shown["LOG_FILE"]["source"]) == (None, "default")
+    assert (shown["MAX_BODY_MB"]["value"], shown["MAX_BODY_MB"]["source"]) == (7, "envFile")
+
+
 def test_what_is_broken_at_a_reload_is_reported_and_the_old_stays(served: Clone, upstream: Upstream) -> None:
     served.env_file.write_text(f"MASTER_API_KEY={MASTER}\n")
     proxy = served.start()
