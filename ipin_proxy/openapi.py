@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from . import __version__
 from .app import ADMIN, KEY, PUBLIC, USER
+from .dialects import ANY, MESSAGES, OPENAI
 from .web.router import Route
 
 Json = dict[str, Any]
@@ -28,19 +29,27 @@ SERVER, USAGE, PEOPLE, PROVIDERS, RECORDS, REPORTS, UPKEEP, PAGES = (
     "Pages",
 )
 FILE = "a file"  # in the example of an upload
-MESSAGES = [{"role": "user", "content": "Hello!"}]
+TALK = [{"role": "user", "content": "Hello!"}]
 SECURITY: dict[str, list[Json]] = {
     PUBLIC: [],
     KEY: [{"key": []}, {"keyHeader": []}, {"session": []}],
     USER: [{"token": []}, {"session": []}],
     ADMIN: [{"token": []}, {"session": []}],
 }
+WATCHERS: list[Json] = [{"key": []}, {"keyHeader": []}, {"token": []}, {"session": []}, {"keyAsPassword": []}]
 SCHEMES: Json = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key that an administrator made."},
     "keyHeader": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in another header."},
-    "token": {"type": "http", "scheme": "bearer", "description": "The token that signing in answers."},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token that signing in answers; what is for administrators takes the master key, too.",
+    },
     "session": {"type": "apiKey", "in": "cookie", "name": "ipin_session", "description": "Set by signing in."},
+    "keyAsPassword": {"type": "http", "scheme": "basic", "description": "A key as the password, with any user name."},
 }
+# By the dialect of a route: one that answers in its caller's has either.
+ERRORS = {OPENAI: ("Error",), MESSAGES: ("MessagesError",), ANY: ("Error", "MessagesError")}
 ERROR: Json = {
     "type": "object",
     "required": ["error"],
@@ -57,11 +66,25 @@ ERROR: Json = {
         }
     },
 }
+MESSAGES_ERROR: Json = {
+    "type": "object",
+    "required": ["type", "error", "request_id"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
+        "request_id": {"type": "string"},
+    },
+}
 
 
 class About(NamedTuple):
     """What a route is for; `body` is an example of what it takes, `query` names what may be switched on behind the path, and
-    `asks` what may be said there; `answers` says what comes back when it is no JSON."""
+    `asks` what may be said there; `answers` says what comes back when it is no JSON, `also` how else a body may come.
+    `access` and `security` are of a route that looks itself who comes."""
 
     tag: str
     summary: str
@@ -69,6 +92,10 @@ class About(NamedTuple):
     query: tuple[str, ...] = ()
     answers: str = "application/json"
     asks: tuple[str, ...] = ()
+    also: str = ""
+    status: str = "2XX"  # of what it answers
+    access: str = ""
+    security: list[Json] | None = None
 
 
 def record(noun: str, plural: str, path: str, example: Json, several: str = "") -> dict[str, About]:
@@ -89,20 +116,20 @@ SIGN_IN = {"username": "admin", "password": "…"}
 DOCUMENT = {"version": 1, "providers": [PROVIDER], "models": [], "apiKeys": [], "users": []}
 BULK = {"ids": ["first", "second"], "action": "disable"}
 ABOUT: dict[str, About] = {
-    "POST /v1/chat/completions": About(CHAT, "Answer a conversation", {"model": "demo", "messages": MESSAGES}),
+    "POST /v1/chat/completions": About(CHAT, "Answer a conversation", {"model": "demo", "messages": TALK}),
     "POST /v1/completions": About(CHAT, "Continue a text", {"model": "demo", "prompt": "Once upon a time"}),
     "POST /v1/responses": About(CHAT, "Answer in the form of the Responses API", {"model": "demo", "input": "Hello!"}),
-    "GET /v1/responses": About(CHAT, "Refuse a WebSocket with 426, so that clients use POST"),
+    "GET /v1/responses": About(CHAT, "Refuse a WebSocket with 426, so that clients use POST", status=""),
     "GET /v1/responses/{id}": About(CHAT, "Read a response that is kept here"),
     "DELETE /v1/responses/{id}": About(CHAT, "Forget a response that is kept here"),
     "GET /v1/responses/{id}/input_items": About(
         CHAT, "List what a response was made from", asks=("limit", "order", "after")
     ),
     "POST /v1/messages": About(
-        CHAT, "Answer in the form of the Messages API", {"model": "demo", "max_tokens": 100, "messages": MESSAGES}
+        CHAT, "Answer in the form of the Messages API", {"model": "demo", "max_tokens": 100, "messages": TALK}
     ),
     "POST /v1/messages/count_tokens": About(
-        CHAT, "Count, or estimate, the tokens of such a request", {"model": "demo", "messages": MESSAGES}
+        CHAT, "Count, or estimate, the tokens of such a request", {"model": "demo", "messages": TALK}
     ),
     "POST /v1/embeddings": About(INPUTS, "Turn texts into vectors", {"model": "my-embedding", "input": ["Hello!"]}),
     "POST /v1/rerank": About(
@@ -124,7 +151,9 @@ ABOUT: dict[str, About] = {
     "POST /v1/audio/translations": About(
         MEDIA, "Write down in English what was said", {"model": "my-transcription", "file": FILE}
     ),
-    "POST /v1/ocr": About(MEDIA, "Read the text in an image or a PDF", {"model": "my-ocr", "file": FILE}),
+    "POST /v1/ocr": About(
+        MEDIA, "Read the text in an image or a PDF", {"model": "my-ocr", "file": FILE}, also="application/json"
+    ),
     "GET /v1/models": About(MODELS, "List the models this key may use", asks=("limit", "after_id", "before_id")),
     "GET /v1/models/{id}": About(MODELS, "Read one model"),
     "GET /health": About(SERVER, "Say that the server is alive"),
@@ -141,8 +170,12 @@ ABOUT: dict[str, About] = {
         SERVER,
         "Read counters as Prometheus text: for administrators, and keys whose scopes name metrics",
         answers="text/plain",
+        access=ADMIN,
+        security=WATCHERS,
     ),
-    "GET /ui/tracking": About(PAGES, "Go to the request log, where the older tracking page was", answers=""),
+    "GET /ui/tracking": About(
+        PAGES, "Go to the request log, where the older tracking page was", answers="", status="302"
+    ),
     "GET /ui/tracking_data": About(
         REPORTS,
         "Read the request log in the words of the older tracking page",
@@ -150,7 +183,10 @@ ABOUT: dict[str, About] = {
     ),
     "GET /token": About(PEOPLE, "Get a token for Google's identity token", asks=("credential", "nonce")),
     "POST /token": About(
-        PEOPLE, "Get a token for Google's identity token, sent as JSON or a form", {"credential": "…"}
+        PEOPLE,
+        "Get a token for Google's identity token, sent as JSON or a form",
+        {"credential": "…"},
+        also="application/x-www-form-urlencoded",
     ),
     "GET /openapi.json": About(SERVER, "Describe the API: this document"),
     "POST /api/admin/login": About(PEOPLE, "Sign in as an administrator", SIGN_IN),
@@ -254,29 +290,21 @@ def document(routes: Iterable[Route]) -> Json:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"securitySchemes": SCHEMES, "schemas": {"Error": ERROR}},
+        "components": {"securitySchemes": SCHEMES, "schemas": {"Error": ERROR, "MessagesError": MESSAGES_ERROR}},
     }
 
 
 def operation(route: Route, path: str) -> Json:
     about = ABOUT[f"{route.method} {path}"]
-    answer: Json = {"description": "It worked."}
-    if about.answers:
-        answer["content"] = {about.answers: {}}
+    access = about.access or route.access
     found: Json = {
         "operationId": re.sub(r"[^A-Za-z0-9]+", "_", f"{route.method.lower()} {path}").strip("_"),
         "summary": about.summary,
         "tags": [about.tag],
-        "x-access": route.access,
-        "security": SECURITY[route.access],
+        "x-access": access,
+        "security": SECURITY[access] if about.security is None else about.security,
         "parameters": parameters(path, about),
-        "responses": {
-            "2XX": answer,
-            "default": {
-                "description": "An error.",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-            },
-        },
+        "responses": responses(route, about),
     }
     if about.body is not None:
         is_upload = FILE in about.body.values()
@@ -284,8 +312,20 @@ def operation(route: Route, path: str) -> Json:
         content: Json = {"schema": {"type": "object", "properties": schemas_of(about.body)}}
         if not is_upload:
             content["example"] = about.body
-        found["requestBody"] = {"content": {media: content}}
+        found["requestBody"] = {"content": {media: content, **({about.also: {}} if about.also else {})}}
     return found
+
+
+def responses(route: Route, about: About) -> Json:
+    schemas = [{"$ref": f"#/components/schemas/{name}"} for name in ERRORS[route.dialect]]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    error = {"description": "An error.", "content": {"application/json": {"schema": schema}}}
+    if not about.status:  # it can only fail
+        return {"default": error}
+    answer: Json = {"description": "It worked."}
+    if about.answers:
+        answer["content"] = {about.answers: {}}
+    return {about.status: answer, "default": error}
 
 
 def parameters(path: str, about: About) -> list[Json]:

@@ -98,3 +98,27 @@ def test_the_api_describes_itself_to_everybody(proxy: Proxy) -> None:
     reply = proxy.get("/openapi.json")
     assert (reply.status, reply.header("content-type")) == (200, "application/json")
     assert reply.json["paths"]["/v1/chat/completions"]["post"]["x-access"] == "key"
+
+
+def test_what_it_says_of_who_may_come_and_of_errors_is_what_is_answered(proxy: Proxy) -> None:
+    document = proxy.get("/openapi.json").json
+    schemas = document["components"]["schemas"]
+    for path, operations in document["paths"].items():
+        for method, about in operations.items():
+            reply = proxy.request(method.upper(), re.sub(r"\{\w+\}", "x", path), {} if method != "get" else None)
+            assert (reply.status == 401) == bool(about["security"]), path
+            if reply.status >= 400:
+                schema = about["responses"]["default"]["content"]["application/json"]["schema"]
+                choices = [schemas[one["$ref"].rpartition("/")[2]] for one in schema.get("anyOf", [schema])]
+                assert set(reply.json) in [set(choice["required"]) for choice in choices], path
+            else:
+                assert {"2XX", str(reply.status)} & set(about["responses"]), path
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_the_list_of_models_fails_in_the_dialect_of_who_asks(proxy: Proxy, key: str | None) -> None:
+    document = proxy.get("/openapi.json").json
+    choices = document["paths"]["/v1/models/{id}"]["get"]["responses"]["default"]["content"]["application/json"]
+    assert [one["$ref"].rpartition("/")[2] for one in choices["schema"]["anyOf"]] == ["Error", "MessagesError"]
+    reply = proxy.get("/v1/models/x", key, [("anthropic-version", "2023-06-01")])
+    assert set(reply.json) == set(document["components"]["schemas"]["MessagesError"]["required"])
