@@ -229,7 +229,21 @@ class Dispatcher:
         headers.setdefault("x-content-type-options", "nosniff")
         if request is not None:
             self._allow_origin(headers, request)
+        if self._app.log.hears("debug"):
+            self._told(request, response)
         return response
+
+    def _told(self, request: Request | None, response: Response) -> None:
+        """A line for every answer: of calls, changes and refusals there are others, of the rest there is none without."""
+        visit = visit_of(request)
+        self._app.log.debug(
+            "answered",
+            request_id=response.headers["x-request-id"],
+            address=visit.address if visit is not None else "",
+            method=request.method if request is not None else "",
+            path=request.path if request is not None else "",
+            status=response.status,
+        )
 
     def _allow_origin(self, headers: dict[str, str], request: Request) -> None:
         """CORS for what is opened with a key. The pages' own API is for their own origin alone."""

@@ -375,6 +375,18 @@ def test_one_id_is_in_the_answer_and_in_the_log(proxy: Proxy, upstream: Upstream
     assert (line["caller"], line["provider"], line["endpoint"], line["stream"]) == ("key-1", "acme", CHAT, False)
 
 
+def test_with_the_level_debug_every_answer_has_its_line(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(env={"LOG_LEVEL": "debug"})
+    for path, status in (("/v1/models", 200), ("/nothing/there", 404)):
+        reply = proxy.get(f"{path}?key=sk-0123456789", KEY)
+        lines = proxy.log_lines(lambda line, reply=reply: line.get("request_id") == reply.header("x-request-id"))  # type: ignore[misc]
+        told = {name: lines[0][name] for name in ("event", "address", "method", "path", "status")}
+        assert told == {"event": "answered", "address": "127.0.0.1", "method": "GET", "path": path, "status": status}
+    wire = proxy.raw(b"GET /v1/models HTTP/1.1\r\nhost: a\r\n bad\r\n\r\n")
+    id_ = wire.reply().header("x-request-id")
+    assert proxy.log_lines(lambda line: line.get("request_id") == id_)[0]["status"] == 400
+
+
 # Usage in streams: asked for on the caller's behalf, and taken out again.
 
 
