@@ -50,7 +50,8 @@ _SECRET_NAMES = frozenset(
 _SECRET_ENDINGS = ("apikey", "password", "passwordhash", "authorization", "secret", "token", "cookie")
 
 _DATA_URL = re.compile(r"(data:[\w.+/-]{0,100}(?:;[\w.+=-]{1,80}){0,5}?;base64,)([A-Za-z0-9+/=_\\-]+)", re.ASCII)
-# Compiled at its first use, which takes longer than reading the rest of this module.
+# Compiled at its first use, which takes longer than reading the rest of this module. What begins to match and has read on for
+# long must not fail then, as a JWT would that has to have its dots: in a text of such beginnings, each is read to the end.
 _IN_TEXT_FLAGS = re.IGNORECASE | re.VERBOSE | re.ASCII
 _IN_TEXT = r"""
       (?P<scheme> \bbearer\s+ ) [^\s"',;]+
@@ -64,7 +65,7 @@ _IN_TEXT = r"""
     | \b (?: sk[-_] | (?:gsk|hf|r8|ghp|github_pat)_ | xai- ) [A-Za-z0-9_-]{6,}
     | \b cpk_ [A-Za-z0-9_-]+ (?:\.[A-Za-z0-9_-]+)*
     | \b AIza [A-Za-z0-9_-]{20,}
-    | \b eyJ [A-Za-z0-9_-]{6,} \. [A-Za-z0-9_-]{6,} \. [A-Za-z0-9_-]*
+    | \b eyJ [A-Za-z0-9_-]{6,} (?: \. [A-Za-z0-9_-]+ )*
     """
 # A text without any of these has no match for the patterns above; looking for them costs a fiftieth of matching.
 _HINTS = (
