@@ -75,7 +75,8 @@ class Journal:
         body = b"%b %d %b" % (self._process, number, text)
         line = b"%08x %b\n" % (crc32(body), body)
         writing = self._writing
-        if self._is_slow or not (writing.acquire(blocking=False) or writing.acquire(timeout=SLOW_S)):
+        is_behind = self._is_slow or self._waiting
+        if is_behind or not (writing.acquire(blocking=False) or writing.acquire(timeout=SLOW_S)):
             self._hand_over(number, line)
             return
         begun = time.monotonic()
@@ -196,9 +197,11 @@ class Journal:
     def _turn_slow(self, why: str) -> None:
         with self._handing:
             if not self._is_slow:
-                self._is_slow, self._slow_since = True, time.monotonic()
-                self._slow_why = f"the disk of {self.paths[0].parent} is slow: {why}"
-                threading.Thread(target=self._write_behind, name="journal", daemon=True).start()
+                thread = threading.Thread(target=self._write_behind, name="journal", daemon=True)
+                with contextlib.suppress(RuntimeError):  # the system has no more: the next line tries again
+                    thread.start()
+                    self._is_slow, self._slow_since = True, time.monotonic()
+                    self._slow_why = f"the disk of {self.paths[0].parent} is slow: {why}"
 
     def _hand_over(self, number: int, line: bytes) -> None:
         """Have a line written by the thread, and wait for that as long as it is reasonable."""
@@ -210,7 +213,7 @@ class Journal:
             self._handed += 1
             mine = self._handed
             self._handing.notify_all()
-            if not self._behind_since or time.monotonic() - self._behind_since < SLOW_S:
+            if self._is_slow and (not self._behind_since or time.monotonic() - self._behind_since < SLOW_S):
                 self._handing.wait_for(lambda: self._written >= mine, SLOW_S)
 
     def _write_behind(self) -> None:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -382,13 +383,9 @@ def test_a_call_is_kept_when_no_thread_can_be_started(
     book: Book, monkeypatch: pytest.MonkeyPatch, is_last: bool
 ) -> None:
     """A container's limit is reached with the first call: the next one starts the thread, or the next process takes it in."""
-
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     ledger = book.open()
     with monkeypatch.context() as exhausted:
-        exhausted.setattr(threading.Thread, "start", refuse)
+        exhausted.setattr(threading.Thread, "start", no_thread)
         ledger.record(entry(1))
         if is_last:
             ledger.close()
@@ -397,6 +394,30 @@ def test_a_call_is_kept_when_no_thread_can_be_started(
     ledger.record(entry(2))
     assert ledger.flush()
     assert book.request_ids() == ids(1, 2)
+
+
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("is_stuck", [False, True])
+def test_a_disk_that_is_slow_while_no_thread_can_be_started_costs_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stuck: bool
+) -> None:
+    """What was slow is written all the same; what would have to wait is written with the next line for which there is one."""
+    path = tmp_path / "j"
+    written = journal.Journal((path, tmp_path / "j.2"), "abc")
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", no_thread)
+        exhausted.setattr(journal, "SLOW_S", -1)
+        written.busy_since = time.monotonic() - 2 * journal.STUCK_S if is_stuck else 0.0
+        for number in (1, 2):
+            written.add(number, entries.written(Entry(f"r{number}", number)))
+    written.busy_since = 0.0
+    monkeypatch.setattr(journal, "SLOW_S", 30)
+    written.add(3, entries.written(Entry("r3", 3)))
+    assert sorted(line.number for line in journal.read((path,), print)) == [1, 2, 3]
+    assert not written.trouble
 
 
 def test_the_journal_stays_short_and_its_files_take_turns(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
