@@ -1,7 +1,8 @@
 """What a monitoring system reads at `/metrics`: counters of calls, in memory, as Prometheus' text format 0.0.4 has them.
 
 `count` is told of every settled call and costs about a microsecond; counters never go back, and begin at nothing with the
-process. Labels are ids of records, never what a caller wrote, and of so many pairs at most that no list can grow without end.
+process. Labels are ids of records; a model that has none, at a provider that takes any name, is called what the caller wrote.
+They are of so many pairs at most that no list can grow without end.
 Who may read it, and what is known of the rest of the house (gauges), is the handler's affair.
 """
 
