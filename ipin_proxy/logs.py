@@ -343,8 +343,9 @@ def _standard_error() -> int:
 
 
 def _readers_of(fd: int) -> select.poll | None:
-    """What says whether there is room in a pipe, a socket or a terminal; None for a file, which always takes its time itself."""
-    if fd < 0 or stat.S_ISREG(os.fstat(fd).st_mode):
+    """What says whether there is room in a pipe, a socket or a terminal; None for a file, which has no reader, and where the
+    system cannot say."""
+    if fd < 0 or not hasattr(select, "poll") or stat.S_ISREG(os.fstat(fd).st_mode):
         return None
     readers = select.poll()
     readers.register(fd, select.POLLOUT)
