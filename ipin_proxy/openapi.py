@@ -117,7 +117,7 @@ DOCUMENT = {"version": 1, "providers": [PROVIDER], "models": [], "apiKeys": [], 
 BULK = {"ids": ["first", "second"], "action": "disable"}
 ABOUT: dict[str, About] = {
     "POST /v1/chat/completions": About(CHAT, "Answer a conversation", {"model": "demo", "messages": TALK}),
-    "POST /v1/completions": About(CHAT, "Continue a text", {"model": "demo", "prompt": "Once upon a time"}),
+    "POST /v1/completions": About(CHAT, "Continue a text", {"model": "my-model", "prompt": "Once upon a time"}),
     "POST /v1/responses": About(CHAT, "Answer in the form of the Responses API", {"model": "demo", "input": "Hello!"}),
     "GET /v1/responses": About(CHAT, "Refuse a WebSocket with 426, so that clients use POST", status=""),
     "GET /v1/responses/{id}": About(CHAT, "Read a response that is kept here"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from support import build
@@ -122,3 +123,14 @@ def test_the_list_of_models_fails_in_the_dialect_of_who_asks(proxy: Proxy, key: 
     assert [one["$ref"].rpartition("/")[2] for one in choices["schema"]["anyOf"]] == ["Error", "MessagesError"]
     reply = proxy.get("/v1/models/x", key, [("anthropic-version", "2023-06-01")])
     assert set(reply.json) == set(document["components"]["schemas"]["MessagesError"]["required"])
+
+
+def test_what_it_shows_of_the_demo_can_be_done_with_the_demo(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(providers=[], models=[])
+    tried = 0
+    for path, operations in proxy.get("/openapi.json").json["paths"].items():
+        for content in operations.get("post", {}).get("requestBody", {}).get("content", {}).values():
+            if content.get("example", {}).get("model") == "demo":
+                assert proxy.post(path, content["example"], KEY).status == 200, path
+                tried += 1
+    assert tried
