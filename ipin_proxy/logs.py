@@ -463,7 +463,8 @@ class _File(_Sink):
         os.replace(self._path, f"{self._path}.1")
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        # A named pipe that nobody reads would be waited for; to other files O_NONBLOCK means nothing.
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
 
     def _measure(self) -> int:
         return ROTATE_BYTES - os.fstat(self._fd).st_size

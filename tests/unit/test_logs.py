@@ -377,6 +377,27 @@ def test_what_is_not_a_file_is_never_renamed(tmp_path: Path, small_files: None) 
         os.close(reader)
 
 
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        Log(file=path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with closing(Log(file=path)) as log:
+        log.info("first")
+        assert b"first" in os.read(reader, 65_536)
+        os.close(reader)
+        log.reopen()
+        log.info("lost")
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        log.info("last")
+        assert [json.loads(line)["event"] for line in os.read(reader, 65_536).splitlines()] == [
+            "log_lines_lost",
+            "last",
+        ]
+        os.close(reader)
+
+
 def test_a_log_file_that_cannot_be_opened_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"LOG_FILE is .*none.* cannot be written: No such file"):
         Log(file=tmp_path / "none" / "ipin.log")
