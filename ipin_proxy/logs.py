@@ -424,7 +424,9 @@ class _File(_Sink):
             super().__init__(self._open())
         except OSError as error:
             raise _unwritable(path, error.strerror) from error
-        self._rotates = stat.S_ISREG(os.fstat(self._fd).st_mode)  # /dev/stdout must never be renamed
+        # /dev/stdout must never be renamed, nor the file it may lead to, which is for whoever said so.
+        is_ours = path.absolute().parts[1:2] not in (("dev",), ("proc",))
+        self._rotates = is_ours and stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._room = self._measure()
 
     def reopen(self) -> None:
@@ -457,10 +459,11 @@ class _File(_Sink):
                 return  # somebody has rotated it already
         except FileNotFoundError:
             return
+        path = os.path.realpath(self._path)  # of a link, what it leads to
         for number in range(KEPT_FILES - 1, 0, -1):
             with contextlib.suppress(FileNotFoundError):
-                os.replace(f"{self._path}.{number}", f"{self._path}.{number + 1}")
-        os.replace(self._path, f"{self._path}.1")
+                os.replace(f"{path}.{number}", f"{path}.{number + 1}")
+        os.replace(path, f"{path}.1")
 
     def _open(self) -> int:
         # A named pipe that nobody reads would be waited for; to other files O_NONBLOCK means nothing.

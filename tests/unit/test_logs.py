@@ -377,6 +377,30 @@ def test_what_is_not_a_file_is_never_renamed(tmp_path: Path, small_files: None) 
         os.close(reader)
 
 
+def test_of_a_link_what_it_leads_to_is_rotated(tmp_path: Path, small_files: None) -> None:
+    link, volume = tmp_path / "ipin.log", tmp_path / "volume"
+    volume.mkdir()
+    link.symlink_to(volume / "log")
+    with closing(Log(file=link)) as log:
+        for number in range(100):
+            log.info("line", n=number)
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_symlink()] == ["ipin.log"]
+    assert sorted(entry.name for entry in volume.iterdir()) == ["log", *(f"log.{number}" for number in range(1, 6))]
+    assert numbers(link)[-1] == 99
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="where descriptors have names")
+def test_a_descriptor_that_leads_to_a_file_is_never_renamed_nor_the_file(tmp_path: Path, small_files: None) -> None:
+    """`python3 server.py > out` with LOG_FILE=/dev/stdout, which is such a link."""
+    out = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    with closing(Log(file=Path(f"/proc/self/fd/{out}"))) as log:
+        for number in range(50):
+            log.info("line", n=number)
+    os.close(out)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert numbers(tmp_path / "out") == list(range(50))
+
+
 def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
