@@ -326,7 +326,10 @@ def say(text: str) -> None:
     try:
         if sys.stdout is None:
             raise OSError("it is closed")
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:  # of a path or a name, letters that are not to be had there
+            print(text.encode("ascii", "backslashreplace").decode(), flush=True)
     except OSError as error:
         if sys.stdout is not None:  # what is left in it would be tried again at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -168,6 +168,14 @@ def test_the_first_start_tells_what_a_person_needs_and_later_ones_no_secret(true
     assert again.get("/v1/models", master).status == 200
 
 
+def test_letters_that_the_output_does_not_know_are_shown_as_their_escapes(true_clone: Clone) -> None:
+    """A terminal with an old encoding must not cost the secrets, which are told once."""
+    proxy = true_clone.start(UI_USERNAME="Zoë", PYTHONIOENCODING="ascii")
+    found = proxy.wait_output(lambda text: re.search(r"Password +(\S+)", text), "a password")
+    assert told(proxy.output, "User") == "Zo\\xeb"
+    assert sign_in(proxy, found[1], "Zoë").status == 200
+
+
 def test_what_is_made_differs_from_clone_to_clone(clone: Clone, tmp_path: Path) -> None:
     second = Clone(tmp_path / "other")
     try:
