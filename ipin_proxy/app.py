@@ -12,6 +12,7 @@ from .call import Bill, Call, Caller, Operation
 from .config import Config
 from .deployments import Catalog, Cooldowns
 from .dialects import demo
+from .dialects.openai import secrets_of
 from .entries import Entry, masked
 from .errors import ConfigError, Conflict
 from .ledger import Ledger
@@ -24,7 +25,6 @@ from .offers import offered
 from .once import Once
 from .passes import Passes
 from .prices import ESTIMATED, Cost
-from .queries import SECRET_CHARS
 from .records import Provider, key_digest
 from .references import resolve_secret
 from .signin import Attempts, Sessions
@@ -129,9 +129,9 @@ class App:
         return resolve_secret(provider.api_key, self.config.environ, self.config.settings.secrets_dir)
 
     def provider_secrets(self) -> list[str]:
-        """The keys of all providers that are long enough to be looked for in a text."""
-        found = map(self.secret_of, self.catalog().providers.values())
-        return [secret for secret in found if secret is not None and len(secret) >= SECRET_CHARS]
+        """What the providers know us by, as far as it is long enough to be looked for in a text."""
+        providers = self.catalog().providers.values()
+        return [text for provider in providers for text in secrets_of(provider, self.secret_of(provider))]
 
     def take_settings(self) -> None:
         """Put in force what the database says of settings now. Raises Conflict: it is stored, but settings elsewhere are

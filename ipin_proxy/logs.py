@@ -67,6 +67,9 @@ _IN_TEXT = r"""
     | \b AIza [A-Za-z0-9_-]{20,}
     | \b eyJ [A-Za-z0-9_-]{6,} (?: \. [A-Za-z0-9_-]+ )*
     """
+# What JSON may write otherwise of what a key is made of: many servers write a slash as "\/", some "+" as "\u002b". A pair of
+# backslashes is one, and begins nothing.
+_ESCAPE = re.compile(rb"\\(?:\\|/|u00([2-7][0-9A-Fa-f]))")
 # A text without any of these has no match for the patterns above; looking for them costs a fiftieth of matching.
 _HINTS = (
     *("sk-", "sk_", "cpk_", "xai-", "hf_", "r8_", "ghp_", "github_pat_", "aiza", "eyj", "://", ";base64,"),
@@ -204,11 +207,12 @@ class Log:
         if not self.bodies:
             return
         with contextlib.suppress(Exception):
+            size_bytes, content = len(content), _ESCAPE.sub(_unescaped, content)
             for secret in self.secrets():
                 content = content.replace(secret.encode(), REDACTED.encode())
             shown = _body_text(content, (content_type or "").partition(";")[0].strip().lower())
             fields = {"request_id": request_id, "direction": direction, "content_type": content_type}
-            self._write("info", "body", {**fields, "size_bytes": len(content)}, body=shown)
+            self._write("info", "body", {**fields, "size_bytes": size_bytes}, body=shown)
 
     def reopen(self) -> None:
         """Open the file anew, after logrotate has moved it away; if that fails the old one stays in use."""
@@ -314,6 +318,14 @@ def _trace(error: BaseException | None) -> str:
         return ""
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return text if len(text) <= MAX_TRACE else f"{text[: MAX_TRACE // 4]}\n…\n{text[-MAX_TRACE // 2 :]}"
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    """The same in JSON, shorter; a quote and a backslash have to stay as they are."""
+    if found[1] is None:
+        return found[0] if found[0] == b"\\\\" else b"/"
+    letter = bytes((int(found[1], 16),))
+    return found[0] if letter in b'"\\\x7f' else letter
 
 
 def _body_text(content: bytes, media_type: str) -> str:

@@ -418,7 +418,7 @@ def place_text(place: Any) -> str:
 
 def clean_message(told: Any, deployment: Deployment) -> str:
     """An upstream's message without our credentials and its host, and no longer than a message should be."""
-    host, secrets = endpoint(deployment.provider, "")[0].host, secrets_of(deployment)
+    host, secrets = endpoint(deployment.provider, "")[0].host, secrets_of(deployment.provider, deployment.secret)
     message = beginning(told, [*secrets, *filter(None, [host])]) if isinstance(told, str) else ""
     for secret in secrets:
         message = message.replace(secret, "[key]")
@@ -437,9 +437,9 @@ def beginning(message: str, whole: Sequence[str]) -> str:
     return message[:cut]
 
 
-def secrets_of(deployment: Deployment) -> list[str]:
+def secrets_of(provider: Provider, secret: str | None) -> list[str]:
     """Every form in which a provider has seen our credentials, the longest first: one may be a part of another."""
-    secret, provider = deployment.secret or "", deployment.provider
+    secret = secret or ""
     found = [secret, *(value for name, value in provider.headers.items() if SENSITIVE_NAME.search(name))]
     if provider.auth == "basic":
         found += [base64.b64encode(secret.encode()).decode(), secret.partition(":")[2]]

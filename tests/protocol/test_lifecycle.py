@@ -874,6 +874,24 @@ def test_bodies_are_logged_when_asked_for_and_secrets_never(served: Clone, upstr
         assert stat.S_IMODE(log.stat().st_mode) & 0o007 == 0
 
 
+def test_all_that_a_provider_knows_us_by_is_masked_in_bodies_however_it_is_written(
+    served: Clone, upstream: Upstream
+) -> None:
+    document = served.document()
+    provider = document["providers"][0]
+    provider["headers"] = {"x-acme-key": "of-a-header/s3cret"}
+    provider["baseUrl"] += "?subscription=of-the-query+s3cret"
+    served.write(document)
+    proxy = served.start(**KEYED, LOG_BODIES="on")
+    told = json.dumps(completion("known by of-a-header/s3cret and of-the-query+s3cret"))
+    for written in (told, told.replace("/", r"\/").replace("+", r"\u002B")):
+        upstream.will_answer(200, written.encode())
+        about = {"request_id": ask(proxy).header("x-request-id"), "direction": "reply"}
+        lines = proxy.log_lines(lambda line, about=about: about.items() <= line.items())  # type: ignore[misc]
+        assert "known by [redacted] and [redacted]" in lines[0]["body"]
+    assert "s3cret" not in proxy.output
+
+
 def test_bodies_are_not_logged_unless_asked_for(served: Clone, upstream: Upstream) -> None:
     proxy = served.start(**KEYED)
     upstream.will_answer(200, completion("the-answer-of-the-model"))
