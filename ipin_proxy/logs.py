@@ -354,6 +354,14 @@ def _standard_error() -> int:
         return -1
 
 
+def _unhindered(fd: int) -> int:
+    """A terminal opened anew, so that one that hangs (a lost SSH session) takes what it can of a line and is not waited for."""
+    if fd >= 0 and os.isatty(fd):
+        with contextlib.suppress(OSError):
+            return os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return fd
+
+
 def _readers_of(fd: int) -> select.poll | None:
     """What says whether there is room in a pipe, a socket or a terminal; None for a file, which has no reader, and where the
     system cannot say."""
@@ -369,7 +377,7 @@ class _Sink:
 
     def __init__(self, fd: int) -> None:
         self.lost = 0
-        self._fd = fd
+        self._fd = fd = _unhindered(fd)
         self._readers = _readers_of(fd)
         self._torn = False  # half a line was written; the next must not continue it
         # Reentrant: a signal handler may call reopen() while this very thread is writing.

@@ -457,28 +457,30 @@ def test_a_slow_reader_gets_whole_lines(paper: Paper, monkeypatch: pytest.Monkey
     assert [line["event"] for line in paper.lines()] == ["first", "second"]
 
 
-@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal"])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "terminal", "held terminal"])
 def test_a_reader_who_has_stopped_reading_costs_lines_and_nothing_else(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipe into a program that hangs, a journal that does, a terminal that is held with Ctrl-S."""
+    """A pipe into a program that hangs, a journal or a terminal that does, one that is held with Ctrl-S."""
     monkeypatch.setattr(logs, "PATIENCE_MS", 1)
-    theirs, ours = {"pipe": os.pipe, "socket": two_ends, "terminal": os.openpty}[kind]()
+    theirs, ours = {"pipe": os.pipe, "socket": two_ends}.get(kind, os.openpty)()
     log = Log(fd=ours)
-    if kind == "terminal":
+    if kind == "held terminal":
         termios.tcflow(ours, termios.TCOOFF)
     said = 3_000  # more than any of them holds
     for number in range(said):
         log.info("line", number=number, text="x" * 800)
-    if kind == "terminal":
+    if kind == "held terminal":
         termios.tcflow(ours, termios.TCOON)
     os.set_blocking(theirs, False)
-    seen = read_out(theirs)
-    log.info("read again")
-    *whole, lost, last = (seen + read_out(theirs)).decode().splitlines()
-    assert "read again" in last
-    torn = [line for line in whole if not line.endswith(("}", "x"))]
-    assert json.loads(lost)["count"] == said - len(whole) + len(torn)
+    seen, tries = b"", 0
+    while b"read again" not in seen:
+        seen += read_out(theirs)
+        tries += 1
+        log.info("read again")
+    lines = seen.decode().splitlines()
+    lost = next(json.loads(line)["count"] for line in lines if "log_lines_lost" in line)
+    assert 0 <= lost - (said - sum("x" * 800 in line for line in lines)) <= tries  # of one the end may be missing
     os.close(theirs)
     os.close(ours)
 
