@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -162,6 +163,48 @@ def test_a_row_says_everything(proxy: Proxy, upstream: Upstream) -> None:
     assert [(each["provider"], each["status"]) for each in row["attempts"]] == [("acme", 200)]
 
 
+def test_a_row_tells_when_a_call_began_and_how_long_it_took(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will_stream(build.chunk("Hi"), pause, finish())
+    began_at, began = time.time(), time.monotonic()
+    reply = proxy.post(CHAT, hello(stream=True), KEY)
+    next(reply.frames())
+    heard_at, heard = time.time(), time.monotonic()
+    upstream.resume()
+    reply.read()
+    took_ms = (time.monotonic() - began) * 1000
+    row = row_of(proxy, reply)
+    assert began_at * 1000 - 1 <= row["time"] <= heard_at * 1000
+    assert 0 <= row["firstChunkMs"] <= (heard - began) * 1000
+    assert row["firstChunkMs"] <= row["latencyMs"] <= took_ms
+
+
+def test_the_log_has_a_line_of_it_too(proxy: Proxy, upstream: Upstream) -> None:
+    told = {**build.usage_of(1_000, 100), "prompt_tokens_details": {"cached_tokens": 600}}
+    upstream.will_stream(build.chunk("Hi"), finish(), {**build.chunk(""), "choices": [], "usage": told})
+    reply = ask(proxy, stream=True)
+    row, id_ = row_of(proxy, reply), reply.header("x-request-id")
+    (line,) = proxy.log_lines(lambda line: line.get("event") == "call" and line.get("request_id") == id_)
+    expected = {
+        "caller": "key-1",
+        "endpoint": CHAT,
+        "model": build.PUBLIC_MODEL,
+        "stream": True,
+        "status": 200,
+        "ms": pytest.approx(row["latencyMs"], abs=0.1),
+        "upstream_ms": pytest.approx(row["upstreamMs"], abs=0.1),
+        "first_chunk_ms": pytest.approx(row["firstChunkMs"], abs=0.1),
+        "provider": "acme",
+        "upstream_model": build.UPSTREAM_MODEL,
+        "input_tokens": 1_000,
+        "output_tokens": 100,
+        "cached_tokens": 600,
+        "finish_reason": "stop",
+        "cost_nano_usd": round(row["costUsd"] * 1e9),
+    }
+    assert {name: line.get(name) for name in expected} == expected
+    assert line.keys().isdisjoint({"alias", "estimated", "error", "seconds"})
+
+
 def test_every_attempt_is_in_it(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(500, build.error("Down."))
     upstream.will_answer(200, completion())
@@ -203,6 +246,17 @@ def test_what_is_refused_is_there_too(proxy: Proxy, status: int, code: str, orig
     row = row_of(proxy, reply)
     assert (row["status"], row["errorCode"], row["errorOrigin"]) == (status, code, origin)
     assert (row["costUsd"], row["attempts"], row["keyId"], row["endpoint"]) == (0, [], "key-1", CHAT)
+
+
+def test_who_is_slowed_down_made_no_mistake(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
+    proxy = start_proxy(models=[build.model()], keys=[build.key(KEY, rpm=1)])
+    upstream.will_answer(200, completion())
+    began_at = time.time()
+    first, late = ask(proxy), ask(proxy)
+    assert (first.status, late.status) == (200, 429)
+    row = row_of(proxy, late)
+    assert (row["status"], row["errorCode"], row["errorOrigin"]) == (429, "rate_limit_exceeded", "proxy")
+    assert began_at * 1000 - 1 <= row["time"] <= row["time"] + row["latencyMs"] <= time.time() * 1000 + 1
 
 
 def test_who_has_no_key_is_not_in_the_ledger(proxy: Proxy) -> None:
