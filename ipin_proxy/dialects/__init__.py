@@ -50,13 +50,13 @@ def way(call: Call, deployment: Deployment, memory: Memory) -> Way:
     back = upstream_dialect(deployment.provider, call.operation)
     if call.operation not in CROSSING:
         return back
-    native = back.native_for(call.operation)
+    client, native = client_dialect(call.dialect), back.native_for(call.operation)
     speaks = deployment.provider.responses if call.operation is RESPONSE else native is not None
-    if speaks and native is not None:
+    if speaks and native is not None and not client.is_ours(call, memory):
         return native
     from .crossing import Crossing
 
-    return Crossing(client_dialect(call.dialect), back, native if speaks is None else None, call, deployment, memory)
+    return Crossing(client, back, native if speaks is None else None, call, deployment, memory)
 
 
 def upstream_dialect(provider: Provider, operation: Operation | None = None) -> UpstreamDialect:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REFUSAL_BYTES = 4096  # of a refusal that is looked at
 WORD = re.compile(rb"[A-Za-z0-9_-]{4,200}")
+REFERENCE = b'"item_reference"'
 ID = re.compile(rb"[A-Za-z0-9][_-].*\d|\d.*[_-]")  # as vs_1a2b, file-1a2b
 
 
@@ -44,7 +45,7 @@ class Client:
 
     def is_ours(self, call: Call, memory: Memory) -> bool:
         """Whether a call refers to what only this house has kept."""
-        if call.member("previous_response_id") is None:
+        if call.member("previous_response_id") is None and REFERENCE not in call.request.body:
             return False
         from .responses_hub import is_kept
 

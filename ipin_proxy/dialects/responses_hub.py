@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+ID_BYTES = 16  # of a response
 SIGNING = "anthropic"  # the type of providers whose models take back what they thought if it is signed, and think on
 
 
@@ -60,7 +61,7 @@ class Hub:
         memory.note(call, decoded.notes)
         chat = tasted(decoded.chat, taste)
         self.body: Json = {**cleaned_chat(chat, deployment.provider), "model": deployment.upstream_model}
-        id = f"resp_{secrets.token_hex(16)}"
+        id = f"resp_{secrets.token_hex(ID_BYTES)}"
         stores = told.get("store") is not False
         keep = partial(memory.keepsakes.keep, self._owner) if stores else None
         self._asked = Asked(id, int(time.time()), call.model, told, decoded.tools, keep)
@@ -85,9 +86,17 @@ class Hub:
 
 
 def is_kept(call: Call, memory: Memory) -> bool:
-    """Whether a call continues a response of this house."""
-    previous = call.member("previous_response_id")
-    return type(previous) is str and memory.conversations.has(owner_of(call.caller), previous)
+    """Whether a call continues a response of this house, or refers to its items."""
+    name = call.member("previous_response_id") or response_referred_to(call.member("input"))
+    return type(name) is str and memory.conversations.has(owner_of(call.caller), name)
+
+
+def response_referred_to(items: Any) -> str | None:
+    """The response whose item is the first that is referred to, were it one of this house: their ids have that of theirs in them."""
+    for item in items if type(items) is list else ():
+        if type(item) is dict and item.get("type") == "item_reference" and type(id := item.get("id")) is str:
+            return f"resp_{id.rpartition('_')[2][: 2 * ID_BYTES]}"
+    return None
 
 
 # -- what a model takes ---------------------------------------------------------------------------------------------

@@ -195,6 +195,47 @@ def test_a_response_is_continued_read_and_forgotten_by_its_key_alone(proxy: Prox
     assert proxy.get(place, KEY).status == 404
 
 
+@pytest.mark.parametrize("model", ["speaks", "m7"])
+def test_what_was_thought_here_is_not_told_to_who_speaks_the_api_itself(
+    proxy: Proxy, upstream: Upstream, model: str
+) -> None:
+    """Nobody there can open it, and who cannot refuses the conversation: a model may be exchanged in the middle of one."""
+    told = completion("I am Ada.")
+    told["choices"][0]["message"]["reasoning_content"] = "Who am I?"
+    upstream.will_answer(200, told)
+    first = ask(proxy, model="chats", store=False, include=["reasoning.encrypted_content"]).json
+    thought, said = first["output"]
+    assert thought["encrypted_content"]
+    theirs = {**thought, "encrypted_content": "gAAAAA=="}
+    upstream.will_answer(200, build.response())
+    more = {"role": "user", "content": "And now?"}
+    assert ask(proxy, model=model, input=[thought, said, theirs, more]).json == build.response()
+    assert upstream.history[-1].path == PATH
+    assert upstream.history[-1].json["input"] == [said, theirs, more]
+
+
+@pytest.mark.parametrize("model", ["speaks", "m7"])
+@pytest.mark.parametrize("by", ["its id", "its items"])
+def test_what_is_kept_here_is_continued_here(proxy: Proxy, upstream: Upstream, model: str, by: str) -> None:
+    """Also at a provider who keeps responses itself, since it does not know these."""
+    upstream.will_answer(200, completion("I am Ada."))
+    first = ask(proxy, model="chats", input="Who are you?").json
+    upstream.will_answer(200, completion("Ada, still."))
+    if by == "its id":
+        more: Json = {"input": "And now?", "previous_response_id": first["id"]}
+    else:
+        reference = {"type": "item_reference", "id": first["output"][0]["id"]}
+        asked = [{"role": "user", "content": text} for text in ("Who are you?", "And now?")]
+        more = {"input": [asked[0], reference, asked[1]]}
+    assert ask(proxy, model=model, **more).json["output"][0]["content"][0]["text"] == "Ada, still."
+    told = [each["content"] for each in upstream.history[-1].json["messages"]]
+    assert told == ["Who are you?", "I am Ada.", "And now?"]
+    unknown = {"type": "item_reference", "id": "msg_0f1e2d"}
+    upstream.will_answer(404, build.error("Item with id 'msg_0f1e2d' not found.", "invalid_request_error"))
+    assert ask(proxy, model=model, input=[unknown]).status == 404
+    assert upstream.history[-1].path == PATH
+
+
 def test_who_gets_the_id_of_a_key_gets_nothing_else_of_it(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, completion("A secret."))
     said = ask(proxy, OTHER, model="chats").json
