@@ -7,9 +7,7 @@ written in that order; what has lost its partner gets one, or becomes text.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +20,6 @@ from .tastes import Taste
 NO_OUTPUT = "(no output)"
 SHOWN_BELOW = "(shown in the next message)"
 INTERRUPTED = "Error: the call was interrupted; it has no result."
-SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 
 Kept = Callable[[str], "Json | None"]
 
@@ -118,9 +115,7 @@ class Turns:
         told = block.get("input")
         arguments = "{}" if told is None else arguments_of(object_at(told, f"{place}.input"), f"{place}.input")
         kept = self._kept(given) or {}
-        hub_id = str(kept.get("id") or given)
-        if self._taste.short_ids and not SHORT_ID.fullmatch(hub_id):
-            hub_id = hashlib.sha256(hub_id.encode("utf-8", "surrogatepass")).hexdigest()[:9]
+        hub_id = self._taste.fitting_id(str(kept.get("id") or given))
         mine = turn.by_id.setdefault(given, [])
         number, free = len(mine) + 1, hub_id
         while free in turn.taken:
@@ -131,7 +126,7 @@ class Turns:
             "type": "function",
             "function": {"name": self._names.short(name), "arguments": arguments},
         }
-        if "extra_content" in kept:
+        if "extra_content" in kept and self._taste.extras:
             call["extra_content"] = kept["extra_content"]
         turn.kept = {**kept, **turn.kept}
         mine.append(ToolCall(given, free, name, call))

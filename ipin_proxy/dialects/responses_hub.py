@@ -18,7 +18,6 @@ from ..memory import owner_of
 from ..web.members import BodyError
 from . import messages_errors, openai
 from .messages_request import USER_CHARS, nearest
-from .messages_turns import SHORT_ID
 from .responses_reply import Asked, encode_response
 from .responses_request import decode_request, input_items
 from .responses_stream import encode_stream
@@ -117,8 +116,7 @@ def tasted(chat: Json, taste: Taste) -> Json:
         chat["user"] = hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
     if taste.leading_system:
         chat["messages"] = with_leading_system(chat["messages"])
-    if taste.short_ids:
-        chat["messages"] = [with_short_ids(message) for message in chat["messages"]]
+    chat["messages"] = [with_fitting_calls(message, taste) for message in chat["messages"]]
     return chat
 
 
@@ -133,12 +131,13 @@ def with_leading_system(messages: list[Json]) -> list[Json]:
     ]
 
 
-def with_short_ids(message: Json) -> Json:
+def with_fitting_calls(message: Json, taste: Taste) -> Json:
     calls, of = message.get("tool_calls"), message.get("tool_call_id")
     if calls:
-        message = {**message, "tool_calls": [{**call, "id": short(call["id"])} for call in calls]}
-    return {**message, "tool_call_id": short(of)} if of is not None else message
+        return {**message, "tool_calls": [fitting_call(call, taste) for call in calls]}
+    return {**message, "tool_call_id": taste.fitting_id(of)} if of is not None else message
 
 
-def short(id: str) -> str:
-    return id if SHORT_ID.fullmatch(id) else hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[:9]
+def fitting_call(call: Json, taste: Taste) -> Json:
+    kept = call if taste.extras else {name: value for name, value in call.items() if name != "extra_content"}
+    return {**kept, "id": taste.fitting_id(call["id"])}

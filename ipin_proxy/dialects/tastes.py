@@ -6,17 +6,21 @@ whether a provider works, and what a provider is found to refuse is remembered e
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import lru_cache
 from typing import NamedTuple
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
+MOST_ID_CHARS = 40  # of a call's id, at OpenAI's; vLLM gives 46, and a conversation may change from one to the other
 
 
 class Taste(NamedTuple):
     """`efforts` are the words for `reasoning_effort` the model takes, none for one that does not reason; with `reasoning` they
     stand in an object of that name, with a budget where one was given. `hands_back`: its reasoning must come back with every
-    message that called tools. `continues`: a last message of the assistant is gone on with, if told to."""
+    message that called tools. `continues`: a last message of the assistant is gone on with, if told to. `extras`: what stood
+    beside a call, such as a signature, may come back with it."""
 
     efforts: tuple[str, ...] = EFFORTS
     reasoning: bool = False
@@ -30,6 +34,14 @@ class Taste(NamedTuple):
     short_ids: bool = False
     user: bool = True
     continues: bool = False
+    extras: bool = True
+
+    def fitting_id(self, id: str) -> str:
+        """The id of a call as it is taken: the one it has, or one made of that."""
+        if SHORT_ID.fullmatch(id) if self.short_ids else len(id) <= MOST_ID_CHARS:
+            return id
+        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
+        return digest[: 9 if self.short_ids else MOST_ID_CHARS]
 
 
 USUAL = ("low", "medium", "high")
@@ -62,9 +74,9 @@ def taste_of(host: str, model: str) -> Taste:
     usual = USUAL if REASONING.search(model) else ()
     if OPENAI.fullmatch(host):
         if not OPENAI_REASONING.search(model):
-            return Taste(efforts=(), most_stops=4)
+            return Taste(efforts=(), most_stops=4, extras=False)
         efforts = ("none", *USUAL, "xhigh") if KNOWS_NONE.search(model) else USUAL
-        return Taste(efforts=efforts, completion_tokens=True, sampling=False, most_stops=4)
+        return Taste(efforts=efforts, completion_tokens=True, sampling=False, most_stops=4, extras=False)
     if OPENROUTER.fullmatch(host):
         is_claude = CLAUDE.search(model) is not None
         return Taste(
@@ -73,10 +85,10 @@ def taste_of(host: str, model: str) -> Taste:
     if GEMINI.fullmatch(host):
         return Taste(efforts=("none", *USUAL) if usual else (), leading_system=True, most_stops=4)
     if GROQ.fullmatch(host) or XAI.fullmatch(host):
-        return Taste(efforts=usual, most_stops=4)
+        return Taste(efforts=usual, most_stops=4, extras=False)
     if MISTRAL.fullmatch(host):
-        return Taste(efforts=(), short_ids=True, user=False)
+        return Taste(efforts=(), short_ids=True, user=False, extras=False)
     if DEEPSEEK.fullmatch(host) or MOONSHOT.fullmatch(host):
         # Kimi and DeepSeek think by the model's name or by themselves, and must be handed back what they thought.
-        return Taste(efforts=(), hands_back=True)
+        return Taste(efforts=(), hands_back=True, extras=False)
     return Taste(efforts=usual, hands_back=HANDS_BACK.search(model) is not None)

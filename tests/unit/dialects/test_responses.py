@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from support.responses_checker import check, events_in, texts_in
 
+from ipin_proxy.dialects.responses_hub import tasted
 from ipin_proxy.dialects.responses_items import Text
 from ipin_proxy.dialects.responses_messages import sealed, unsealed
 from ipin_proxy.dialects.responses_reply import Asked, deleted, encode_response, page_of
 from ipin_proxy.dialects.responses_request import decode_request, input_items
 from ipin_proxy.dialects.responses_stream import encode_stream
 from ipin_proxy.dialects.responses_tools import Unwrapping, fitting_name, wrapped
+from ipin_proxy.dialects.tastes import taste_of
 from ipin_proxy.errors import BadRequest, BudgetExceeded, UpstreamError, UpstreamTimeout
 from ipin_proxy.web.sse import frame
 
@@ -283,6 +285,15 @@ def test_a_signature_comes_back_by_each_way_that_callers_keep_an_answer() -> Non
     for kept in (whole, typed):
         messages = decode_request({"input": kept}).chat["messages"]
         assert messages[0]["tool_calls"][0]["extra_content"] == extra
+
+
+def test_a_signature_goes_to_nobody_who_takes_none() -> None:
+    """The model may have changed in the middle of a conversation, and some refuse what they do not know."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "time", "arguments": "{}"}}
+    signed = {"role": "assistant", "content": None, "tool_calls": [{**call, "extra_content": {"google": {}}}]}
+    for host, wanted in (("api.groq.com", call), ("localhost", signed["tool_calls"][0])):
+        (message,) = tasted({"messages": [signed]}, taste_of(host, "m"))["messages"]
+        assert message["tool_calls"] == [wanted]
 
 
 def test_details_of_reasoning_come_back_with_the_message_they_belong_to() -> None:
