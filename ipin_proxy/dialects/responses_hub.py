@@ -63,7 +63,7 @@ class Hub:
         id = f"resp_{secrets.token_hex(ID_BYTES)}"
         stores = told.get("store") is not False
         keep = partial(memory.keepsakes.keep, self._owner) if stores else None
-        self._asked = Asked(id, int(time.time()), call.model, told, decoded.tools, keep)
+        self._asked = Asked(id, int(time.time()), call.model, told, decoded.tools, keep, decoded.compacts)
         # Written down now, in a thread's time: the stream ends on the loop.
         self._items = encoded(input_items(told, id)) if stores else None
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .letters import Letters
+from .responses_messages import COMPACTION, sealed
 from .responses_tools import CUSTOM, Tool, Unwrapping, named
 
 Json = dict[str, Any]
@@ -223,6 +224,39 @@ class Message:
     def json(self, status: str) -> Json:
         content = [part.json() for part in self._parts]
         return {"id": self._id, "type": "message", "role": "assistant", "status": status, "content": content}
+
+
+class Compaction:
+    """What a conversation came to, for who makes it shorter: they hand it back unread, and so it is told when it is whole."""
+
+    is_ready = is_over = True
+
+    def __init__(self, id: str) -> None:
+        self.is_open = False
+        self._id = id
+        self._index = 0
+        self._text = Text()
+
+    def say(self, kind: str, text: str, logprobs: list[Json] | None = None) -> None:
+        self._text.add(text)
+
+    def annotate(self, annotations: list[Json]) -> None:
+        pass
+
+    def open(self, tell: Tell, index: int) -> None:
+        self.is_open, self._index = True, index
+        item = {"id": self._id, "type": COMPACTION, "encrypted_content": ""}
+        tell("response.output_item.added", {"output_index": index, "item": item})
+
+    def flush(self, tell: Tell) -> None:
+        pass
+
+    def close(self, tell: Tell, status: str) -> None:
+        self._text.last()
+        tell("response.output_item.done", {"output_index": self._index, "item": self.json(status)})
+
+    def json(self, status: str) -> Json:
+        return {"id": self._id, "type": COMPACTION, "encrypted_content": sealed({"summary": self._text.whole})}
 
 
 class Shape:

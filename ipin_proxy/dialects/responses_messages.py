@@ -33,10 +33,19 @@ OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output", "local_s
 LOCAL_SHELL = "local_shell"
 # Items of tools that run on OpenAI's servers, of conversations that were shortened there, and what is read elsewhere.
 LEFT_OUT = frozenset(
-    {"additional_tools", "compaction", "compaction_summary", "compaction_trigger", "context_compaction", "program"}
-    | {"program_output", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "tool_search_output"}
+    {"additional_tools", "compaction", "compaction_summary", "context_compaction", "program", "program_output"}
+    | {"mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "tool_search_output"}
 )
 HOSTED = ("_call", "_call_output")
+
+# Coding agents whose conversation has become too long for their model end it with this, and want an item back that stands for it.
+TRIGGER, COMPACTION = "compaction_trigger", "compaction"
+SUM_UP = (
+    "This conversation has become too long and begins anew with what you write now, behind the user's own messages. Sum it up for "
+    "whoever goes on with the work: what is wanted, what was done and decided, what was found out (files, commands, results, "
+    "errors, in so far as they matter still), and what comes next. Write nothing but that, and call no tools."
+)
+SUMMED_UP = "This conversation was longer. What it came to:\n\n"
 
 SEAL = "ipin1."  # before what our own answers gave as encrypted reasoning; what others encrypted nobody here can read
 DETAILS = "reasoning_details"
@@ -60,6 +69,7 @@ class Chat:
 
     def __init__(self, tools: Toolbox, *, openai: bool, reasoning: bool, details: bool, recall: Recall) -> None:
         self.notes: list[str] = []
+        self.compacts = False  # the answer is to stand for all of it
         self._tools = tools
         self._openai = openai
         self._reasoning = reasoning
@@ -96,6 +106,11 @@ class Chat:
             self._output(item, place)
         elif kind == "reasoning":
             self._thought(item, place)
+        elif kind == TRIGGER:
+            self.compacts = True
+            self._turns.append(Turn({"role": "user", "content": SUM_UP}))
+        elif kind == COMPACTION and (summary := summary_in(item)):
+            self._turns.append(Turn({"role": "user", "content": summary}))
         elif kind in LEFT_OUT or kind.endswith(HOSTED):
             if kind != "additional_tools":
                 self.notes.append(f"items of the type '{kind[:SHOWN_CHARS]}' were left out: a chat knows none")
@@ -345,14 +360,27 @@ def unsealed(text: Any) -> Json:
     return value if type(value) is dict and not is_deep(value) else {}
 
 
+def summary_in(item: Json) -> str:
+    """What a conversation came to that was made shorter here, in words; "" where others did."""
+    summary = unsealed(item.get("encrypted_content")).get("summary")
+    return SUMMED_UP + summary if type(summary) is str else ""
+
+
 def without_sealed(body: Json) -> Json:
-    """What changes of a request for who speaks this API: reasoning that was sealed here goes, since nobody there can open it, and
-    the whole conversation would be refused for it from then on."""
+    """What changes of a request for who speaks this API: what was sealed here is put into words, or goes, since nobody there can
+    open it, and the whole conversation would be refused for it from then on."""
     items = body.get("input")
     if type(items) is not list:
         return {}
-    others = [item for item in items if not (type(item) is dict and is_sealed(item.get("encrypted_content")))]
-    return {"input": others} if len(others) < len(items) else {}
+    told = [each for item in items for each in opened(item)]
+    return {"input": told} if told != items else {}
+
+
+def opened(item: Any) -> list[Any]:
+    if type(item) is not dict or not is_sealed(item.get("encrypted_content")):
+        return [item]
+    summary = summary_in(item)
+    return [{"type": "message", "role": "user", "content": summary}] if summary else []
 
 
 def is_sealed(text: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..call import Usage
 from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
-from .responses_items import Item, Message, Reasoning, ToolCall
+from .responses_items import Compaction, Item, Message, Reasoning, ToolCall
 from .responses_messages import AFTER, DETAILS, sealed
 from .responses_tools import CUSTOM, FUNCTION, Tool, is_deep
 from .thoughts import THOUGHT, Said, ThinkSplitter, ToldBeside, add_detail
@@ -62,7 +62,8 @@ DEFAULTS: Json = {
 class Asked(NamedTuple):
     """What of a request its answer has to know: `id` of the response (`resp_` and something no other has), when it was made
     in seconds since 1970, the model as the caller calls it, the request's body, and its tools as `decode_request` gave them.
-    `keep` is told what must be handed back with the items, by the id of one, where the caller has not asked to have it."""
+    `keep` is told what must be handed back with the items, by the id of one, where the caller has not asked to have it.
+    `compacts`: the answer is to stand for the whole conversation, and nothing else is wanted."""
 
     id: str
     created_at: int
@@ -70,11 +71,12 @@ class Asked(NamedTuple):
     body: Json
     tools: Mapping[str, Tool] = {}
     keep: Callable[[str, Json], None] | None = None
+    compacts: bool = False
 
     @property
     def wants_sealed(self) -> bool:
         include = self.body.get("include")
-        return type(include) is list and SEALED in include
+        return type(include) is list and SEALED in include and not self.compacts
 
 
 def encode_response(completion: Json, asked: Asked) -> Json:
@@ -211,7 +213,8 @@ class Answer:
         if type(delta) is dict:
             self._take_thoughts(delta)
             self._take_text(delta, logprobs_of(choice))
-            self._take_calls(delta)
+            if not self._asked.compacts:
+                self._take_calls(delta)
         reason = choice.get("finish_reason")
         if type(reason) is str and reason:
             self._reason = reason
@@ -229,6 +232,8 @@ class Answer:
             self._think(text)
 
     def _think(self, text: str) -> None:
+        if self._asked.compacts:
+            return
         last = self._waiting[-1] if self._waiting else None
         if type(last) is not Reasoning:
             last = Reasoning(self._new_id("rs"))
@@ -286,11 +291,11 @@ class Answer:
         elif type(part.get("text")) is str and part["text"]:
             self._message().say("output_text", part["text"])
 
-    def _message(self) -> Message:
+    def _message(self) -> Message | Compaction:
         """The message that is being said: the last item, or a new one."""
         last = self._waiting[-1] if self._waiting else None
-        if type(last) is not Message:
-            last = Message(self._new_id("msg"))
+        if not isinstance(last, (Message, Compaction)):
+            last = Compaction(self._new_id("cmp")) if self._asked.compacts else Message(self._new_id("msg"))
             self._waiting.append(last)
         return last
 
@@ -382,6 +387,8 @@ class Answer:
         self._no_marks()
         if not (self._output or self._waiting or self._reason or self._usage):
             raise UpstreamError("The provider ended its answer before it began.")
+        if self._asked.compacts and not self._waiting:
+            raise UpstreamError("The provider did not sum up the conversation.")
         why = CUT_SHORT.get(self._reason)
         while self._waiting:
             first = self._waiting[0]

@@ -43,11 +43,13 @@ ELSEWHERE = {
 
 
 class Decoded(NamedTuple):
-    """The chat to be asked for, the tools by the names they have in it, and what was left out, for the log."""
+    """The chat to be asked for, the tools by the names they have in it, and what was left out, for the log. `compacts`: the answer
+    is to stand for the whole conversation."""
 
     chat: Json
     tools: dict[str, Tool]
     notes: tuple[str, ...]
+    compacts: bool = False
 
 
 def decode_request(
@@ -82,7 +84,7 @@ def decode_request(
         raise BadRequest("input is missing: send a text or a list of items.", code="missing_input", param="input")
     asked: Json = {"model": body.get("model"), "messages": messages}
     choice = tools.choose(body.get("tool_choice"))
-    if tools.functions:
+    if tools.functions and not chat.compacts:
         asked["tools"] = tools.functions
         if choice is not None:
             asked["tool_choice"] = choice
@@ -94,7 +96,7 @@ def decode_request(
             asked[name] = body[name]
     if body.get("stream") is True:
         asked |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Decoded(asked, tools.called, tuple(dict.fromkeys([*tools.notes, *chat.notes])))
+    return Decoded(asked, tools.called, tuple(dict.fromkeys([*tools.notes, *chat.notes])), chat.compacts)
 
 
 def refuse_elsewhere(body: Json) -> None:

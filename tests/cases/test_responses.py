@@ -38,7 +38,8 @@ def decoded(case: Case) -> Decoded:
 
 def asked(case: Case) -> Asked:
     body = case.json("client_request.json")
-    return Asked("resp_5f3e", CREATED, body["model"], body, decoded(case).tools)
+    found = decoded(case)
+    return Asked("resp_5f3e", CREATED, body["model"], body, found.tools, compacts=found.compacts)
 
 
 def error_json(error: ProxyError) -> Json:

@@ -227,6 +227,23 @@ def test_what_was_thought_here_is_not_told_to_who_speaks_the_api_itself(
     assert upstream.history[-1].json["input"] == [said, theirs, more]
 
 
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_conversation_that_is_too_long_is_made_shorter(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
+    """Coding agents end it with a trigger and begin anew with the item that comes back, and with nothing else."""
+    user, more = ({"role": "user", "content": text} for text in ("Tidy up.", "Go on."))
+    upstream.will(stream(*build.spoken("There is ", "a.txt."), usage(9, 5)) if streams else answer(200, completion()))
+    reply = ask(proxy, model="chats", stream=streams, input=[user, {"type": "compaction_trigger"}], tools=[SHELL])
+    response = check(reply.body) if streams else reply.json
+    (item,) = response["output"]
+    assert item["type"] == "compaction" and "tools" not in upstream.history[-1].json
+    summed_up = "There is a.txt." if streams else "Hello!"
+    for model, member in (("chats", "messages"), ("speaks", "input")):
+        upstream.will_answer(200, completion() if model == "chats" else build.response())
+        assert ask(proxy, model=model, input=[user, item, more]).status == 200
+        first, told, last = upstream.history[-1].json[member]
+        assert (first, last) == (user, more) and told["role"] == "user" and told["content"].endswith(summed_up)
+
+
 @pytest.mark.parametrize("model", ["speaks", "m7"])
 @pytest.mark.parametrize("by", ["its id", "its items"])
 def test_what_is_kept_here_is_continued_here(proxy: Proxy, upstream: Upstream, model: str, by: str) -> None:

@@ -136,6 +136,8 @@ class Checker:
             assert item["id"].startswith("msg_")
         elif kind == "reasoning":
             assert item["summary"] == [] and item["id"].startswith("rs_")
+        elif kind == "compaction":
+            assert item["encrypted_content"] == "" and item["id"].startswith("cmp_")
         else:
             self.check_call(item, "in_progress")
             assert item["input" if kind == "custom_tool_call" else "arguments"] == ""
@@ -224,6 +226,8 @@ class Checker:
             assert item["content"] == self.parts and self.parts and item["status"] in ("completed", "incomplete")
         elif item["type"] == "reasoning":
             assert item["summary"] == self.parts
+        elif item["type"] == "compaction":
+            assert item["encrypted_content"]
         else:
             assert self.is_told, "a call is done before its arguments are"
             self.check_call(item, item["status"])
