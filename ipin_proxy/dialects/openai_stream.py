@@ -353,8 +353,9 @@ def members_of(value: Any) -> Json:
     return dict(value)
 
 
-def events_of_response(response: Json) -> bytes:
-    """A whole Responses object as a stream: its beginning, each item, and the end. Raises TypeError."""
+def events_of_response(response: Json, after: int = -1) -> bytes:
+    """A whole Responses object as a stream: its beginning, each item, and the end; those events behind the number `after`. Raises
+    TypeError."""
     begun = {**response, "status": "in_progress", "output": [], "usage": None}
     events: list[Json] = [{"type": f"response.{what}", "response": begun} for what in ("created", "in_progress")]
     for at, item in enumerate(map(members_of, response.get("output") or [])):
@@ -366,7 +367,9 @@ def events_of_response(response: Json) -> bytes:
     ending = ending if ending in ("incomplete", "failed") else "completed"
     events.append({"type": f"response.{ending}", "response": response})
     return b"".join(
-        frame(json.dumps({**event, "sequence_number": number}), event["type"]) for number, event in enumerate(events)
+        frame(json.dumps({**event, "sequence_number": number}), event["type"])
+        for number, event in enumerate(events)
+        if number > after
     )
 
 

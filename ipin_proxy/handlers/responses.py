@@ -7,16 +7,26 @@ from .. import keys
 from ..app import App, Visit
 from ..call import RESPONSE
 from ..conversations import Kept
+from ..dialects.openai_stream import events_of_response
 from ..dialects.responses_reply import deleted, page_of
 from ..errors import BadRequest, NotFound
 from ..memory import owner_of
+from ..relay import STREAM_HEADERS
 from ..web.response import Response
 
 MOST_ITEMS = 100
+MOST_DIGITS = 15
 
 
 def retrieve(app: App, visit: Visit) -> Response:
-    return Response.json(kept(app, visit).response)
+    query = visit.request.query
+    if query.get("stream") != "true":
+        return Response.json(kept(app, visit).response)
+    after = query.get("starting_after", "")  # SDKs go on so where a stream was broken off
+    if after and not (after.isascii() and after.isdigit() and len(after) <= MOST_DIGITS):
+        raise BadRequest("'starting_after' must be the number of an event.", param="starting_after")
+    events = events_of_response(kept(app, visit).response, int(after) if after else -1)
+    return Response(200, STREAM_HEADERS, events)
 
 
 def delete(app: App, visit: Visit) -> Response:

@@ -191,6 +191,11 @@ def test_a_response_is_continued_read_and_forgotten_by_its_key_alone(proxy: Prox
 
     place = f"{PATH}/{first['id']}"
     assert proxy.get(place, KEY).json == first
+    told = proxy.get(f"{place}?stream=true", KEY)
+    assert told.header("content-type") == "text/event-stream" and check(told.body) == first
+    rest = proxy.get(f"{place}?stream=true&starting_after=4", KEY).body
+    assert b'"sequence_number": 5' in rest and told.body.endswith(rest) and rest != told.body
+    assert proxy.get(f"{place}?stream=true&starting_after=x", KEY).error["param"] == "starting_after"
     items = proxy.get(f"{place}/input_items?order=asc&limit=1", KEY).json
     assert (items["object"], items["has_more"], items["data"][0]["content"][0]["text"]) == (
         "list",
