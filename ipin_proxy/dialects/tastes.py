@@ -14,6 +14,7 @@ from typing import NamedTuple
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 MOST_ID_CHARS = 40  # of a call's id, at OpenAI's; vLLM gives 46, and a conversation may change from one to the other
+SHORT_ID_CHARS = 9
 
 
 class Taste(NamedTuple):
@@ -31,17 +32,19 @@ class Taste(NamedTuple):
     sampling: bool = True
     most_stops: int | None = None
     leading_system: bool = False
+    most_id_chars: int | None = None
     short_ids: bool = False
     user: bool = True
     continues: bool = False
     extras: bool = True
 
     def fitting_id(self, id: str) -> str:
-        """The id of a call as it is taken: the one it has, or one made of that."""
-        if SHORT_ID.fullmatch(id) if self.short_ids else len(id) <= MOST_ID_CHARS:
+        """The id of a call as it is taken: the one it has, or one made of that. Some gateways have signatures in theirs, and want
+        them back as they were."""
+        most = SHORT_ID_CHARS if self.short_ids else self.most_id_chars
+        if most is None or (SHORT_ID.fullmatch(id) if self.short_ids else len(id) <= most):
             return id
-        digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
-        return digest[: 9 if self.short_ids else MOST_ID_CHARS]
+        return hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()[:most]
 
 
 USUAL = ("low", "medium", "high")
@@ -74,13 +77,24 @@ def taste_of(host: str, model: str) -> Taste:
     usual = USUAL if REASONING.search(model) else ()
     if OPENAI.fullmatch(host):
         if not OPENAI_REASONING.search(model):
-            return Taste(efforts=(), most_stops=4, extras=False)
+            return Taste(efforts=(), most_stops=4, most_id_chars=MOST_ID_CHARS, extras=False)
         efforts = ("none", *USUAL, "xhigh") if KNOWS_NONE.search(model) else USUAL
-        return Taste(efforts=efforts, completion_tokens=True, sampling=False, most_stops=4, extras=False)
+        return Taste(
+            efforts=efforts,
+            completion_tokens=True,
+            sampling=False,
+            most_stops=4,
+            most_id_chars=MOST_ID_CHARS,
+            extras=False,
+        )
     if OPENROUTER.fullmatch(host):
         is_claude = CLAUDE.search(model) is not None
         return Taste(
-            reasoning=True, hands_back=HANDS_BACK.search(model) is not None, cache_control=is_claude, top_k=True
+            reasoning=True,
+            hands_back=HANDS_BACK.search(model) is not None,
+            cache_control=is_claude,
+            top_k=True,
+            most_id_chars=MOST_ID_CHARS,
         )
     if GEMINI.fullmatch(host):
         return Taste(efforts=("none", *USUAL) if usual else (), leading_system=True, most_stops=4)

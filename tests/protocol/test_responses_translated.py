@@ -158,19 +158,6 @@ def test_a_custom_tool_is_called_there_and_back(proxy: Proxy, upstream: Upstream
     assert (result["role"], result["content"]) == ("tool", "ok")
 
 
-def test_ids_of_calls_are_no_longer_than_anybody_takes(proxy: Proxy, upstream: Upstream) -> None:
-    """OpenAI takes 40 characters and vLLM gives 46: a conversation that began at the one may go on at the other."""
-    ids = [f"chatcmpl-tool-{number:032x}" for number in (1, 2)]
-    calls = [{"type": "function_call", "call_id": id, "name": "shell", "arguments": "{}"} for id in ids]
-    outputs = [{"type": "function_call_output", "call_id": id, "output": id} for id in reversed(ids)]
-    upstream.will_answer(200, completion())
-    assert ask(proxy, model="chats", input=[{"role": "user", "content": "?"}, *calls, *outputs]).status == 200
-    _, assistant, *tools = upstream.history[-1].json["messages"]
-    given = [call["id"] for call in assistant["tool_calls"]]
-    assert max(map(len, given)) <= 40 and len(set(given)) == 2
-    assert [(tool["tool_call_id"], tool["content"]) for tool in tools] == list(zip(given, ids, strict=True))
-
-
 def test_a_response_is_continued_read_and_forgotten_by_its_key_alone(proxy: Proxy, upstream: Upstream) -> None:
     learned(proxy, upstream, "m6")
     upstream.will_answer(200, completion("I am Ada."))

@@ -296,6 +296,19 @@ def test_a_signature_goes_to_nobody_who_takes_none() -> None:
         assert message["tool_calls"] == [wanted]
 
 
+def test_ids_of_calls_are_no_longer_than_their_provider_takes() -> None:
+    """OpenAI takes 40 characters and vLLM gives 46: a conversation that began at the one may go on at the other."""
+    ids = [f"chatcmpl-tool-{number:032x}" for number in (1, 2)]
+    calls = [{"id": id, "type": "function", "function": {"name": "time", "arguments": "{}"}} for id in ids]
+    said = [{"role": "assistant", "content": None, "tool_calls": calls}]
+    said += [{"role": "tool", "tool_call_id": id, "content": "x"} for id in ids]
+    for host, most in (("api.openai.com", 40), ("openrouter.ai", 40), ("localhost", 46)):
+        assistant, *tools = tasted({"messages": said}, taste_of(host, "gpt-4.1"))["messages"]
+        given = [call["id"] for call in assistant["tool_calls"]]
+        assert [tool["tool_call_id"] for tool in tools] == given
+        assert len(set(given)) == 2 and max(map(len, given)) == most
+
+
 def test_details_of_reasoning_come_back_with_the_message_they_belong_to() -> None:
     first, last = {"type": "reasoning.text", "text": "Hm."}, {"type": "reasoning.encrypted", "data": "x"}
     reply = {"choices": [{"message": {"content": "4", "reasoning": "Hm.", "reasoning_details": [first]}}]}
