@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .letters import Letters
+from .messages_calls import Escaping
 from .responses_messages import COMPACTION, sealed
 from .responses_tools import CUSTOM, Tool, Unwrapping, named
 
@@ -311,8 +312,9 @@ class ToolCall:
         self._is_called = False  # with an empty object, up to now
         self._tool = Tool("function_call", "")
         self._arguments = Text()
+        self._escaping = Escaping()
         self._unwrapping = Unwrapping()
-        self._input = Text()
+        self._input = Text()  # what is told
         self._shape = Shape()
 
     def hear(self, call_id: str, name: str, arguments: str) -> None:
@@ -361,33 +363,31 @@ class ToolCall:
         self._say(tell, self._arguments.take())
 
     def _say(self, tell: Tell, text: str) -> None:
-        place = {"item_id": self._id, "output_index": self._index}
-        if self._tool.kind != CUSTOM:
-            if text:
-                tell("response.function_call_arguments.delta", {**place, "delta": text})
-            return
-        self._input.add(self._unwrapping.feed(text))
-        if text := self._input.take():
-            tell("response.custom_tool_call_input.delta", {**place, "delta": text})
+        is_custom = self._tool.kind == CUSTOM
+        self._input.add(self._unwrapping.feed(text) if is_custom else self._escaping.feed(text))
+        self._tell(tell, self._input.take())
+
+    def _tell(self, tell: Tell, delta: str) -> None:
+        if delta:
+            kind = "custom_tool_call_input" if self._tool.kind == CUSTOM else "function_call_arguments"
+            tell(f"response.{kind}.delta", {"item_id": self._id, "output_index": self._index, "delta": delta})
 
     def close(self, tell: Tell, status: str) -> None:
         place = {"item_id": self._id, "output_index": self._index}
         self._say(tell, self._arguments.last())
         if self._tool.kind == CUSTOM:
             self._input.add(self._unwrapping.finish())
-            if rest := self._input.last():
-                tell("response.custom_tool_call_input.delta", {**place, "delta": rest})
+            self._tell(tell, self._input.last())
             tell("response.custom_tool_call_input.done", {**place, "input": self._input.whole})
         else:
             if not self._arguments.whole:  # of a function without parameters: clients parse what they get
-                self._arguments.add("{}")
-                self.flush(tell)
-            told = {"arguments": self._arguments.whole, "name": self._tool.name}
+                self._say(tell, "{}")
+            told = {"arguments": self._input.whole, "name": self._tool.name}
             tell("response.function_call_arguments.done", {**place, **told})
         tell("response.output_item.done", {"output_index": self._index, "item": self.json(status)})
 
     def json(self, status: str) -> Json:
-        item = self._json(self._input.whole if self._tool.kind == CUSTOM else self._arguments.whole, status)
+        item = self._json(self._input.whole, status)
         return item | ({"extra_content": self.extra} if self.extra else {})
 
     def _json(self, text: str, status: str) -> Json:
