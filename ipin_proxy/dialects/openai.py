@@ -62,7 +62,8 @@ LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be me
 VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
 BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
 JSON_TYPE = "application/json"
-SEALED_HERE = b'"ipin1.'  # encrypted reasoning in a request, as our own answers give it
+# One of these is in every request with reasoning that our own answers gave: its seal, or its id.
+OURS = (b'"ipin1.', b'"rs_')
 USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
 
 decode_json = json.JSONDecoder().decode  # what `loads` comes to after a look at its many arguments
@@ -127,12 +128,10 @@ class Upstream:
             changes["stream_options"] = {**(call.member("stream_options") or {}), "include_usage": True}
         if less is not None:
             changes[less] = members.REMOVE
-        if call.operation is RESPONSE and SEALED_HERE in call.request.body and call.members is not None:
-            from .responses_messages import (
-                without_sealed,
-            )  # one whose conversation a model that only chats had a part in
+        if call.operation is RESPONSE and call.members is not None and any(each in call.request.body for each in OURS):
+            from .responses_messages import without_ours  # of a conversation that a model who only chats had a part in
 
-            changes |= without_sealed(call.members.values)
+            changes |= without_ours(call.members.values)
         body = body_of(call, changes)
         return Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -47,6 +48,7 @@ SUM_UP = (
 )
 SUMMED_UP = "This conversation was longer. What it came to:\n\n"
 
+OUR_REASONING = re.compile(r"rs_[0-9a-f]{34}")  # the ids of such items: that of the response, and a number
 SEAL = "ipin1."  # before what our own answers gave as encrypted reasoning; what others encrypted nobody here can read
 DETAILS = "reasoning_details"
 AFTER = "after"  # marks one that stands behind what it belongs to
@@ -366,9 +368,9 @@ def summary_in(item: Json) -> str:
     return SUMMED_UP + summary if type(summary) is str else ""
 
 
-def without_sealed(body: Json) -> Json:
+def without_ours(body: Json) -> Json:
     """What changes of a request for who speaks this API: what was sealed here is put into words, or goes, since nobody there can
-    open it, and the whole conversation would be refused for it from then on."""
+    open it, and so does reasoning that they would look for by its id. The conversation would be refused from then on."""
     items = body.get("input")
     if type(items) is not list:
         return {}
@@ -377,10 +379,17 @@ def without_sealed(body: Json) -> Json:
 
 
 def opened(item: Any) -> list[Any]:
-    if type(item) is not dict or not is_sealed(item.get("encrypted_content")):
+    if type(item) is not dict or not is_ours(item):
         return [item]
     summary = summary_in(item)
     return [{"type": "message", "role": "user", "content": summary}] if summary else []
+
+
+def is_ours(item: Json) -> bool:
+    kept, id = item.get("encrypted_content"), item.get("id")
+    if kept is not None or item.get("type") != "reasoning":
+        return is_sealed(kept)
+    return type(id) is str and OUR_REASONING.fullmatch(id) is not None
 
 
 def is_sealed(text: Any) -> bool:

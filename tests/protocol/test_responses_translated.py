@@ -209,14 +209,18 @@ def test_what_was_thought_here_is_not_told_to_who_speaks_the_api_itself(
     told["choices"][0]["message"]["reasoning_content"] = "Who am I?"
     upstream.will_answer(200, told)
     first = ask(proxy, model="chats", store=False, include=["reasoning.encrypted_content"]).json
-    thought, said = first["output"]
-    assert thought["encrypted_content"]
-    theirs = {**thought, "encrypted_content": "gAAAAA=="}
+    thought, said = dict(first["output"][0]), first["output"][1]
+    assert thought.pop("encrypted_content")
+    theirs = [
+        {**thought, "encrypted_content": "gAAAAA=="},
+        {"type": "reasoning", "id": "rs_68af4030baa48193", "summary": []},
+    ]
     upstream.will_answer(200, build.response())
     more = {"role": "user", "content": "And now?"}
-    assert ask(proxy, model=model, input=[thought, said, theirs, more]).json == build.response()
+    mine = [first["output"][0], thought]
+    assert ask(proxy, model=model, input=[*mine, said, *theirs, more]).json == build.response()
     assert upstream.history[-1].path == PATH
-    assert upstream.history[-1].json["input"] == [said, theirs, more]
+    assert upstream.history[-1].json["input"] == [said, *theirs, more]
 
 
 @pytest.mark.parametrize("streams", [True, False])
