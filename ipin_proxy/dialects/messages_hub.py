@@ -43,6 +43,7 @@ class Hub:
             estimate(told),
             call.id,
             keep=partial(keepsakes.keep, owner),
+            ids=decoded.ids,
         )
 
     def written(self, completion: Json) -> Json:

@@ -33,7 +33,8 @@ def fresh_id(prefix: str) -> str:
 
 class Asked(NamedTuple):
     """What an answer is written with: the name the model was asked by, the names of the tools, the stop sequences, whether
-    thoughts are shown, about how many tokens went in. `keep` is told what must be handed back with a call of a tool, by its id."""
+    thoughts are shown, about how many tokens went in, the ids of earlier calls. `keep` is told what must be handed back with a
+    call of a tool, by its id."""
 
     model: str
     names: Names
@@ -43,6 +44,7 @@ class Asked(NamedTuple):
     request_id: str = ""
     new_id: Callable[[str], str] = fresh_id
     keep: Callable[[str, Json], None] | None = None
+    ids: frozenset[str] = frozenset()
 
 
 def encode_response(completion: Json, asked: Asked) -> Json:
@@ -127,9 +129,10 @@ def calls_of(message: Json, asked: Asked) -> list[Json]:
 
 
 def call_id(given: str, taken: set[str], asked: Asked) -> str:
-    """An id that clients take, and that no other call of this answer has."""
+    """An id that clients take, and that no other call has: some providers count anew in each answer, and clients find the result of
+    a call by its id, wherever it was made."""
     id = ODD_IN_ID.sub("_", given)
-    if not id or id in taken:
+    if not id or id in taken or id in asked.ids:
         id = asked.new_id("toolu_")
     taken.add(id)
     return id

@@ -27,14 +27,15 @@ RUN_ELSEWHERE = ("mcp_servers", "container")
 
 
 class Decoded(NamedTuple):
-    """A chat, and what its answer must be written with: the names of tools, the stop sequences, whether thoughts are shown.
-    `notes` say what was left out, for the log."""
+    """A chat, and what its answer must be written with: the names of tools, the stop sequences, whether thoughts are shown, ids that
+    calls have already. `notes` say what was left out, for the log."""
 
     body: Json
     names: Names
     stops: tuple[str, ...] = ()
     thinks: bool = False
     notes: tuple[str, ...] = ()
+    ids: frozenset[str] = frozenset()
 
 
 def decode_request(
@@ -68,7 +69,7 @@ def _decoded(body: Json, taste: Taste, kept: Kept, most_tokens: int | None) -> D
 
     names = Names()
     tools = decode_tools(body, names, note)
-    messages = decode_messages(body.get("messages"), taste, names, kept, note)
+    messages, ids = decode_messages(body.get("messages"), taste, names, kept, note)
     chat: Json = {"model": body.get("model"), "messages": [*_system(body.get("system"), taste), *messages]}
     limit = "max_completion_tokens" if taste.completion_tokens else "max_tokens"
     asked = count_at(body.get("max_tokens"), "max_tokens")
@@ -87,7 +88,7 @@ def _decoded(body: Json, taste: Taste, kept: Kept, most_tokens: int | None) -> D
     for name in RUN_ELSEWHERE:
         if body.get(name):
             note(f"'{name}' is for Anthropic's own servers and was left out.")
-    return Decoded(chat, names, stops, thinks, tuple(notes))
+    return Decoded(chat, names, stops, thinks, tuple(notes), ids)
 
 
 def _system(told: Any, taste: Taste) -> list[Json]:

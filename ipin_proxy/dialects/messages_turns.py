@@ -60,6 +60,7 @@ class Turns:
 
     def __init__(self, taste: Taste, names: Names, kept: Kept, note: Note) -> None:
         self.messages: list[Json] = []
+        self.ids: set[str] = set()  # of all calls, as the caller knows them
         self._taste = taste
         self._names = names
         self._kept = kept
@@ -111,6 +112,7 @@ class Turns:
     def _take_call(self, block: Json, place: str) -> None:
         turn = self._turn
         given = name_at(block.get("id"), f"{place}.id")
+        self.ids.add(given)
         name = name_at(block.get("name"), f"{place}.name")
         told = block.get("input")
         arguments = "{}" if told is None else arguments_of(object_at(told, f"{place}.input"), f"{place}.input")
@@ -228,8 +230,8 @@ class Turns:
         return message
 
 
-def decode_messages(told: Any, taste: Taste, names: Names, kept: Kept, note: Note) -> list[Json]:
-    """The messages of a chat. Raises BadRequest."""
+def decode_messages(told: Any, taste: Taste, names: Names, kept: Kept, note: Note) -> tuple[list[Json], frozenset[str]]:
+    """The messages of a chat, and the ids of the calls in it. Raises BadRequest."""
     messages = list_at(told, "messages")
     if not messages:
         raise wrong("messages", "a list of at least one message")
@@ -239,7 +241,7 @@ def decode_messages(told: Any, taste: Taste, names: Names, kept: Kept, note: Not
     turns.close()
     if not turns.messages:
         raise wrong("messages", "a conversation in which something is said")
-    return turns.messages
+    return turns.messages, frozenset(turns.ids)
 
 
 def is_unsaid(content: Any) -> bool:

@@ -178,6 +178,30 @@ def test_a_tool_is_called_and_answers(proxy: Proxy, upstream: Upstream, streams:
     assert json.loads(sent[1]["tool_calls"][0]["function"]["arguments"]) == {"city": "Rome"}
 
 
+@pytest.mark.parametrize("streams", [True, False])
+def test_no_two_calls_of_a_conversation_have_one_id(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
+    """Some providers count from 0 in every answer, and Claude Code takes a result that it has for that of the second call."""
+    use = {"type": "tool_use", "id": "call_0", "name": "get_weather", "input": {}}
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": [use]}]
+    turns.append({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_0", "content": "Rain."}]})
+    body = {**asked(stream=streams), "tools": [TOOL]}
+    if streams:
+        upstream.will_stream(opening(), tool_chunk(0, "{}", name="get_weather", id="call_0"), finish("tool_calls"))
+    else:
+        called = [tool_call("get_weather", "{}", id="call_0")]
+        upstream.will_answer(200, completion(None, finish="tool_calls", tool_calls=called))
+    reply = proxy.post(PATH, {**body, "messages": turns}, KEY)
+    (call,) = read_messages_stream(reply.body).content if streams else reply.json["content"]
+    assert call["id"] not in ("", "call_0")
+    more = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": "Sun."}]}
+    upstream.will_answer(200, completion("Mixed."))
+    again = [*turns, {"role": "assistant", "content": [call]}, more]
+    assert proxy.post(PATH, {**asked(), "tools": [TOOL], "messages": again}, KEY).status == 200
+    said = upstream.history[-1].json["messages"]
+    assert [each.get("tool_call_id") for each in said] == [None, None, "call_0", None, "call_0"]
+    assert [said[2]["content"], said[4]["content"]] == ["Rain.", "Sun."]
+
+
 def test_what_was_hidden_goes_back_to_who_wants_it(proxy: Proxy, upstream: Upstream) -> None:
     signed = {**tool_call("get_weather", "{}", id="call_9"), "extra_content": {"google": {"thought_signature": "S"}}}
     upstream.will_answer(200, completion(None, finish="tool_calls", tool_calls=[signed]))
