@@ -24,10 +24,11 @@ from ..web.response import STREAM_TYPE, Pipe
 from . import openai, refusals, vision
 from .anthropic_native import MessagesTap, events_of
 from .anthropic_ocr import question_about, text_read
+from .anthropic_parts import is_thought
 from .anthropic_reply import ERRORS, NO_CREDIT, TOO_LONG, Asked, completion_of
 from .anthropic_request import THOUGHTS, Traits, encode_request
 from .anthropic_stream import Message, decode_stream
-from .anthropic_thoughts import REFUSAL, without_thoughts, without_unsigned
+from .anthropic_thoughts import MISSING, REFUSAL, is_unsigned, thoughtless, without_thoughts
 from .openai_stream import KEEP_ALIVE, events_of_completion
 from .translation import Decoding, Translation, encode_stream
 
@@ -160,19 +161,30 @@ class Native(Upstream):
 
 
 def natively(changes: Json, call: Call, deployment: Deployment, manners: Manners) -> Generator[Outbound, Heard, None]:
-    """The caller's bytes; without thoughts that nobody has signed where they are refused, which is remembered of the model."""
+    """The caller's bytes; where thoughts in them are refused, without those that nobody has signed, which is remembered of the model,
+    and then without any: some are signed by somebody else."""
     values = call.members.values if call.members is not None else {}
     place = at_model(UNSIGNED, deployment)
     is_known = place in manners.refused_by(deployment.provider)
-    less = without_unsigned(values) if is_known else {}
+    less = thoughtless(values, is_unsigned) if is_known else {}
     heard = yield outbound(openai.body_of(call, {**changes, **less}), call, deployment)
-    message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
-    if is_known or not isinstance(message, str) or not REFUSAL.search(message):
-        return
-    less = without_unsigned(values)
-    if less and REFUSAL.search(refusals.without_echoes(message, values, REFUSAL)):
-        manners.refuses(deployment.provider, {place})
-        yield outbound(openai.body_of(call, {**changes, **less}), call, deployment)
+    for is_refused in (is_unsigned, is_thought):
+        message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
+        if not isinstance(message, str) or not is_about_thoughts(message):
+            return
+        further = thoughtless(values, is_refused)
+        if further == less:
+            continue  # it was told so
+        if not is_about_thoughts(refusals.without_echoes(message, values, REFUSAL, MISSING)):
+            return
+        if is_refused is is_unsigned and "messages" in further:
+            manners.refuses(deployment.provider, {place})
+        less = further
+        heard = yield outbound(openai.body_of(call, {**changes, **less}), call, deployment)
+
+
+def is_about_thoughts(message: str) -> bool:
+    return REFUSAL.search(message) is not None or MISSING.search(message) is not None
 
 
 def in_their_words(error: ProxyError, told: Json, deployment: Deployment) -> ProxyError:

@@ -1,8 +1,8 @@
 """A conversation without thoughts that are refused: because nobody signed them, or for somebody else, or for another conversation.
 
-What another provider's model thought is handed back without a signature, and Anthropic refuses every conversation with such a
-thought in it. A client that was answered by somebody else but once could never come back; so whoever refuses gets the
-conversation without them.
+What another provider's model thought is handed back without a signature, or with another's, and Anthropic refuses every
+conversation with such a thought in it. A client that was answered by somebody else but once could never come back; so whoever
+refuses gets the conversation without them. Where they are missing between calls of tools, nobody may think on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ Json = dict[str, Any]
 
 # "messages.1.content.0: Invalid `signature` in `thinking` block", "messages.1.content.0.thinking.signature: Field required"
 REFUSAL = re.compile(r"signature.*thinking|thinking.*signature", re.DOTALL)
+# "…Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final `assistant` message must start
+# with a thinking block…"
+MISSING = re.compile(r"must start with a thinking block")
 CLEARING = "clear_thinking"  # an edit of the context that is refused where nobody thinks
 
 
@@ -25,12 +28,13 @@ def is_unsigned(block: Any) -> bool:
     return type(block) is dict and block.get("type") == "thinking" and not block.get("signature")
 
 
-def without_unsigned(body: Mapping[str, Any]) -> Json:
-    """The members of a Messages body that change when it goes without unsigned thoughts; {} when there are none in it."""
+def thoughtless(body: Mapping[str, Any], is_refused: Callable[[Any], bool]) -> Json:
+    """The members of a Messages body that change when it goes without the thoughts that are refused; {} when it need not."""
     told = body.get("messages")
-    if type(told) is not list or (messages := without_thoughts(told, is_unsigned)) == told:
+    if type(told) is not list:
         return {}
-    changes: Json = {"messages": messages}
+    messages = without_thoughts(told, is_refused)
+    changes: Json = {"messages": messages} if messages != told else {}
     thinking = body.get("thinking")
     if type(thinking) is dict and thinking.get("type") == "enabled" and not thinks_on(messages):
         changes["thinking"] = REMOVE

@@ -471,6 +471,42 @@ def test_thoughts_that_nobody_signed_go_to_nobody_who_refuses_them(proxy: Proxy,
     assert upstream.history[-1].json["messages"] == talk
 
 
+def test_thoughts_that_somebody_else_signed_go_where_they_are_refused(proxy: Proxy, upstream: Upstream) -> None:
+    """Others who speak this API sign in a way of their own; which of the thoughts it was nobody says of more than the first."""
+    theirs = {"type": "thinking", "thinking": "London.", "signature": "0b5e9c2e-8f0c-4c6e"}
+    talk: list[Json] = [
+        {"role": "user", "content": "Where?"},
+        {"role": "assistant", "content": [theirs, messages.text("There."), messages.tool_use()]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sun."}]},
+    ]
+    asked: Json = {"messages": talk, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+    said = "messages.1.content.0: Invalid `signature` in `thinking` block"
+    for _ in range(2):  # nothing of it is remembered: of the next conversation the thoughts may be its own
+        upstream.will(answer(400, messages.error("invalid_request_error", said)), answer(200, messages.message()))
+        assert ask(proxy, model=messages.MODEL, **asked).status == 200
+        first, second = (seen.json for seen in upstream.history[-2:])
+        assert first["messages"] == talk and "thinking" not in second
+        assert second["messages"] == [talk[0], {**talk[1], "content": talk[1]["content"][1:]}, talk[2]]
+
+
+def test_who_takes_over_between_calls_of_tools_goes_without_thinking(proxy: Proxy, upstream: Upstream) -> None:
+    """Who made the calls has told nothing of what it thought, and Anthropic wants it then."""
+    talk: list[Json] = [
+        {"role": "user", "content": "Where?"},
+        {"role": "assistant", "content": [messages.tool_use()]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sun."}]},
+    ]
+    said = (
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is "
+        "enabled, a final `assistant` message must start with a thinking block."
+    )
+    upstream.will(answer(400, messages.error("invalid_request_error", said)), answer(200, messages.message()))
+    asked: Json = {"messages": talk, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+    assert ask(proxy, model=messages.MODEL, **asked).status == 200
+    first, second = (seen.json for seen in upstream.history)
+    assert second == {name: value for name, value in first.items() if name != "thinking"}
+
+
 @pytest.mark.parametrize("thought", ["", "c2ln"])
 def test_a_refusal_of_a_signature_is_told_where_it_is_the_callers_own(
     proxy: Proxy, upstream: Upstream, thought: str
