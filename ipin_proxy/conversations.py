@@ -25,6 +25,7 @@ KEEP_S = 24 * 3600.0
 MOST_TURNS = 2_000  # of one conversation; more would not fit into any model
 ENTRY_BYTES = 512  # what an entry takes beside its texts
 LOOKS = 64  # at what is too old, in the time that entries are kept
+MOST_ID_CHARS = 64  # of a response's id in that of an item
 SHARE = 4  # no entry may be larger than this part of all
 
 
@@ -126,17 +127,23 @@ class Conversations:
         return items
 
     def item(self, owner: str, item_id: str) -> Json | None:
-        """An item that one of the owner's responses put out. Its id has that of its response in it."""
+        """An item that one of the owner's responses put out, or was made from."""
+        return self.items_beside(owner, item_id).get(item_id)
+
+    def items_beside(self, owner: str, item_id: str) -> dict[str, Json]:
+        """An item of the owner's and all others of its response, by their ids: who refers to one mostly refers to all of them. The id
+        of an item has that of its response in it."""
         _, _, stem = item_id.rpartition("_")
         with self._lock:
             shelf = self._shelves.get(owner)
-            names = [name for name in shelf.entries if stem.startswith(name.removeprefix("resp_"))] if shelf else []
+            names = [f"resp_{stem[:end]}" for end in range(1, min(len(stem), MOST_ID_CHARS) + 1)] if shelf else []
+            names = [name for name in names if shelf is not None and name in shelf.entries]
+        found: dict[str, Json] = {}
         for name in names:
             kept = self.get(owner, name)
             for item in [*kept.response["output"], *kept.input] if kept else ():
-                if item.get("id") == item_id:
-                    return dict(item)
-        return None
+                found.setdefault(item.get("id"), item)
+        return found
 
     def delete(self, owner: str, name: str) -> bool:
         """Forget a response; what continues it cannot be continued any more. False when there is none."""

@@ -44,6 +44,7 @@ class Hub:
         except BodyError as error:
             raise BadRequest(error.message, code="invalid_json") from error
         self._owner, self._conversations = owner_of(call.caller), memory.conversations
+        self._recalled: dict[str, Json] = {}  # items by their ids
         host = openai.endpoint(deployment.provider, "")[0].host
         signs = deployment.provider.type == SIGNING
         taste = Taste() if signs else taste_of(host, deployment.upstream_model)  # what it takes, its own dialect knows
@@ -51,7 +52,7 @@ class Hub:
         decoded = decode_request(
             told,
             earlier=self._conversations.history(self._owner, previous) if type(previous) is str else None,
-            recall=lambda name: self._conversations.item(self._owner, name),
+            recall=self._recall,
             kept=partial(memory.keepsakes.of, self._owner),
             openai=OPENAI.fullmatch(host) is not None,
             reasoning=taste.hands_back,
@@ -78,6 +79,12 @@ class Hub:
     def told(self, error: ProxyError) -> ProxyError:
         """A conversation that is too long is known by its code, whatever a provider calls it."""
         return messages_errors.overflow(error) or error
+
+    def _recall(self, id: str) -> Json | None:
+        """An item that is referred to. Most of its response are, and that is read once."""
+        if id not in self._recalled:
+            self._recalled.update(self._conversations.items_beside(self._owner, id))
+        return self._recalled.get(id)
 
     def _keep(self, response: Json) -> None:
         if self._items is not None:

@@ -125,6 +125,10 @@ def test_an_item_is_found_by_its_id_alone(store: Conversations) -> None:
     assert store.item("key", "msg_abi0") == said("One?", "msg_abi0")
     assert store.item("key", "msg_ab99") is None
     assert store.item("key", "") is None
+    # Who refers to one item refers to the others of its response, too, and reads them once.
+    beside = store.items_beside("key", "msg_ab01")
+    assert beside.keys() >= {"msg_ab01", "msg_abi0"} and beside["msg_abi0"] == said("One?", "msg_abi0")
+    assert store.items_beside("other", "msg_ab01") == {}
 
 
 def test_a_conversation_that_refers_to_itself_ends(store: Conversations) -> None:
