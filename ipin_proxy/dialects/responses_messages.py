@@ -56,14 +56,18 @@ MOST_SEALED = 16 * 1024 * 1024
 
 
 class Turn:
-    """A message, and behind an assistant's the outputs that its calls wait for."""
+    """A message, and behind an assistant's the outputs that its calls wait for. What was thought before it is put into it when all
+    of that is known."""
 
-    __slots__ = ("awaited", "message", "pictures")
+    __slots__ = ("awaited", "details", "is_over", "message", "pictures", "thoughts")
 
     def __init__(self, message: Json) -> None:
         self.message = message
         self.awaited: dict[str, Json | None] = {}
+        self.is_over = False  # one of its calls has its output
         self.pictures: list[Json] = []
+        self.thoughts: list[str] = []
+        self.details: list[Any] = []
 
 
 class Chat:
@@ -132,12 +136,12 @@ class Chat:
         content = content_of(item.get("content"), f"{place}.content", only_text=role != "user")
         if content == "" and role != "user":
             return  # there is nothing to it, and some servers refuse it
-        message: Json = {"role": self._role(role), "content": content}
+        turn = Turn({"role": self._role(role), "content": content})
         if role == "assistant":
-            self._think(message)
+            self._think(turn)
         else:
             self._forget()
-        self._turns.append(Turn(message))
+        self._turns.append(turn)
 
     def _call(self, item: Json, kind: str, place: str) -> None:
         call_id = item.get("call_id") or item.get("id")
@@ -149,14 +153,14 @@ class Chat:
             )
         name, arguments = self._called(item, kind, place)
         turn = self._turns[-1] if self._turns else None
-        if turn is None or turn.message["role"] != "assistant" or any(turn.awaited.values()):
+        if turn is None or turn.message["role"] != "assistant" or turn.is_over:
             turn = Turn({"role": "assistant", "content": None})
             self._turns.append(turn)
-        self._think(turn.message)
+        self._think(turn)
         id_ = item.get("id")
         kept = self._recall(id_) if self._gives_details and type(id_) is str else None
-        if kept is not None and DETAILS in kept:
-            turn.message.setdefault(DETAILS, kept[DETAILS])
+        if kept is not None and not turn.details:
+            turn.details += kept.get(DETAILS, ())
         call: Json = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
         extra = item.get("extra_content") or self._sealed_calls.get(call_id)
         if type(extra) is dict and not is_deep(extra):
@@ -200,6 +204,7 @@ class Chat:
             turn.pictures += [part for part in content if part["type"] != "text"]
             content = "\n".join(texts) or "The output follows in the next message."
         turn.awaited[call_id] = {"role": "tool", "tool_call_id": call_id, "content": content}
+        turn.is_over = True
         self._forget()
 
     def _thought(self, item: Json, place: str) -> None:
@@ -211,19 +216,17 @@ class Chat:
         details = sealed.get("details")
         if type(details) is not list:
             return
-        last = self._turns[-1].message if self._turns else {}
         if sealed.get(AFTER) is not True:
             self._details += details
-        elif self._gives_details and last.get("role") == "assistant":
-            last[DETAILS] = [*last.get(DETAILS, ()), *details]
+        elif self._gives_details and self._turns and self._turns[-1].message["role"] == "assistant":
+            self._turns[-1].details += details
 
-    def _think(self, message: Json) -> None:
-        """Give back to a message what was thought before it."""
-        if self._reasoning and self._thoughts:
-            before = message.get("reasoning_content")
-            message["reasoning_content"] = "\n".join([*([before] if before else []), *self._thoughts])
-        if self._gives_details and self._details:
-            message[DETAILS] = [*message.get(DETAILS, ()), *self._details]
+    def _think(self, turn: Turn) -> None:
+        """Give back to a turn what was thought before it."""
+        if self._reasoning:
+            turn.thoughts += self._thoughts
+        if self._gives_details:
+            turn.details += self._details
         self._forget()
 
     def _forget(self) -> None:
@@ -238,8 +241,11 @@ class Chat:
             )
         found: list[Json] = []
         for turn in self._turns:
-            if self._reasoning and turn.awaited:  # who wants it back wants it with every call, if there is none of it
-                turn.message.setdefault("reasoning_content", "")
+            # Who wants it back wants it with every call, even if there is none.
+            if turn.thoughts or (self._reasoning and turn.awaited):
+                turn.message["reasoning_content"] = "\n".join(turn.thoughts)
+            if turn.details:
+                turn.message[DETAILS] = turn.details
             found.append(turn.message)
             found += [output for output in turn.awaited.values() if output is not None]
             if turn.pictures:
