@@ -1,5 +1,6 @@
 """What to do without after a refusal, where it was not the caller who asked for it: members that we wrote into a chat on the
-way from another dialect, and answers longer than a model gives. What is found out is remembered."""
+way from another dialect, answers longer than a model gives, and system messages elsewhere than at the beginning. What is found out
+is remembered."""
 
 from __future__ import annotations
 
@@ -33,6 +34,14 @@ OPTIONAL = (
     "top_p",
     "max_tokens",
 )
+# How templates refuse a system message that is not the first (Qwen's, Mistral's), with a 500 where llama.cpp or Ollama serve them.
+# Coding agents send some in nearly every conversation.
+LATER_SYSTEM = "later system messages"
+ONLY_LEADING = re.compile(
+    r"system message must be (?:at the beginning|(?:the )?first)|roles must alternate|only user,? (?:and )?assistant",
+    re.IGNORECASE,
+)
+TEMPLATES_REFUSE = (*REFUSED, 500)
 UNWANTED = re.compile(
     r"not (?:be )?(?:supported|permitted|allowed|available)|unsupported|unknown|unrecogni[sz]ed|n[o']t support|extra inputs"
     r"|unexpected|does not exist",
@@ -57,6 +66,8 @@ def without_refused(chat: Json, deployment: Deployment, manners: Manners) -> Jso
     if refused:
         chat = {_renamed(name, at(name, deployment) in refused): value for name, value in chat.items()}
         chat.pop("", None)
+        if at(LATER_SYSTEM, deployment) in refused:
+            chat = {**chat, "messages": with_leading_system(chat["messages"])}
     if most is not None:
         chat = {**chat, **{name: most for name in LIMITS if type(chat.get(name)) is int and chat[name] > most}}
     return chat
@@ -69,12 +80,53 @@ def _renamed(name: str, is_refused: bool) -> str:
     return "max_completion_tokens" if name == "max_tokens" else ""
 
 
+def with_leading_system(messages: list[Json]) -> list[Json]:
+    """For templates that know a system message only at the beginning: what comes later is the user's, and one message with what
+    the user says beside it, since most of them want turns to alternate."""
+    first = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
+    found = messages[:first]
+    has_reminder = False  # the last one
+    for message in messages[first:]:
+        is_later = message["role"] == "system"
+        if is_later:
+            message = {"role": "user", "content": reminder_of(message["content"])}
+        last = found[-1] if found else {}
+        if last.get("role") == message["role"] == "user" and (is_later or has_reminder):
+            found[-1] = {**last, "content": joined(last["content"], message["content"])}
+            has_reminder = True
+        else:
+            found.append(message)
+            has_reminder = is_later
+    return found
+
+
+def reminder_of(content: str | list[Json]) -> str:
+    text = content if type(content) is str else "\n\n".join(part["text"] for part in parts_of(content))
+    return f"<system-reminder>\n{text}\n</system-reminder>"
+
+
+def joined(first: str | list[Json], second: str | list[Json]) -> str | list[Json]:
+    """Two contents as one."""
+    if type(first) is str and type(second) is str:
+        return f"{first}\n\n{second}"
+    return parts_of(first) + parts_of(second)
+
+
+def parts_of(content: str | list[Json]) -> list[Json]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
+
+
 def is_learned(chat: Json, heard: Heard, deployment: Deployment, manners: Manners) -> bool:
     """Whether a refusal tells what to do otherwise."""
-    message = error_told(heard.body, JSON_TYPE).get("message") if heard.status in REFUSED else None
+    message = error_told(heard.body, JSON_TYPE).get("message") if heard.status in TEMPLATES_REFUSE else None
     if type(message) is not str:
         return False
-    message = without_echoes(message, chat, UNWANTED, MOST_TOKENS)
+    message = without_echoes(message, chat, UNWANTED, MOST_TOKENS, ONLY_LEADING)
+    if ONLY_LEADING.search(message) and with_leading_system(chat["messages"]) != chat["messages"]:
+        manners.refuses(deployment.provider, {at(LATER_SYSTEM, deployment)})
+        return True
+    if heard.status not in REFUSED:
+        return False
     found = MOST_TOKENS.search(message)
     if found is not None:
         most = int(next(filter(None, found.groups())))

@@ -18,6 +18,7 @@ from ..memory import owner_of
 from ..web.members import BodyError
 from . import messages_errors, openai
 from .messages_request import USER_CHARS, nearest
+from .refusals import with_leading_system
 from .responses_reply import Asked, encode_response
 from .responses_request import decode_request, input_items
 from .responses_stream import encode_stream
@@ -125,17 +126,6 @@ def tasted(chat: Json, taste: Taste) -> Json:
         chat["messages"] = with_leading_system(chat["messages"])
     chat["messages"] = [with_fitting_calls(message, taste) for message in chat["messages"]]
     return chat
-
-
-def with_leading_system(messages: list[Json]) -> list[Json]:
-    """For templates that know a system message only at the beginning: what comes later is a user's."""
-    first = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
-    return messages[:first] + [
-        {**message, "role": "user", "content": f"<system-reminder>\n{message['content']}\n</system-reminder>"}
-        if message["role"] == "system" and type(message["content"]) is str
-        else message
-        for message in messages[first:]
-    ]
 
 
 def with_fitting_calls(message: Json, taste: Taste) -> Json:

@@ -15,7 +15,7 @@ from support.client import Reply
 from support.messages_checker import Message, read_messages_stream
 from support.pictures import png
 from support.proxy import KEY, Proxy
-from support.upstream import Upstream, answer, hang_up, pause, stall, stream
+from support.upstream import Script, Seen, Upstream, answer, hang_up, pause, stall, stream
 
 Json = dict[str, Any]
 
@@ -25,6 +25,10 @@ VERSION = ("anthropic-version", "2023-06-01")
 POOR = "sk-key-with-little-to-spend-1"
 NARROW = "sk-key-with-one-call-at-once-1"
 ELSEWHERE = "sk-key-for-another-model-0001"
+PICTURE = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/png", "data": base64.b64encode(png(80, 60)).decode()},
+}
 TOOL = {"name": "get_weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
 
 
@@ -176,6 +180,42 @@ def test_a_tool_is_called_and_answers(proxy: Proxy, upstream: Upstream, streams:
     sent = upstream.history[-1].json["messages"]
     assert [each["role"] for each in sent] == ["user", "assistant", "tool"]
     assert json.loads(sent[1]["tool_calls"][0]["function"]["arguments"]) == {"city": "Rome"}
+
+
+@pytest.mark.parametrize(("status", "told"), [(400, "{}"), (500, "Jinja Exception: {}")])
+def test_a_system_message_in_the_middle_is_the_users_where_it_is_refused(
+    start_proxy: Callable[..., Proxy], upstream: Upstream, status: int, told: str
+) -> None:
+    """Claude Code sends one in every conversation, and templates of Qwen's models know it at the beginning alone."""
+    proxy = start_proxy()
+    refused = build.error(told.format("System message must be at the beginning."), "BadRequestError")
+
+    def answers(seen: Seen) -> Script:
+        roles = [message["role"] for message in seen.json["messages"]]
+        return answer(status, refused) if "system" in roles[1:] else answer(200, completion())
+
+    upstream.default(answers)
+    turns = [
+        {"role": "user", "content": "Hi."},
+        {"role": "system", "content": "Be brief."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": [messages.text("Look."), PICTURE]},
+        {"role": "system", "content": "Be kind."},
+    ]
+    for more in range(2):
+        body = {**asked(system="You are Ada."), "messages": turns}
+        assert proxy.post(PATH, body, KEY, [VERSION]).status == 200
+        assert len(upstream.history) == 2 + more  # it is remembered
+        first, user, assistant, last = upstream.history[-1].json["messages"]
+        assert (first["role"], user["role"], assistant["role"], last["role"]) == ("system", "user", "assistant", "user")
+        assert user["content"] == "Hi.\n\n<system-reminder>\nBe brief.\n</system-reminder>"
+        assert [part.get("text") for part in last["content"]] == [
+            "Look.",
+            None,
+            "<system-reminder>\nBe kind.\n</system-reminder>",
+        ]
+    reply = proxy.post("/v1/chat/completions", {"model": "gpt-public", "messages": turns[:2]}, KEY)
+    assert reply.status == status  # whoever speaks as the provider does is told what it says
 
 
 @pytest.mark.parametrize("streams", [True, False])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ipin_proxy.call import Deployment
-from ipin_proxy.dialects.refusals import is_learned, without_refused
+from ipin_proxy.dialects.refusals import is_learned, with_leading_system, without_refused
 from ipin_proxy.manners import Manners
 from ipin_proxy.records import Model, Provider
 from ipin_proxy.upstream import Heard
@@ -90,3 +90,29 @@ def test_of_what_a_caller_wrote_nothing_is_learned(words: str) -> None:
     assert without_refused(CHAT, DEPLOYMENT, manners) == CHAT
     chat = {**CHAT, "stop": [words, "user"]}
     assert is_learned(chat, heard(f"'{words}' is odd, and 'user' is not supported."), DEPLOYMENT, manners)
+
+
+def test_system_messages_behind_the_beginning_are_the_users() -> None:
+    def said(role: str, content: Any) -> dict[str, Any]:
+        return {"role": role, "content": content}
+
+    reminder = "<system-reminder>\n{}\n</system-reminder>"
+    talk = [
+        *(said("system", "A"), said("system", "B"), said("user", "Hi."), said("user", "There.")),
+        *(
+            said("assistant", "Hello."),
+            said("system", "C"),
+            said("user", "Go."),
+            said("user", "On."),
+            said("tool", "x"),
+        ),
+        *(said("system", [{"type": "text", "text": "D"}, {"type": "text", "text": "E"}]), said("assistant", "Bye.")),
+    ]
+    assert with_leading_system(talk) == [
+        *talk[:5],
+        said("user", f"{reminder.format('C')}\n\nGo.\n\nOn."),
+        said("tool", "x"),
+        said("user", reminder.format("D\n\nE")),
+        said("assistant", "Bye."),
+    ]
+    assert with_leading_system(talk[:5]) == talk[:5]
