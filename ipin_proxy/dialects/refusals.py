@@ -1,6 +1,6 @@
 """What to do without after a refusal, where it was not the caller who asked for it: members that we wrote into a chat on the
-way from another dialect, answers longer than a model gives, and system messages elsewhere than at the beginning. What is found out
-is remembered."""
+way from another dialect, answers longer than a model gives, system messages elsewhere than at the beginning, patterns in the schemas of
+tools. What is found out is remembered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..call import Deployment
 from ..manners import Manners
 from ..upstream import Heard, Outbound
 from .openai import JSON_TYPE, error_told
+from .schemas import plain_chat
 
 Json = dict[str, Any]
 
@@ -42,6 +43,9 @@ ONLY_LEADING = re.compile(
     re.IGNORECASE,
 )
 TEMPLATES_REFUSE = (*REFUSED, 500)
+# llama.cpp makes a grammar of the schemas of all tools, and some patterns cannot be put into one: not a word can be said then.
+PATTERNS = "patterns in schemas"
+NO_GRAMMAR = re.compile(r"JSON schema conversion failed|error parsing grammar|failed to parse grammar")
 UNWANTED = re.compile(
     r"not (?:be )?(?:supported|permitted|allowed|available)|unsupported|unknown|unrecogni[sz]ed|n[o']t support|extra inputs"
     r"|unexpected|does not exist",
@@ -68,6 +72,8 @@ def without_refused(chat: Json, deployment: Deployment, manners: Manners) -> Jso
         chat.pop("", None)
         if at(LATER_SYSTEM, deployment) in refused:
             chat = {**chat, "messages": with_leading_system(chat["messages"])}
+        if at(PATTERNS, deployment) in refused:
+            chat = plain_chat(chat)
     if most is not None:
         chat = {**chat, **{name: most for name in LIMITS if type(chat.get(name)) is int and chat[name] > most}}
     return chat
@@ -121,9 +127,12 @@ def is_learned(chat: Json, heard: Heard, deployment: Deployment, manners: Manner
     message = error_told(heard.body, JSON_TYPE).get("message") if heard.status in TEMPLATES_REFUSE else None
     if type(message) is not str:
         return False
-    message = without_echoes(message, chat, UNWANTED, MOST_TOKENS, ONLY_LEADING)
+    message = without_echoes(message, chat, UNWANTED, MOST_TOKENS, ONLY_LEADING, NO_GRAMMAR)
     if ONLY_LEADING.search(message) and with_leading_system(chat["messages"]) != chat["messages"]:
         manners.refuses(deployment.provider, {at(LATER_SYSTEM, deployment)})
+        return True
+    if NO_GRAMMAR.search(message) and plain_chat(chat) != chat:
+        manners.refuses(deployment.provider, {at(PATTERNS, deployment)})
         return True
     if heard.status not in REFUSED:
         return False

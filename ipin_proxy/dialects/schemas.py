@@ -6,6 +6,7 @@ the original, never more: what it allows may be wider.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,28 +42,40 @@ def cleaned_schema(schema: Json, provider: Provider) -> Json:
     host = urlsplit(provider.base_url).hostname or ""
     if GEMINI.fullmatch(host):
         return _ForGemini(schema).cleaned()
-    if GROQ.fullmatch(host) or XAI.fullmatch(host):
-        cleaned: Json = _without_patterns(schema, MOST_DEPTH)
-        return cleaned
-    return schema
+    return plain_schema(schema) if GROQ.fullmatch(host) or XAI.fullmatch(host) else schema
+
+
+def plain_schema(schema: Json) -> Json:
+    """A schema without what is refused in some schemas by those who make a grammar of them."""
+    cleaned: Json = _without_patterns(schema, MOST_DEPTH)
+    return cleaned
 
 
 def cleaned_chat(chat: Json, provider: Provider) -> Json:
     """A chat with the schemas in it as this provider takes them."""
+    return _with_schemas(chat, lambda schema: cleaned_schema(schema, provider))
+
+
+def plain_chat(chat: Json) -> Json:
+    """The same where a provider was found to take no others than plain ones."""
+    return _with_schemas(chat, plain_schema)
+
+
+def _with_schemas(chat: Json, clean: Callable[[Json], Json]) -> Json:
     tools, form = chat.get("tools"), chat.get("response_format")
     if tools:
-        chat = {**chat, "tools": [_cleaned_in(tool, "function", "parameters", provider) for tool in tools]}
+        chat = {**chat, "tools": [_cleaned_in(tool, "function", "parameters", clean) for tool in tools]}
     if form:
-        chat = {**chat, "response_format": _cleaned_in(form, "json_schema", "schema", provider)}
+        chat = {**chat, "response_format": _cleaned_in(form, "json_schema", "schema", clean)}
     return chat
 
 
-def _cleaned_in(outer: Json, name: str, member: str, provider: Provider) -> Json:
+def _cleaned_in(outer: Json, name: str, member: str, clean: Callable[[Json], Json]) -> Json:
     inner = outer.get(name)
     schema = inner.get(member) if type(inner) is dict else None
     if type(inner) is not dict or type(schema) is not dict:
         return outer
-    cleaned = cleaned_schema(schema, provider)
+    cleaned = clean(schema)
     return outer if cleaned is schema else {**outer, name: {**inner, member: cleaned}}
 
 

@@ -218,6 +218,27 @@ def test_a_system_message_in_the_middle_is_the_users_where_it_is_refused(
     assert reply.status == status  # whoever speaks as the provider does is told what it says
 
 
+def test_patterns_of_which_no_grammar_can_be_made_are_left_out(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    """llama.cpp makes one of the tools of every request, so that with one tool too many nobody is answered at all."""
+    proxy = start_proxy()
+    said = "Unable to generate parser. JSON schema conversion failed:\nPattern must start with '^' and end with '$'"
+
+    def answers(seen: Seen) -> Script:
+        return answer(400, build.error(said)) if b'"pattern":"' in seen.body else answer(200, completion())
+
+    upstream.default(answers)
+    named = {"type": "string", "pattern": r"\d+", "minLength": 1}
+    schema = {"type": "object", "properties": {"pattern": named}, "required": ["pattern"]}
+    for more in range(2):
+        assert ask(proxy, tools=[{"name": "find", "input_schema": schema}]).status == 200
+        assert len(upstream.history) == 2 + more  # it is remembered
+        (tool,) = upstream.history[-1].json["tools"]
+        told = {**schema, "properties": {"pattern": {"type": "string", "minLength": 1}}}
+        assert tool["function"]["parameters"] == told
+
+
 @pytest.mark.parametrize("streams", [True, False])
 def test_no_two_calls_of_a_conversation_have_one_id(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
     """Some providers count from 0 in every answer, and Claude Code takes a result that it has for that of the second call."""
