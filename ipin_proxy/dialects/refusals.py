@@ -87,22 +87,18 @@ def _renamed(name: str, is_refused: bool) -> str:
 
 
 def with_leading_system(messages: list[Json]) -> list[Json]:
-    """For templates that know a system message only at the beginning: what comes later is the user's, and one message with what
-    the user says beside it, since most of them want turns to alternate."""
+    """For templates that know a system message only at the beginning: what comes later is the user's. Messages of the user's that
+    follow each other are one, since most of them want turns to alternate."""
     first = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
     found = messages[:first]
-    has_reminder = False  # the last one
     for message in messages[first:]:
-        is_later = message["role"] == "system"
-        if is_later:
+        if message["role"] == "system":
             message = {"role": "user", "content": reminder_of(message["content"])}
         last = found[-1] if found else {}
-        if last.get("role") == message["role"] == "user" and (is_later or has_reminder):
+        if last.get("role") == message["role"] == "user":
             found[-1] = {**last, "content": joined(last["content"], message["content"])}
-            has_reminder = True
         else:
             found.append(message)
-            has_reminder = is_later
     return found
 
 

@@ -42,6 +42,7 @@ def house(shared_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -
         ],
         models=[
             build.model("chats", "chats"),
+            build.model("alternates", "chats", upstreamModel="alternates"),
             build.model("speaks", "speaks"),
             *models,
             build.model("claude", "native", upstreamModel=messages.MODEL),
@@ -156,6 +157,21 @@ def test_a_custom_tool_is_called_there_and_back(proxy: Proxy, upstream: Upstream
     _, call, result = upstream.history[-1].json["messages"]
     assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"input": "*** Begin\n"}
     assert (result["role"], result["content"]) == ("tool", "ok")
+
+
+def test_users_messages_are_one_where_turns_must_alternate(proxy: Proxy, upstream: Upstream) -> None:
+    """Codex begins with two of them, which templates of Mistral's and Gemma's models refuse."""
+    said = "After the optional system message, conversation roles must alternate user/assistant/user/assistant/..."
+    upstream.will(answer(400, {"object": "error", "message": said, "type": "BadRequestError", "code": 400}))
+    upstream.will(*[answer(200, completion())] * 2)
+    talk = [{"role": role, "content": role} for role in ("developer", "user", "user", "assistant", "developer", "user")]
+    for count in (2, 3):  # it is remembered
+        assert ask(proxy, model="alternates", input=talk).status == 200
+        assert len(upstream.history) == count
+        told = upstream.history[-1].json["messages"]
+        assert [each["role"] for each in told] == ["system", "user", "assistant", "user"]
+        assert told[1]["content"] == "user\n\nuser"
+        assert told[3]["content"] == "<system-reminder>\ndeveloper\n</system-reminder>\n\nuser"
 
 
 def test_a_response_is_continued_read_and_forgotten_by_its_key_alone(proxy: Proxy, upstream: Upstream) -> None:

@@ -92,7 +92,7 @@ def test_of_what_a_caller_wrote_nothing_is_learned(words: str) -> None:
     assert is_learned(chat, heard(f"'{words}' is odd, and 'user' is not supported."), DEPLOYMENT, manners)
 
 
-def test_system_messages_behind_the_beginning_are_the_users() -> None:
+def test_what_templates_refuse_of_the_order_of_messages_is_put_right() -> None:
     def said(role: str, content: Any) -> dict[str, Any]:
         return {"role": role, "content": content}
 
@@ -109,10 +109,12 @@ def test_system_messages_behind_the_beginning_are_the_users() -> None:
         *(said("system", [{"type": "text", "text": "D"}, {"type": "text", "text": "E"}]), said("assistant", "Bye.")),
     ]
     assert with_leading_system(talk) == [
-        *talk[:5],
+        *talk[:2],
+        said("user", "Hi.\n\nThere."),
+        talk[4],
         said("user", f"{reminder.format('C')}\n\nGo.\n\nOn."),
         said("tool", "x"),
         said("user", reminder.format("D\n\nE")),
         said("assistant", "Bye."),
     ]
-    assert with_leading_system(talk[:5]) == talk[:5]
+    assert with_leading_system(talk[:3]) == talk[:3]
