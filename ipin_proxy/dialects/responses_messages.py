@@ -97,6 +97,9 @@ class Chat:
                 self._sealed_calls |= calls_in(unsealed(item.get("encrypted_content")))
         for item, place in items:
             self._read_one(item, place)
+        self.compacts = bool(items) and items[-1][0].get("type") == TRIGGER
+        if self.compacts:
+            self._turns.append(Turn({"role": "user", "content": SUM_UP}))
 
     def _read_one(self, item: Json, place: str) -> None:
         kind = item.get("type")
@@ -113,8 +116,7 @@ class Chat:
         elif kind == "reasoning":
             self._thought(item, place)
         elif kind == TRIGGER:
-            self.compacts = True
-            self._turns.append(Turn({"role": "user", "content": SUM_UP}))
+            return  # an earlier one has been answered, with what stands behind it
         elif kind == COMPACTION and (summary := summary_in(item)):
             self._turns.append(Turn({"role": "user", "content": summary}))
         elif kind in LEFT_OUT or kind.endswith(HOSTED):

@@ -249,6 +249,10 @@ def test_a_conversation_that_is_too_long_is_made_shorter(proxy: Proxy, upstream:
     (item,) = response["output"]
     assert item["type"] == "compaction" and "tools" not in upstream.history[-1].json
     summed_up = "There is a.txt." if streams else "Hello!"
+    upstream.will_answer(200, completion())
+    further = ask(proxy, model="chats", input=[more], previous_response_id=response["id"], tools=[SHELL]).json
+    assert further["output"][0]["type"] == "message" and "tools" in upstream.history[-1].json
+    assert [each["content"][-15:] for each in upstream.history[-1].json["messages"]][1].endswith(summed_up)
     for model, member in (("chats", "messages"), ("speaks", "input")):
         upstream.will_answer(200, completion() if model == "chats" else build.response())
         assert ask(proxy, model=model, input=[user, item, more]).status == 200
