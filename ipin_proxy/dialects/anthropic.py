@@ -206,7 +206,7 @@ def attempts(
     takes_sampling = headers_to(deployment)[VERSION_HEADER] < FIRST_WITHOUT_SAMPLING
     traits = Traits(None, refused_at(deployment, manners), takes_sampling)
     for _ in range(MOST_TRIES):
-        body = encode_request(hub, deployment.upstream_model, traits, lambda text: whole(members, text))
+        body = encode_request(hub, deployment.upstream_model, traits, lambda text: openai.whole_string(members, text))
         heard = yield outbound(written(body, members), call, deployment)
         message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
         if not isinstance(message, str):
@@ -273,10 +273,6 @@ def written(body: Json, members: Members) -> Sequence[Piece]:
         return members.encode(body)
     except BodyError as error:
         raise BadRequest(error.message, code="invalid_json") from error
-
-
-def whole(members: Members, text: str) -> str:
-    return "".join(each if isinstance(each, str) else str(bytes(each), "ascii") for each in members.stretches(text))
 
 
 def headers_to(deployment: Deployment, beta: str | None = None, version: str | None = None) -> dict[str, str]:

@@ -131,7 +131,7 @@ class Upstream:
         if call.operation is RESPONSE and call.members is not None and any(each in call.request.body for each in OURS):
             from .responses_messages import without_ours  # of a conversation that a model who only chats had a part in
 
-            changes |= without_ours(call.members.values)
+            changes |= without_ours(call.members.values, partial(whole_string, call.members))
         body = body_of(call, changes)
         return Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
 
@@ -253,6 +253,11 @@ def body_of(call: Call, changes: dict[str, Any]) -> Sequence[Piece]:
     except FormError as error:
         raise BadRequest(f"{error.message} Choose another boundary.", code=error.code) from error
     return [each if isinstance(each, bytes) else FileRange(call.form.source, *each) for each in segments]
+
+
+def whole_string(body: members.Members, text: str) -> str:
+    """A string of a body with what was left out of it."""
+    return "".join(each if isinstance(each, str) else str(bytes(each), "ascii") for each in body.stretches(text))
 
 
 def json_reply(body: bytes, deployment: Deployment, *, whole: bool = False) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class Chat:
             self._thought(item, place)
         elif kind == TRIGGER:
             return  # an earlier one has been answered, with what stands behind it
-        elif kind == COMPACTION and (summary := summary_in(item)):
+        elif kind == COMPACTION and (summary := summary_in(item.get("encrypted_content"))):
             self._turns.append(Turn({"role": "user", "content": summary}))
         elif kind in LEFT_OUT or kind.endswith(HOSTED):
             if kind != "additional_tools":
@@ -370,26 +370,26 @@ def unsealed(text: Any) -> Json:
     return value if type(value) is dict and not is_deep(value) else {}
 
 
-def summary_in(item: Json) -> str:
+def summary_in(seal: Any) -> str:
     """What a conversation came to that was made shorter here, in words; "" where others did."""
-    summary = unsealed(item.get("encrypted_content")).get("summary")
+    summary = unsealed(seal).get("summary")
     return SUMMED_UP + summary if type(summary) is str else ""
 
 
-def without_ours(body: Json) -> Json:
+def without_ours(body: Json, whole: Callable[[str], str]) -> Json:
     """What changes of a request for who speaks this API: what was sealed here is put into words, or goes, since nobody there can
-    open it, and so does reasoning that they would look for by its id. The conversation would be refused from then on."""
+    open it, and so does reasoning that they would look for by its id. The conversation would be refused from then on. `whole` gives all of a long string."""
     items = body.get("input")
     if type(items) is not list:
         return {}
-    told = [each for item in items for each in opened(item)]
+    told = [each for item in items for each in opened(item, whole)]
     return {"input": told} if told != items else {}
 
 
-def opened(item: Any) -> list[Any]:
+def opened(item: Any, whole: Callable[[str], str]) -> list[Any]:
     if type(item) is not dict or not is_ours(item):
         return [item]
-    summary = summary_in(item)
+    summary = summary_in(whole(item.get("encrypted_content") or ""))
     return [{"type": "message", "role": "user", "content": summary}] if summary else []
 
 

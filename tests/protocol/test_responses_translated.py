@@ -243,16 +243,17 @@ def test_what_was_thought_here_is_not_told_to_who_speaks_the_api_itself(
 def test_a_conversation_that_is_too_long_is_made_shorter(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
     """Coding agents end it with a trigger and begin anew with the item that comes back, and with nothing else."""
     user, more = ({"role": "user", "content": text} for text in ("Tidy up.", "Go on."))
-    upstream.will(stream(*build.spoken("There is ", "a.txt."), usage(9, 5)) if streams else answer(200, completion()))
+    long = "There is a.txt. " * 20_000  # more than is parsed of a string
+    upstream.will(stream(*build.spoken(long, "All."), usage(9, 5)) if streams else answer(200, completion()))
     reply = ask(proxy, model="chats", stream=streams, input=[user, {"type": "compaction_trigger"}], tools=[SHELL])
     response = check(reply.body) if streams else reply.json
     (item,) = response["output"]
     assert item["type"] == "compaction" and "tools" not in upstream.history[-1].json
-    summed_up = "There is a.txt." if streams else "Hello!"
+    summed_up = f"{long}All." if streams else "Hello!"
     upstream.will_answer(200, completion())
     further = ask(proxy, model="chats", input=[more], previous_response_id=response["id"], tools=[SHELL]).json
     assert further["output"][0]["type"] == "message" and "tools" in upstream.history[-1].json
-    assert [each["content"][-15:] for each in upstream.history[-1].json["messages"]][1].endswith(summed_up)
+    assert upstream.history[-1].json["messages"][1]["content"].endswith(summed_up)
     for model, member in (("chats", "messages"), ("speaks", "input")):
         upstream.will_answer(200, completion() if model == "chats" else build.response())
         assert ask(proxy, model=model, input=[user, item, more]).status == 200
