@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -126,23 +126,23 @@ class Conversations:
             items += json.loads(entry.response)["output"]
         return items
 
-    def item(self, owner: str, item_id: str) -> Json | None:
-        """An item that one of the owner's responses put out, or was made from."""
-        return self.items_beside(owner, item_id).get(item_id)
-
-    def items_beside(self, owner: str, item_id: str) -> dict[str, Json]:
-        """An item of the owner's and all others of its response, by their ids: who refers to one mostly refers to all of them. The id
-        of an item has that of its response in it."""
-        _, _, stem = item_id.rpartition("_")
+    def items(self, owner: str, names: Iterable[str]) -> dict[str, Json]:
+        """Items that responses of the owner put out, or were made from, by their ids, which have that of the response in them.
+        Each response is read once, however many of its items are wanted."""
         with self._lock:
             shelf = self._shelves.get(owner)
-            names = [f"resp_{stem[:end]}" for end in range(1, min(len(stem), MOST_ID_CHARS) + 1)] if shelf else []
-            names = [name for name in names if shelf is not None and name in shelf.entries]
+            stems = {name.removeprefix("resp_"): name for name in shelf.entries} if shelf else {}
+        lengths = {len(stem) for stem in stems}
+        wanted: dict[str, list[str]] = {}
+        for each in names:
+            stem = each.rpartition("_")[2]
+            for name in {stems[stem[:length]] for length in lengths if stem[:length] in stems}:
+                wanted.setdefault(name, []).append(each)
         found: dict[str, Json] = {}
-        for name in names:
+        for name, theirs in wanted.items():
             kept = self.get(owner, name)
-            for item in [*kept.response["output"], *kept.input] if kept else ():
-                found.setdefault(item.get("id"), item)
+            known = {str(item.get("id")): item for item in [*kept.input, *kept.response["output"]]} if kept else {}
+            found |= {each: known[each] for each in theirs if each in known}
         return found
 
     def delete(self, owner: str, name: str) -> bool:

@@ -318,7 +318,8 @@ def accepted(app: App, back: Way, bill: Bill, deployment: Deployment, number: in
     """Send the call, and after a refusal what its dialect knows to try then, until an answer begins. Raises ProxyError: the
     last refusal, when there is nothing more to try."""
     requests = back.requests(bill.call, deployment, app.memory.manners, number)
-    if back.rewrites and len(bill.call.request.body) > REWRITTEN_BYTES:
+    takes_long = is_long(bill.call)
+    if back.rewrites and takes_long:
         yield THREAD
     outbound = next(requests)
     refusal: ProxyError | None = None
@@ -334,12 +335,25 @@ def accepted(app: App, back: Way, bill: Bill, deployment: Deployment, number: in
                 reply.close()
             if not is_question:
                 refusal = back.decode_error(reply, body, deployment)
+            if takes_long:
+                yield THREAD  # to see what was refused, and to write the rest anew
             outbound = requests.send(Heard(reply.status, body))
     except StopIteration:
         assert refusal is not None
         raise refusal from None
     finally:
         refusal = None  # as in first_answer
+
+
+def is_long(call: Call) -> bool:
+    """Whether it may take long to write a call anew: for what is in it, or for a conversation that it only refers to."""
+    if len(call.request.body) > REWRITTEN_BYTES:
+        return True
+    if call.operation is not RESPONSE:
+        return False
+    items = call.member("input")
+    refers = type(items) is list and any(type(each) is dict and "id" in each for each in items)
+    return refers or call.member("previous_response_id") is not None
 
 
 def raise_if_none(reply: Reply, call: Call, deployment: Deployment) -> Reply:

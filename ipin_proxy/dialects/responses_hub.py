@@ -19,7 +19,7 @@ from ..web.members import BodyError
 from . import messages_errors, openai
 from .messages_request import USER_CHARS, nearest
 from .refusals import with_leading_system
-from .responses_reply import Asked, encode_response
+from .responses_reply import MOST_REPEATED, Asked, encode_response, fit_to_repeat
 from .responses_request import decode_request, input_items
 from .responses_stream import encode_stream
 from .schemas import cleaned_chat
@@ -45,7 +45,6 @@ class Hub:
         except BodyError as error:
             raise BadRequest(error.message, code="invalid_json") from error
         self._owner, self._conversations = owner_of(call.caller), memory.conversations
-        self._recalled: dict[str, Json] = {}  # items by their ids
         host = openai.endpoint(deployment.provider, "")[0].host
         signs = deployment.provider.type == SIGNING
         taste = Taste() if signs else taste_of(host, deployment.upstream_model)  # what it takes, its own dialect knows
@@ -53,7 +52,7 @@ class Hub:
         decoded = decode_request(
             told,
             earlier=self._conversations.history(self._owner, previous) if type(previous) is str else None,
-            recall=self._recall,
+            look_up=partial(self._conversations.items, self._owner),
             kept=partial(memory.keepsakes.of, self._owner),
             openai=OPENAI.fullmatch(host) is not None,
             reasoning=taste.hands_back,
@@ -65,9 +64,10 @@ class Hub:
         id = f"resp_{secrets.token_hex(ID_BYTES)}"
         stores = told.get("store") is not False
         keep = partial(memory.keepsakes.keep, self._owner) if stores else None
-        self._asked = Asked(id, int(time.time()), call.model, told, decoded.tools, keep, decoded.compacts)
+        repeats = told if len(call.request.body) <= MOST_REPEATED else fit_to_repeat(told)
+        self._asked = Asked(id, int(time.time()), call.model, repeats, decoded.tools, keep, decoded.compacts)
         # Written down now, in a thread's time: the stream ends on the loop.
-        self._items = encoded(input_items(told, id)) if stores else None
+        self._items = encoded(input_items(decoded.given, id)) if stores else None
 
     def written(self, completion: Json) -> Json:
         response = encode_response(completion, self._asked)
@@ -80,12 +80,6 @@ class Hub:
     def told(self, error: ProxyError) -> ProxyError:
         """A conversation that is too long is known by its code, whatever a provider calls it."""
         return messages_errors.overflow(error) or error
-
-    def _recall(self, id: str) -> Json | None:
-        """An item that is referred to. Most of its response are, and that is read once."""
-        if id not in self._recalled:
-            self._recalled.update(self._conversations.items_beside(self._owner, id))
-        return self._recalled.get(id)
 
     def _keep(self, response: Json) -> None:
         if self._items is not None:

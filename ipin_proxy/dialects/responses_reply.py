@@ -34,6 +34,10 @@ ONE_CALL = "function_call"  # the key of the only call in the older form
 COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 HALVES = re.compile(r"\\ud[89a-f]")  # as JSON writes them: whole pairs, too, are looked at
 
+# Of what a response says of its request. A stream says it three times, and writes it on the loop.
+MOST_REPEATED = 256 * 1024
+ALWAYS_REPEATED = 16 * 1024  # of a single member, whatever the others are
+
 # What a response says of its request when that said nothing.
 DEFAULTS: Json = {
     "background": False,
@@ -88,6 +92,14 @@ def encode_response(completion: Json, asked: Asked) -> Json:
     answer.take(completion)
     response: Json = json.loads(written(answer.end()))
     return response
+
+
+def fit_to_repeat(body: Json) -> Json:
+    """A request without what is too long to be repeated in its response."""
+    sizes = {name: len(json.dumps(body[name])) for name in DEFAULTS if name in body and not is_deep(body[name])}
+    if sum(sizes.values()) <= MOST_REPEATED:
+        return body
+    return {name: value for name, value in body.items() if sizes.get(name, 0) <= ALWAYS_REPEATED}
 
 
 def repeated(body: Json) -> Json:

@@ -1,6 +1,6 @@
 """A request of the Responses API as a chat, for providers that know no other: items become messages, flat tools nested ones.
 
-Pure: what an earlier response said, and what an item's id stands for, is given by whoever remembers it (`earlier`, `recall`).
+Pure: what an earlier response said, and what the ids of items stand for, is given by whoever remembers it (`earlier`, `look_up`).
 What has no meaning outside of OpenAI's servers is left out with a note for the log; only what would change the answer, such
 as a file that lies there, is refused. What is not as the API wants it is a BadRequest that names its place.
 """
@@ -8,7 +8,7 @@ as a file that lies there, is refused. What is not as the API wants it is a BadR
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import BadRequest, Unsupported
@@ -17,6 +17,7 @@ from .responses_tools import SHOWN_CHARS, Tool, Toolbox, is_deep
 from .tastes import EFFORTS
 
 Json = dict[str, Any]
+LookUp = Callable[[Sequence[str]], Mapping[str, Json]]
 
 MOST_ITEMS = 100_000
 LARGEST = 10**9  # a number of tokens beyond it is none
@@ -43,12 +44,13 @@ ELSEWHERE = {
 
 
 class Decoded(NamedTuple):
-    """The chat to be asked for, the tools by the names they have in it, and what was left out, for the log. `compacts`: the answer
-    is to stand for the whole conversation."""
+    """The chat to be asked for, the tools by the names they have in it, what was left out, for the log, and the items that
+    were given in this request, those that it refers to among them. `compacts`: the answer is to stand for the whole conversation."""
 
     chat: Json
     tools: dict[str, Tool]
     notes: tuple[str, ...]
+    given: list[Json]
     compacts: bool = False
 
 
@@ -56,7 +58,7 @@ def decode_request(
     body: Json,
     *,
     earlier: Sequence[Json] | None = None,
-    recall: Recall | None = None,
+    look_up: LookUp | None = None,
     kept: Recall | None = None,
     openai: bool = False,
     reasoning: bool = False,
@@ -69,7 +71,7 @@ def decode_request(
     refuse_elsewhere(body)
     tools = Toolbox()
     tools.add(body.get("tools"), "tools")
-    items = items_of(body, earlier, recall)
+    items = items_of(body, earlier, look_up)
     for item, place in items:  # before any of their calls is read
         if item.get("type") == "additional_tools":
             tools.add(item.get("tools"), f"{place}.tools")
@@ -96,7 +98,8 @@ def decode_request(
             asked[name] = body[name]
     if body.get("stream") is True:
         asked |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Decoded(asked, tools.called, tuple(dict.fromkeys([*tools.notes, *chat.notes])), chat.compacts)
+    given = [item for item, _ in items[len(earlier or ()) :]]
+    return Decoded(asked, tools.called, tuple(dict.fromkeys([*tools.notes, *chat.notes])), given, chat.compacts)
 
 
 def refuse_elsewhere(body: Json) -> None:
@@ -105,20 +108,45 @@ def refuse_elsewhere(body: Json) -> None:
             raise Unsupported(f"{name} is not possible with a provider that only chats. {remedy}", param=name)
 
 
-def items_of(body: Json, earlier: Sequence[Json] | None, recall: Recall | None) -> list[tuple[Json, str]]:
+def items_of(body: Json, earlier: Sequence[Json] | None, look_up: LookUp | None) -> list[tuple[Json, str]]:
     """Every item of the conversation with its place, references looked up."""
     previous = body.get("previous_response_id")
     if previous is not None and (type(previous) is not str or earlier is None):
         raise unknown_response(previous)
-    items = [
-        (item, f"previous_response_id[{at}]") for at, item in enumerate(earlier or () if previous is not None else ())
-    ]
-    for at, item in enumerate(input_of(body)):
+    items = [(item, f"previous_response_id[{at}]") for at, item in enumerate(earlier or ())]
+    given = input_of(body)
+    names = names_in(given)
+    found = look_up(names) if names and look_up is not None else {}
+    for at, item in enumerate(given):
         place = f"input[{at}]"
         if type(item) is not dict:
             raise BadRequest(f"{place} must be an object, such as a message.", param=place)
-        items.append((looked_up(item, place, recall), place))
+        items.append((looked_up(item, place, found), place))
     return items
+
+
+def is_reference(item: Any) -> bool:
+    if type(item) is not dict:
+        return False
+    kind = item.get("type")
+    return kind == "item_reference" or (kind is None and "role" not in item and "id" in item)
+
+
+def names_in(given: Iterable[Any]) -> list[str]:
+    """The ids of the items that are referred to. Raises BadRequest for one that is there twice: it may be as long as a book,
+    and who refers to it a thousand times sends next to nothing."""
+    names: dict[str, None] = {}
+    for at, item in enumerate(given):
+        name = item.get("id") if is_reference(item) else None
+        if type(name) is not str:
+            continue
+        if name in names:
+            raise BadRequest(
+                f"input[{at}] refers to the item '{name[:SHOWN_CHARS]}', as one before it does. Leave one of them out.",
+                param=f"input[{at}].id",
+            )
+        names[name] = None
+    return list(names)
 
 
 def unknown_response(told: Any) -> BadRequest:
@@ -143,13 +171,12 @@ def input_of(body: Json) -> list[Any]:
     return given
 
 
-def looked_up(item: Json, place: str, recall: Recall | None) -> Json:
+def looked_up(item: Json, place: str, known: Mapping[str, Json]) -> Json:
     """The item itself, or the one that it refers to by its id."""
-    kind = item.get("type")
-    if kind != "item_reference" and not (kind is None and "role" not in item and "id" in item):
+    if not is_reference(item):
         return item
     name = item.get("id")
-    found = recall(name) if type(name) is str and recall is not None else None
+    found = known.get(name) if type(name) is str else None
     if found is None:
         raise BadRequest(
             f"{place} refers to the item '{str(name)[:SHOWN_CHARS]}', which is not known here. Send the item itself.",
@@ -158,11 +185,11 @@ def looked_up(item: Json, place: str, recall: Recall | None) -> Json:
     return found
 
 
-def input_items(body: Json, response_id: str) -> list[Json]:
-    """The input of a request as the items it is remembered by, each with an id. The body has been decoded before."""
+def input_items(given: Iterable[Json], response_id: str) -> list[Json]:
+    """The items of a request as it is remembered, each with an id."""
     stem = response_id.removeprefix("resp_")
     items: list[Json] = []
-    for at, item in enumerate(input_of(body)):
+    for at, item in enumerate(given):
         kind = item.get("type") or "message"
         items.append(
             {"id": f"{'msg' if kind == 'message' else 'item'}_{stem}i{at:x}", "type": kind, **without_null(item)}

@@ -31,9 +31,9 @@ def each(having: str) -> Any:
 
 def decoded(case: Case) -> Decoded:
     options = case.options
-    recall = options.get("items", {}).get
+    items = options.get("items", {})
     body = case.json("client_request.json")
-    return decode_request(body, earlier=options.get("earlier"), recall=recall, **options.get("options", {}))
+    return decode_request(body, earlier=options.get("earlier"), look_up=lambda _: items, **options.get("options", {}))
 
 
 def asked(case: Case) -> Asked:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support import build, messages
-from support.build import chunk, completion, finish, opening, tool_call, tool_chunk, usage
+from support.build import chunk, completion, finish, opening, spoken, tool_call, tool_chunk, usage
 from support.client import Reply
 from support.proxy import KEY, Proxy
 from support.responses_checker import check
@@ -291,6 +291,29 @@ def test_who_gets_the_id_of_a_key_gets_nothing_else_of_it(proxy: Proxy, upstream
     assert proxy.admin("DELETE", "/apikeys/other").status == 200
     assert proxy.admin("POST", "/apikeys", {"id": "other", "name": "other", "key": fresh}).status == 201
     assert proxy.get(f"{PATH}/{said['id']}", fresh).status == 404
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_is_very_long_is_not_repeated(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
+    """A stream would say it three times, and nobody else is answered while it is written."""
+    tools = [{**SHELL, "name": f"shell{at}", "description": "x" * 1000} for at in range(300)]
+    upstream.will(stream(*spoken("Hi"), usage(3, 2)) if streams else answer(200, completion("Hi")))
+    reply = ask(proxy, model="chats", stream=streams, tools=tools, instructions="Be kind.", temperature=0.5)
+    said = check(reply.body) if streams else reply.json
+    assert (said["tools"], said["instructions"], said["temperature"]) == ([], "Be kind.", 0.5)
+    assert len(upstream.history[-1].json["tools"]) == 300
+
+
+def test_an_item_may_be_referred_to_and_continued_from(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will(*[answer(200, completion(text)) for text in ("One.", "Two.", "Three.")])
+    first = ask(proxy, model="chats").json
+    reference = {"type": "item_reference", "id": first["output"][0]["id"]}
+    second = ask(proxy, model="chats", input=[reference, {"role": "user", "content": "And?"}])
+    assert second.status == 200, second.body
+    third = ask(proxy, model="chats", previous_response_id=second.json["id"])
+    assert third.status == 200, third.body
+    told = [message["content"] for message in upstream.history[-1].json["messages"]]
+    assert told == ["One.", "And?", "Two.", "Say hello."]
 
 
 def test_what_is_not_to_be_stored_is_not(proxy: Proxy, upstream: Upstream) -> None:

@@ -40,7 +40,7 @@ def test_another_key_does_not_learn_that_a_response_exists(store: Conversations)
     store.keep("key", response("resp_a"), [said("One?")])
     assert store.get("other", "resp_a") is None
     assert store.history("other", "resp_a") is None
-    assert store.item("other", "msg_a01") is None
+    assert store.items("other", ["msg_a01"]) == {}
     assert store.delete("other", "resp_a") is False
     assert store.get("key", "resp_a") is not None
 
@@ -117,18 +117,22 @@ def test_nothing_is_left_when_all_of_an_owner_is_deleted(store: Conversations) -
     assert (store.entries, store.size_bytes) == (0, 0)
 
 
-def test_an_item_is_found_by_its_id_alone(store: Conversations) -> None:
+def test_items_are_found_by_their_ids_alone(store: Conversations) -> None:
     store.keep("key", response("resp_ab"), [said("One?", "msg_abi0")])
-    store.keep("key", response("resp_a"), [])
-    found = store.item("key", "msg_ab01")
-    assert found is not None and found["role"] == "assistant"
-    assert store.item("key", "msg_abi0") == said("One?", "msg_abi0")
-    assert store.item("key", "msg_ab99") is None
-    assert store.item("key", "") is None
-    # Who refers to one item refers to the others of its response, too, and reads them once.
-    beside = store.items_beside("key", "msg_ab01")
-    assert beside.keys() >= {"msg_ab01", "msg_abi0"} and beside["msg_abi0"] == said("One?", "msg_abi0")
-    assert store.items_beside("other", "msg_ab01") == {}
+    store.keep("key", response("resp_a"), [{**said("Two?"), "id": ["odd"]}])
+    found = store.items("key", ["msg_abi0", "msg_ab99", "", "msg_ab01", "msg_a01"])
+    assert sorted(found) == ["msg_a01", "msg_ab01", "msg_abi0"]
+    assert found["msg_ab01"]["role"] == "assistant"
+    assert found["msg_abi0"] == said("One?", "msg_abi0")
+
+
+def test_of_many_items_of_a_response_that_is_read_once(store: Conversations, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.keep("key", response("resp_a"), [said("One?", f"msg_ai{at}") for at in range(20)])
+    read: list[str] = []
+    get = store.get
+    monkeypatch.setattr(store, "get", lambda owner, name: read.append(name) or get(owner, name))
+    assert len(store.items("key", [f"msg_ai{at}" for at in range(20)])) == 20
+    assert read == ["resp_a"]
 
 
 def test_a_conversation_that_refers_to_itself_ends(store: Conversations) -> None:

@@ -23,7 +23,7 @@ from ipin_proxy.store import Store
 from ipin_proxy.web.head import HeadReader, parse_request
 from ipin_proxy.web.request import Request
 from ipin_proxy.web.response import Response
-from ipin_proxy.web.task import Wait
+from ipin_proxy.web.task import THREAD, Steps, Wait
 
 KEY = "sk-master-given-0123456789"
 
@@ -52,14 +52,19 @@ def uncollected() -> Iterator[None]:
     gc.enable()
 
 
-def ask(app: App, path: str, body: dict[str, Any]) -> tuple[int, weakref.ref[Body]]:
-    """One request to its end; the status, and the body if it is still there."""
+def steps_of(app: App, path: str, body: dict[str, Any]) -> tuple[Steps, weakref.ref[Body]]:
+    """The steps of one request, and its body while it is there."""
     head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n".encode()
     request = Request(parse_request(head), SimpleNamespace(peer="127.0.0.1", heads=HeadReader()))  # type: ignore[arg-type]
     request.body = body_sent = Body(json.dumps(body).encode())
     watched = weakref.ref(body_sent)
     del body_sent
-    steps = Dispatcher(app).handle(request)
+    return Dispatcher(app).handle(request), watched
+
+
+def ask(app: App, path: str, body: dict[str, Any]) -> tuple[int, weakref.ref[Body]]:
+    """One request to its end; the status, and the body if it is still there."""
+    steps, watched = steps_of(app, path, body)
     try:
         while True:
             wanted = steps.send(None)
@@ -105,3 +110,20 @@ def test_a_call_with_an_image_leaves_nothing(
 def test_a_failed_call_leaves_nothing(app: App, uncollected: None, path: str, model: str, expected: int) -> None:
     status, body = ask(app, path, {"model": model, "messages": [], "input": "x", "prompt": "x"})
     assert (status, body()) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    ("refers", "expected"),
+    [
+        ({}, False),
+        ({"previous_response_id": "resp_1"}, True),
+        ({"input": [{"role": "user", "content": "Hi"}]}, False),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, True),
+    ],
+    ids=["nothing", "a response", "no item", "an item"],
+)
+def test_what_a_short_call_refers_to_is_read_in_a_thread(app: App, refers: dict[str, Any], expected: bool) -> None:
+    """It may be as long as a book."""
+    steps, _ = steps_of(app, "/v1/responses", {"model": "demo", "input": "Hi", **refers})
+    assert (next(steps) is THREAD) is expected
+    steps.close()

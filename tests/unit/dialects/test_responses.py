@@ -212,6 +212,7 @@ def stream_of(events: list[Json]) -> bytes:
         ({"input": [{"type": "function_call_output", "call_id": 5}]}, "input[0].call_id"),
         ({"input": [{"type": "reasoning", "summary": 5}]}, "input[0].summary"),
         ({"input": [{"type": "item_reference", "id": 5}]}, "input[0].id"),
+        ({"input": [{"type": "item_reference", "id": "a"}, {"id": "b"}, {"id": "a"}]}, "input[2].id"),
         ({"input": [{"type": "additional_tools", "tools": 5}]}, "input[0].tools"),
         ({"instructions": ["x"]}, "instructions"),
         ({"tools": {}}, "tools"),
@@ -331,10 +332,8 @@ def test_what_is_not_sealed_by_us_is_nothing(text: Any) -> None:
 
 
 def test_input_is_remembered_as_items_with_ids() -> None:
-    assert input_items({"input": "Hi"}, "resp_1")[0]["id"] == "msg_1i0"
-    items = input_items(
-        {"input": [{"role": "user", "content": "Hi", "id": None}, {"type": "reasoning", "id": "rs_9"}]}, "resp_1"
-    )
+    assert input_items(decode_request({"input": "Hi"}).given, "resp_1")[0]["id"] == "msg_1i0"
+    items = input_items([{"role": "user", "content": "Hi", "id": None}, {"type": "reasoning", "id": "rs_9"}], "resp_1")
     assert [(item["id"], item["type"]) for item in items] == [("msg_1i0", "message"), ("rs_9", "reasoning")]
     assert decode_request({"input": items[:1]}).chat["messages"] == [{"role": "user", "content": "Hi"}]
 
@@ -385,3 +384,36 @@ def test_the_input_of_a_custom_tool_is_what_was_meant_however_it_comes(arguments
         found.add(unwrapping.finish())
         found.last()
         assert found.whole == text
+
+
+def test_a_turn_of_very_many_calls_is_read_in_no_time() -> None:
+    """Each call was looked for among all before it that had no output yet."""
+    calls = [{"type": "function_call", "call_id": f"c{at}", "name": "f", "arguments": "{}"} for at in range(50_000)]
+    outputs = [{"type": "function_call_output", "call_id": each["call_id"], "output": "x"} for each in calls]
+    messages = decode_request({"input": [*calls, *outputs]}).chat["messages"]
+    assert len(messages[0]["tool_calls"]) == len(messages[1:]) == 50_000
+
+
+def test_a_call_behind_an_output_begins_another_turn() -> None:
+    call, output = (
+        {"type": "function_call", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "output": ""},
+    )
+    items = [{**call, "call_id": "a"}, {**call, "call_id": "b"}, {**output, "call_id": "b"}, {**call, "call_id": "c"}]
+    items += [{**output, "call_id": "a"}, {**output, "call_id": "c"}]
+    messages = decode_request({"input": items}).chat["messages"]
+    assert [message["role"] for message in messages] == ["assistant", "tool", "tool", "assistant", "tool"]
+
+
+def test_what_is_handed_back_does_not_change_what_is_kept() -> None:
+    kept = {"reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}
+    after = sealed({"details": [{"type": "reasoning.text", "text": "So."}], "after": True})
+    items = [
+        {"type": "function_call", "id": "fc_1", "call_id": "a", "name": "f", "arguments": "{}"},
+        {"type": "reasoning", "encrypted_content": after},
+        {"type": "reasoning", "encrypted_content": after},
+        {"type": "function_call_output", "call_id": "a", "output": ""},
+    ]
+    chat = decode_request({"input": items}, details=True, kept=lambda name: kept if name == "fc_1" else None).chat
+    assert [each["text"] for each in chat["messages"][0]["reasoning_details"]] == ["Hm.", "So.", "So."]
+    assert len(kept["reasoning_details"]) == 1
