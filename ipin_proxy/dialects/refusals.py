@@ -18,6 +18,7 @@ Json = dict[str, Any]
 
 MOST_TRIES = 4
 REFUSED = (400, 422)
+MOST_CHARS = 16 * 1024
 REFUSAL_CHARS = 500  # longer ones repeat what a caller sent, and nothing is to be learned from that
 LIMITS = ("max_tokens", "max_completion_tokens")
 # How many tokens a model gives at most, as OpenAI, DeepSeek and Groq say it.
@@ -151,7 +152,10 @@ def is_learned(chat: Json, heard: Heard, deployment: Deployment, manners: Manner
 
 def without_echoes(message: str, chat: Mapping[str, Any], *telling: re.Pattern[str]) -> str:
     """A refusal without the caller's own words, which some servers repeat, where they look as if they told something: what is
-    learned holds for everybody, and nobody may make it up."""
+    learned holds for everybody, and nobody may make it up. Of a very long one nothing is left: it is hardly anything else, and
+    would be looked through for every text of the call."""
+    if len(message) > MOST_CHARS:
+        return ""
     open_: list[Any] = [dict(chat)]
     while open_:
         value = open_.pop()

@@ -13,6 +13,7 @@ import pytest
 from ipin_proxy.call import CHAT, EMBEDDING, Call, Caller, Deployment, Operation
 from ipin_proxy.dialects import anthropic_models, upstream_dialect
 from ipin_proxy.dialects.anthropic_reply import Asked, completion_of
+from ipin_proxy.dialects.anthropic_thoughts import REFUSAL
 from ipin_proxy.errors import Unsupported
 from ipin_proxy.manners import Manners
 from ipin_proxy.records import Model, Provider
@@ -186,3 +187,10 @@ def test_nothing_of_it_is_loaded_before_it_is_needed() -> None:
     code = "import sys, ipin_proxy.start; print([name for name in sys.modules if 'anthropic' in name or 'translation' in name])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_refusal_of_a_word_thousands_of_times_is_read_in_no_time() -> None:
+    """It took the square of its length, in which nobody else was answered."""
+    for words in ("signature " * 100_000, "thinking " * 100_000):
+        assert REFUSAL.search(words) is None
+        assert all(REFUSAL.search(told) for told in (f"{words}\nthinking signature", f"signature\nthinking {words}"))

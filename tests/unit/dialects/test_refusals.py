@@ -118,3 +118,14 @@ def test_what_templates_refuse_of_the_order_of_messages_is_put_right() -> None:
         said("assistant", "Bye."),
     ]
     assert with_leading_system(talk[:3]) == talk[:3]
+
+
+def test_of_a_very_long_one_nothing_is_learned() -> None:
+    """It would be looked through for every text of the call."""
+    manners = Manners()
+    for more, is_short in (("", True), ("x" * 20_000, False)):
+        assert (
+            is_learned(CHAT, heard(f"max_tokens must be less than or equal to `8192` {more}"), DEPLOYMENT, manners)
+            is is_short
+        )
+        assert manners.most_tokens_of(DEPLOYMENT) == 8192
