@@ -19,7 +19,7 @@ FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 # Line ends of somebody else's alphabet, and what no subtitle program expects.
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _LINE_ENDS = re.compile(r"[\r\n]+")
-_ARROW = re.compile(r"-{2,}>")
+_ARROW = re.compile(r"(?<!-)-{2,}>")  # from its beginning: from each of its dashes it would take their square
 # Scripts written without blanks between words: Chinese characters, kana, their punctuation.
 _SPACELESS = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 # What OpenAI's segments have beside text and times, and what stands for "nobody told".

@@ -140,6 +140,13 @@ def test_text_cannot_break_out_of_its_cue(text: str, shown: str) -> None:
     assert cues((0, 1, text), (1, 2, "next")) == [Cue(0, 1000, shown), Cue(1000, 2000, "next")]
 
 
+def test_very_many_dashes_are_read_in_no_time() -> None:
+    """They took the square of their number, in which nobody else was answered."""
+    dashes = "-" * 1_000_000
+    assert f"\n{dashes}\n".encode() in rendered(of((0.0, 1.0, dashes)), "srt")
+    assert b"\n->\n" in rendered(of((0.0, 1.0, dashes + ">")), "srt")
+
+
 @pytest.mark.parametrize("arrow", ["-->", "--->", "----->", "00:00:00.000 --> 00:00:01.000"])
 def test_an_arrow_in_a_text_is_none(arrow: str) -> None:
     segments = ((0.0, 1.0, f"a {arrow} b"), (1.0, 2.0, "c"))
