@@ -27,10 +27,12 @@ NO_PROMPT = re.compile(r"x-[a-z]+-billing-header:")
 ENV_TAGS = ("env", "environment_context")
 ENV_HEADING = re.compile(r"(?:working )?environment(?: information)?", re.IGNORECASE)
 MCP_HEADING = re.compile(r"mcp(?: server)? instructions", re.IGNORECASE)
-# No line is looked at twice: it is a stranger's, and may be blanks for the most part.
+# No line is looked at twice, and none for long: it is a stranger's, and may be millions of blanks.
 HEADING = re.compile(r"(#{1,6})[ \t]+(.*)")
 FENCE = re.compile(r"[ \t]{0,3}(?:```|~~~)")
-MODEL_LINE = re.compile(r"[ \t]*(?:[-*][ \t]+)?(?:You are powered by |(?:Assistant )?knowledge cutoff)", re.IGNORECASE)
+MODEL_LINE = re.compile(
+    r"[ \t]{0,99}(?:[-*][ \t]{1,99})?(?:You are powered by |(?:Assistant )?knowledge cutoff)", re.IGNORECASE
+)
 BULLET = re.compile(r"[ \t]*[-*][ \t]+")
 
 

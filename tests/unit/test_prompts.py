@@ -116,6 +116,7 @@ def test_so_is_one_of_blanks(blank: str) -> None:
     blanks = blank * 1_000_000
     assert set(sections(f"# a{blanks}b").values()) == {""}
     assert sections(f"knowledge cutoff{blanks}never")["MODEL_INFO"] == f"knowledge cutoff{blanks}never"
+    assert set(sections(blanks * 10 + "-" + blanks * 10).values()) == {""}
 
 
 def test_only_the_bullet_at_the_head_of_a_line_is_left_out() -> None:
