@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 # Bytes. An image in base64 is the largest thing ever seen in one frame; above this it is no stream but a leak.
 MAX_FRAME = 64 * 1024 * 1024
+MAX_LINES = 100_000  # of one frame: each is read for itself, and a real one has a handful
 
 Buffer = bytes | bytearray
 
@@ -27,7 +28,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class FrameTooLong(ValueError):
-    """A frame or line grew beyond MAX_FRAME without an end."""
+    """A frame or line grew beyond MAX_FRAME, or MAX_LINES, without an end."""
 
 
 class Event(NamedTuple):
@@ -47,11 +48,12 @@ class FrameSplitter:
     every run of surplus empty lines is; to readers they are empty lines and mean nothing.
     """
 
-    __slots__ = ("_scanned", "_tail")
+    __slots__ = ("_lines", "_scanned", "_tail")
 
     def __init__(self) -> None:
         self._tail = bytearray()  # the unfinished frame
         self._scanned = 0  # how much of it needs no second look
+        self._lines = 0  # of it, about
 
     @property
     def rest(self) -> bytes:
@@ -77,6 +79,7 @@ class FrameSplitter:
             with memoryview(self._tail) as view:
                 end = self._split(self._tail, view, find_end, frames)
             del self._tail[:end]
+            self._lines = 0 if frames else self._lines + data.count(b"\n") + data.count(b"\r")
         else:
             if 0 < data.find(b"\n\n") == len(data) - 2 and find_end is _find_lf_end and data[0] != _LF:
                 return [data]  # nearly every piece of nearly every stream is one whole frame
@@ -84,8 +87,8 @@ class FrameSplitter:
             self._tail += memoryview(data)[end:]
         # The last three bytes may be the beginning of an end: CR LF and the next CR.
         self._scanned = max(0, len(self._tail) - 3)
-        if len(self._tail) > MAX_FRAME:
-            raise FrameTooLong(f"An event of the stream is longer than {MAX_FRAME} bytes.")
+        if len(self._tail) > MAX_FRAME or self._lines > MAX_LINES:
+            raise FrameTooLong(f"An event of the stream is longer than {MAX_FRAME} bytes or {MAX_LINES} lines.")
         return frames
 
     def _split(
@@ -161,6 +164,8 @@ def parse_event(frame: bytes) -> Event:
     """Read one frame (WHATWG HTML 9.2.6). Comments and unknown fields mean nothing; lines of data are joined by LF."""
     if frame.startswith(b"data: ") and frame.find(b"\n") == len(frame) - 2 and b"\r" not in frame:
         return Event(None, frame[6:-2])
+    if frame.startswith((b"\n", b"\r")):  # nothing but empty lines, which may be very many
+        return Event()
     if frame.startswith(_BOM):  # some servers begin their stream with one, and it is not part of the first field's name
         frame = frame[3:]
     event = event_id = None

@@ -180,3 +180,22 @@ def test_lines_of_json():
     assert len(line.decode().splitlines()) == 1  # as Python clients split it
     assert json.loads(line) == value
     assert json.loads(json_line("half \ud83d")) == "half \ud83d"
+
+
+@pytest.mark.parametrize("line", [b":\n", b"data:\r\n", b"x\r"])
+def test_a_frame_of_lines_without_end_is_none(line: bytes) -> None:
+    """Reading it would take seconds, in which nobody else is served."""
+    splitter, piece = FrameSplitter(), line * 10_000
+    assert splitter.feed(piece + b"\n\n")[-1:] != []
+    with pytest.raises(FrameTooLong):
+        for _ in range(20):
+            splitter.feed(piece)
+
+
+def test_frames_of_a_few_lines_may_come_for_ever() -> None:
+    splitter = FrameSplitter()
+    assert sum(len(splitter.feed(b"a\nb\n\nc\nd")) for _ in range(60_000)) == 60_000
+
+
+def test_empty_lines_are_no_event() -> None:
+    assert parse_event(b"\n" * 1_000_000) == parse_event(b"\r\r\n") == Event()
