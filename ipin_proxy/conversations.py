@@ -129,20 +129,30 @@ class Conversations:
     def items(self, owner: str, names: Iterable[str]) -> dict[str, Json]:
         """Items that responses of the owner put out, or were made from, by their ids, which have that of the response in them.
         Each response is read once, however many of its items are wanted."""
+        found: dict[str, Json] = {}
+        for name, theirs in self._responses_of(owner, names).items():
+            kept = self.get(owner, name)
+            known = {str(item.get("id")): item for item in [*kept.input, *kept.response["output"]]} if kept else {}
+            found |= {each: known[each] for each in theirs if each in known}
+        return found
+
+    def weigh(self, owner: str, name: str | None, items: Iterable[str]) -> int:
+        """About how many bytes come along with a request that continues a response and refers to items."""
+        with self._lock:
+            chain = self._use(owner, name) if name is not None else []
+        return sum(entry.size_bytes for entry in chain) + sum(map(len, map(encoded, self.items(owner, items).values())))
+
+    def _responses_of(self, owner: str, items: Iterable[str]) -> dict[str, list[str]]:
+        """The names of the responses that items belong to, by their ids, with these."""
         with self._lock:
             shelf = self._shelves.get(owner)
             stems = {name.removeprefix("resp_"): name for name in shelf.entries} if shelf else {}
         lengths = {len(stem) for stem in stems}
-        wanted: dict[str, list[str]] = {}
-        for each in names:
+        found: dict[str, list[str]] = {}
+        for each in items:
             stem = each.rpartition("_")[2]
             for name in {stems[stem[:length]] for length in lengths if stem[:length] in stems}:
-                wanted.setdefault(name, []).append(each)
-        found: dict[str, Json] = {}
-        for name, theirs in wanted.items():
-            kept = self.get(owner, name)
-            known = {str(item.get("id")): item for item in [*kept.input, *kept.response["output"]]} if kept else {}
-            found |= {each: known[each] for each in theirs if each in known}
+                found.setdefault(name, []).append(each)
         return found
 
     def delete(self, owner: str, name: str) -> bool:
@@ -208,3 +218,11 @@ class Conversations:
 def encoded(value: Any) -> bytes:
     """JSON as small as it goes. Half a surrogate pair stays what it is."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def is_reference(item: Any) -> bool:
+    """Whether an item of a request stands for one of an earlier response, which has its id."""
+    if type(item) is not dict:
+        return False
+    kind = item.get("type")
+    return kind == "item_reference" or (kind is None and "role" not in item and "id" in item)

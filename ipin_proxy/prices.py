@@ -8,7 +8,6 @@ is guessed from what was asked, and says that it is a guess. Values in, values o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -112,8 +111,6 @@ DOCUMENTS_A_SEARCH = 100
 BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 WITHOUT_ANSWER = (EMBEDDING, RERANK, MODERATION)
 DATA_URL = b";base64,"
-MOST_FILES = 100  # that are left out of a short body; looking for more would take longer than it is worth
-BASE64 = re.compile(rb"[A-Za-z0-9+/\\]{64}")
 UNITS = ("perSecond", "perImage", "perPage", "perCharacter", "perRequest")
 
 
@@ -291,7 +288,7 @@ def exact(number: float) -> Number:
 def estimate(call: Call, output_tokens: int | None = None) -> Usage:
     """What a call may use, before it is made: its text at four characters a token, so much for each picture, and as many
     tokens of output as it may have. With `output_tokens`, what a call has used whose provider told nothing: so many came.
-    It takes microseconds, also for long bodies, which are not looked through."""
+    It takes microseconds; only where something in a body looks like a file its parts are looked at."""
     known, operation = measured(call), call.operation
     entered = text_tokens(call) + sum(map(tokens_of_picture, call.pictures))
     pages = known.pages
@@ -325,18 +322,12 @@ def text_tokens(call: Call) -> int:
     """About how many tokens the text of a call is, without the files in it. Markup counts as text."""
     if call.members is None:
         return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN
-    body, size = call.request.body, len(call.request.body) + call.added_chars
-    if call.members.hollow:  # long strings are known by their places, and files look like nothing else
-        size -= sum(end - begin for begin, end in call.members.cuts if BASE64.match(body, begin))
-        return size // CHARACTERS_A_TOKEN
-    begin = body.find(DATA_URL)
-    for _ in range(MOST_FILES):
-        end = body.find(b'"', begin) if begin >= 0 else -1
-        if end < 0:
-            break
-        size -= end - begin
-        begin = body.find(DATA_URL, end)
-    return size // CHARACTERS_A_TOKEN
+    size = len(call.request.body) + call.added_chars
+    if call.members.hollow or DATA_URL in call.request.body:
+        from .enclosed import chars_of_files  # where something looks like a file
+
+        size -= chars_of_files(call.members, call.operation)
+    return max(0, size) // CHARACTERS_A_TOKEN
 
 
 def bytes_of_files(call: Call) -> int:

@@ -36,6 +36,7 @@ from .dialects.passage import Passage
 from .errors import BadRequest, BudgetExceeded, ProxyError, UpstreamError, UpstreamRefused, draining, web_page
 from .limits import NOTHING, Estimate
 from .logs import Log
+from .memory import owner_of
 from .meter import MEASURED, cost_in, measured
 from .prices import estimate, price_of
 from .records import Model, Provider
@@ -113,6 +114,8 @@ def relay(app: App, call: Call) -> Steps:
         catalog = app.catalog()
         call, model = asked_for(catalog, call)
         bill.call = call
+        if call.operation is RESPONSE:
+            call = bill.call = yield from continued(app, call)
         if call.look is not None:
             yield THREAD  # files may lie on disk
             call = bill.call = call.look(call)._replace(look=None)
@@ -154,6 +157,26 @@ def relay(app: App, call: Call) -> Steps:
     pipe: Pipe = Overheard(answer.pipe, app.log, call.id, answer) if app.log.bodies else answer.pipe
     stream = Stream(answer.reply, pipe, at_end, answer.body, answer.deployment.timeout_s, keepalive_s)
     return Response(bill.status, headers, stream=stream)
+
+
+def continued(app: App, call: Call) -> Generator[Next, None, Call]:
+    """A call by the Responses API with the length of the conversation that it only refers to, which is paid for each time."""
+    previous, names = call.member("previous_response_id"), references_of(call)
+    if type(previous) is not str and not names:
+        return call
+    if names:
+        yield THREAD  # who looks for an item reads all that came with it
+    more = app.memory.conversations.weigh(owner_of(call.caller), previous if type(previous) is str else None, names)
+    return call._replace(added_chars=call.added_chars + more)
+
+
+def references_of(call: Call) -> list[str]:
+    """The ids of the items of a conversation that are somewhere else."""
+    from .conversations import is_reference  # few calls are by this API
+
+    items = call.member("input")
+    references = filter(is_reference, items) if type(items) is list else ()
+    return [each["id"] for each in references if type(each.get("id")) is str]
 
 
 def listed(call: Call, first: Part, shown: Iterator[Part]) -> Generator[Next, None, list[Part]]:
@@ -349,11 +372,8 @@ def is_long(call: Call) -> bool:
     """Whether it may take long to write a call anew: for what is in it, or for a conversation that it only refers to."""
     if len(call.request.body) > REWRITTEN_BYTES:
         return True
-    if call.operation is not RESPONSE:
-        return False
-    items = call.member("input")
-    refers = type(items) is list and any(type(each) is dict and "id" in each for each in items)
-    return refers or call.member("previous_response_id") is not None
+    is_response = call.operation is RESPONSE
+    return is_response and (call.member("previous_response_id") is not None or bool(references_of(call)))
 
 
 def raise_if_none(reply: Reply, call: Call, deployment: Deployment) -> Reply:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..conversations import is_reference
 from ..errors import BadRequest, Unsupported
 from .responses_messages import Chat, Recall
 from .responses_tools import SHOWN_CHARS, Tool, Toolbox, is_deep
@@ -123,13 +124,6 @@ def items_of(body: Json, earlier: Sequence[Json] | None, look_up: LookUp | None)
             raise BadRequest(f"{place} must be an object, such as a message.", param=place)
         items.append((looked_up(item, place, found), place))
     return items
-
-
-def is_reference(item: Any) -> bool:
-    if type(item) is not dict:
-        return False
-    kind = item.get("type")
-    return kind == "item_reference" or (kind is None and "role" not in item and "id" in item)
 
 
 def names_in(given: Iterable[Any]) -> list[str]:

@@ -293,6 +293,23 @@ def test_who_gets_the_id_of_a_key_gets_nothing_else_of_it(proxy: Proxy, upstream
     assert proxy.get(f"{PATH}/{said['id']}", fresh).status == 404
 
 
+def test_a_conversation_that_is_referred_to_counts_as_sent(proxy: Proxy, upstream: Upstream) -> None:
+    """Else hundreds of calls in parallel would be held next to nothing on a budget."""
+    without_usage = {name: value for name, value in completion("Yes.").items() if name != "usage"}
+    upstream.will(*[answer(200, without_usage)] * 4)
+    first = ask(proxy, model="chats", input="x" * 100_000).json
+    heard = proxy.get(f"{PATH}/{first['id']}/input_items", KEY).json["data"][0]
+    said = {"type": "item_reference", "id": first["output"][0]["id"]}
+    for refers, expected in (
+        ({"previous_response_id": first["id"]}, 25_000),
+        ({"input": [said, {"type": "item_reference", "id": heard["id"]}]}, 25_000),
+        ({"input": [said]}, 1),
+    ):
+        id_ = ask(proxy, model="chats", **refers).header("x-request-id")
+        (line,) = proxy.log_lines(lambda line, id_=id_: line.get("event") == "call" and line.get("request_id") == id_)
+        assert expected < line["input_tokens"] < expected + 2000
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_what_is_very_long_is_not_repeated(proxy: Proxy, upstream: Upstream, streams: bool) -> None:
     """A stream would say it three times, and nobody else is answered while it is written."""

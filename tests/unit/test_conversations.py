@@ -135,6 +135,14 @@ def test_of_many_items_of_a_response_that_is_read_once(store: Conversations, mon
     assert read == ["resp_a"]
 
 
+def test_what_comes_along_with_a_request_is_weighed(store: Conversations) -> None:
+    store.keep("key", response("resp_a", text="x" * 1000), [said("y" * 500)])
+    store.keep("key", response("resp_b", "resp_a"), [said("Two?")])
+    assert 1500 < store.weigh("key", "resp_a", []) < store.weigh("key", "resp_b", []) < 3500
+    assert 1000 < store.weigh("key", None, ["msg_a01", "msg_a01", "msg_9"]) < 1200
+    assert store.weigh("other", "resp_b", ["msg_a01"]) == store.weigh("key", "resp_c", []) == 0
+
+
 def test_a_conversation_that_refers_to_itself_ends(store: Conversations) -> None:
     store.keep("key", response("resp_a", "resp_a"), [said("One?")])
     assert store.history("key", "resp_a") is None

@@ -17,8 +17,10 @@ from ipin_proxy.call import (
     EMBEDDING,
     IMAGE,
     IMAGE_PART,
+    MESSAGE,
     OCR,
     RERANK,
+    RESPONSE,
     SPEECH,
     TRANSCRIPTION,
     VIDEO_PART,
@@ -30,7 +32,7 @@ from ipin_proxy.call import (
     Usage,
 )
 from ipin_proxy.meter import cost_in, usage_of
-from ipin_proxy.prices import Cost, Line, estimate, lines_of, price_of
+from ipin_proxy.prices import Cost, Line, estimate, lines_of, price_of, text_tokens
 from ipin_proxy.records import Price
 from ipin_proxy.web import members
 from ipin_proxy.web.head import Headers
@@ -342,6 +344,73 @@ def message(text: str) -> Json:
 def picture(size: int) -> Json:
     url = "data:image/png;base64," + "iVBORw0KGgo" * (size // 11)
     return {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}
+
+
+LONG = "A" * 100_000
+DATA = "data:application/pdf;base64," + LONG
+
+
+def parts(*told: Json) -> Json:
+    return {"messages": [{"role": "user", "content": list(told)}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "operation"),
+    [
+        (
+            parts({"type": "input_audio", "input_audio": {"data": LONG, "format": "wav"}}, {"type": "file", "x": DATA}),
+            CHAT,
+        ),
+        (parts({"type": "file", "file": {"file_data": DATA}}), CHAT),
+        (parts({"image_url": {"url": DATA}}), CHAT),
+        (
+            parts({"type": "document", "source": {"type": "base64", "data": LONG}}, {"type": "image", "x": DATA}),
+            MESSAGE,
+        ),
+        (
+            parts(
+                {"type": "tool_result", "content": [{"type": "image", "source": {"data": LONG}}]}, {"text": DATA[:60]}
+            ),
+            MESSAGE,
+        ),
+        (
+            {"input": [{"type": "function_call_output", "output": [{"type": "input_image", "image_url": DATA}]}]},
+            RESPONSE,
+        ),
+        ({"input": [{"image": DATA}, "x"]}, EMBEDDING),
+        ({"image": [LONG, DATA], "prompt": "x"}, IMAGE),
+    ],
+)
+def test_files_are_no_text_where_they_are_looked_for(body: Json, operation: Operation) -> None:
+    body = json.loads(json.dumps(body).replace(LONG, LONG * 3))
+    assert text_tokens(call(body, operation)) < 100
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(
+    ("body", "operation"),
+    [
+        (message(DATA), CHAT),
+        (message(LONG), CHAT),
+        (parts({"type": "text", "text": DATA}), CHAT),
+        ({**message("x"), "tools": [{"type": "image_url", "description": DATA}]}, CHAT),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": DATA}}]}]}, CHAT),
+        (parts({"type": "document", "source": {"type": "text", "data": LONG}}), MESSAGE),
+        (
+            parts({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": DATA}]}}),
+            MESSAGE,
+        ),
+        (parts({"type": "tool_use", "input": {"type": "image", "url": DATA}}), MESSAGE),
+        (parts({"type": "file", "file": {"file_data": "data:text/plain;base64," + LONG}}), CHAT),
+        ({"prompt": DATA}, COMPLETION),
+        ({"prompt": DATA}, IMAGE),
+        ({"input": LONG, "model": "x;base64,"}, EMBEDDING),
+        ({"input": DATA}, RESPONSE),
+    ],
+)
+def test_a_text_that_looks_like_a_file_costs_what_texts_cost(body: Json, operation: Operation, size: int) -> None:
+    body = json.loads(json.dumps(body).replace(LONG, LONG * size))
+    assert text_tokens(call(body, operation)) > 24_000 * size
 
 
 def test_a_text_is_four_characters_a_token_and_an_answer_what_it_may_be() -> None:

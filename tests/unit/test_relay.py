@@ -118,9 +118,12 @@ def test_a_failed_call_leaves_nothing(app: App, uncollected: None, path: str, mo
         ({}, False),
         ({"previous_response_id": "resp_1"}, True),
         ({"input": [{"role": "user", "content": "Hi"}]}, False),
+        ({"input": [{"role": "user", "content": "Hi", "id": "msg_1"}]}, False),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, True),
+        ({"input": [{"type": "item_reference", "id": "msg_1", "role": "user"}]}, True),
+        ({"input": [{"id": "msg_1"}]}, True),
     ],
-    ids=["nothing", "a response", "no item", "an item"],
+    ids=["nothing", "a response", "no item", "an item of its own", "an item", "an item with a role", "only an id"],
 )
 def test_what_a_short_call_refers_to_is_read_in_a_thread(app: App, refers: dict[str, Any], expected: bool) -> None:
     """It may be as long as a book."""

@@ -1,0 +1,69 @@
+"""What of a body is files: pictures, recordings and documents in base64, which cost something else than text of their length.
+
+They are counted where providers look for them and nowhere else: a text that only looks like a file costs what texts cost, and
+whoever wrote one would be held nothing for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .call import CHAT, COMPLETION, COUNT, IMAGE, IMAGE_EDIT, MESSAGE, RESPONSE, Operation
+from .web.members import Members
+
+IN_PARTS = (CHAT, MESSAGE, RESPONSE, COUNT)
+ONLY_TEXT = (COMPLETION,)
+FILE_PARTS = frozenset(
+    {"image_url", "input_image", "computer_screenshot", "image", "video_url", "input_video", "video"}
+    | {"input_audio", "audio_url", "audio", "file", "input_file", "document"}
+)
+BY_MEMBER = frozenset({"image_url", "video_url", "audio_url", "input_audio"})  # some servers want no type beside these
+DATA_URL = re.compile(r"\s*data:(?!text/)", re.IGNORECASE)
+BASE64 = re.compile(r"[A-Za-z0-9+/]{64}")
+
+
+def chars_of_files(members: Members, operation: Operation) -> int:
+    """How many characters of a body are files."""
+    if operation in ONLY_TEXT:
+        return 0
+    if operation in IN_PARTS:
+        found = files_in_parts(members.values)
+    else:
+        is_drawing = operation in (IMAGE, IMAGE_EDIT)
+        found = files_in({name: value for name, value in members.values.items() if name != "prompt"}, is_drawing)
+    return sum(sum(map(len, members.stretches(text))) for text in found)
+
+
+def files_in_parts(values: dict[str, Any]) -> Iterator[str]:
+    """Those in the parts of messages, and of what tools put out."""
+    told = [value for name in ("messages", "input") if type(value := values.get(name)) is list]
+    messages = [each for row in told for each in row if type(each) is dict]
+    contents = [each[name] for each in messages for name in ("content", "output") if name in each]
+    while contents:
+        content = contents.pop()
+        for part in content if type(content) is list else [content]:
+            kind = part.get("type") if type(part) is dict else ""
+            source = part.get("source") if kind == "document" else None
+            if kind == "tool_result":
+                contents.append(part.get("content"))
+            elif type(source) is dict and source.get("type") == "content":
+                contents.append(source.get("content"))
+            elif type(source) is dict and source.get("type") == "text":
+                continue
+            elif (type(kind) is str and kind in FILE_PARTS) or (kind is None and not BY_MEMBER.isdisjoint(part)):
+                yield from files_in(part, True)
+
+
+def files_in(value: Any, may_be_bare: bool) -> Iterator[str]:
+    """The texts in a value that are data URLs, or base64 without that."""
+    values = [value]
+    while values:
+        each = values.pop()
+        if type(each) is dict:
+            values += each.values()
+        elif type(each) is list:
+            values += each
+        elif type(each) is str and (DATA_URL.match(each) or (may_be_bare and BASE64.match(each))):
+            yield each
