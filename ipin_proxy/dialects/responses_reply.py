@@ -29,6 +29,7 @@ SEALED = "reasoning.encrypted_content"
 # How an answer ends that has not come to its end, by its finish reason.
 CUT_SHORT = {"length": "max_output_tokens", "max_tokens": "max_output_tokens", "content_filter": "content_filter"}
 BROKEN = frozenset({"error", "network_error"})
+MOST_CALLS = 1000  # of tools, in one answer: what waits for its turn is written in one go at the end
 ONE_CALL = "function_call"  # the key of the only call in the older form
 
 COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -330,6 +331,8 @@ class Answer:
         self._no_marks()
         item, index = self._call_meant(call.get("index"), call_id, name)
         if item is None or item.is_another(call_id, name, arguments) or (name and item in told):
+            if len(self._heard) == MOST_CALLS:
+                raise UpstreamError(f"The provider called more than {MOST_CALLS} tools in one answer.")
             item = ToolCall(self._new_id, self._asked.tools)
             self._waiting.append(item)
             self._heard.append(item)

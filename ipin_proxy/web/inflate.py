@@ -8,7 +8,8 @@ from .framing import Body, FramingError
 from .head import Headers
 
 WINDOW = 32 + zlib.MAX_WBITS  # gzip or zlib, as the data says
-STEP_BYTES = 256 * 1024  # what `feed` gives at once: 64 KB from the socket may unfold to a thousand times as much
+# What `feed` gives at once: 64 KB from the socket may unfold to a thousand times as much, and that to events of three bytes.
+STEP_BYTES = 8 * 1024
 
 
 class InflatedBody(Body):

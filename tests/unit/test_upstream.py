@@ -9,6 +9,7 @@ import contextlib
 import io
 import socket
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,11 @@ from ipin_proxy.upstream import (
     EarlyAnswer,
     FileRange,
     Outbound,
+    Reply,
     send_request,
 )
+from ipin_proxy.web.framing import UntilCloseBody
+from ipin_proxy.web.head import Headers
 from ipin_proxy.web.task import Wait
 
 SIZES = [0, 1, 2, 3, 4, 57, *(BASE64_PIECE_BYTES + more for more in (-2, -1, 0, 1, 2, 3)), 3 * BASE64_PIECE_BYTES + 1]
@@ -87,3 +91,25 @@ def test_an_answer_to_a_part_of_the_request_ends_it(before: bytes) -> None:
     with pytest.raises(EarlyAnswer) as caught:
         heard_of(before + REFUSAL)
     assert caught.value.heard == before + REFUSAL
+
+
+@pytest.mark.parametrize(
+    ("event", "media_type", "expected"),
+    [
+        (b":\n\n", "text/event-stream", 1024),
+        (b"data: " + b"x" * 92 + b"\r\n\r\n", "text/event-stream", 20_000),
+        (b"data: " + b"x" * 992 + b"\n\n", "text/event-stream", 65_536),
+        (b":\n\n", "application/json", 65_536),
+    ],
+)
+def test_of_a_stream_of_very_short_events_little_is_read_at_once(event: bytes, media_type: str, expected: int) -> None:
+    """What is read is worked on in one go, in which nobody else is served."""
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        theirs.setblocking(False)
+        said = theirs.send(event * (130_000 // len(event)))
+        unused: Any = None
+        reply = Reply(unused, unused, ours, 200, Headers([]), UntilCloseBody(), b"", 0.0, True, media_type)
+        pieces = [reply.read_ready() or b"" for _ in range(2)]
+        assert said > 100_000 and len(pieces[0]) == 65_536
+        assert expected * 0.9 < len(pieces[1]) <= expected * 1.1

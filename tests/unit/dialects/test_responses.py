@@ -417,3 +417,13 @@ def test_what_is_handed_back_does_not_change_what_is_kept() -> None:
     chat = decode_request({"input": items}, details=True, kept=lambda name: kept if name == "fc_1" else None).chat
     assert [each["text"] for each in chat["messages"][0]["reasoning_details"]] == ["Hm.", "So.", "So."]
     assert len(kept["reasoning_details"]) == 1
+
+
+def test_thousands_of_calls_in_one_answer_are_none() -> None:
+    """They would be written in one go at the end, in which nobody else is served."""
+    step = encode_stream(asked())
+    next(step)
+    calls = [{"index": at, "id": f"c{at}", "function": {"name": "f", "arguments": "{"}} for at in range(1001)]
+    step.send([{"choices": [{"delta": {"tool_calls": calls[:1000]}}]}])
+    last = events_in(step.send([{"choices": [{"delta": {"tool_calls": calls[1000:]}}]}]))[-1]
+    assert last["type"] == "response.failed"
