@@ -56,7 +56,7 @@ HEARD_BYTES = 16 * 1024  # of a stream, for the log
 ERROR_BYTES = 256 * 1024  # of a refusal; what says more than this echoes what was asked
 LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's streams
 PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
-REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect
+REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect, or as a stream
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
 # Whose streams are events, whatever the provider makes of them.
 SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, MESSAGE, *HEARING)
@@ -326,7 +326,8 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
             contents.append((yield from further(app, back, bill, deployment, number)))
             if size_of(contents) > MOST_BYTES:
                 raise UpstreamError(f"Provider '{deployment.provider.id}' answered with more than can be passed on.")
-        if call.form is not None or size_of(contents) > LONG_BODY_BYTES:
+        most_bytes = REWRITTEN_BYTES if back.rewrites or call.wants_stream else LONG_BODY_BYTES
+        if call.form is not None or size_of(contents) > most_bytes:
             yield THREAD
         content = back.decode_body(contents, bill, deployment)
         reply.close()

@@ -7,13 +7,16 @@ import json
 import select
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from selectors import EVENT_READ
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support import build
 from support.pictures import base64_of, data_url, png
+from support.upstream import Upstream
 
 from ipin_proxy import config
 from ipin_proxy.app import App
@@ -32,16 +35,22 @@ class Body(bytearray):
     """A body that can be watched."""
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    """With nothing set up, so that the demo answers."""
-    store = Store.open([tmp_path / "ipin-proxy.db"])
-    log = Log("info", tmp_path / "log")
+@contextmanager
+def app_in(folder: Path) -> Iterator[App]:
+    store = Store.open([folder / "ipin-proxy.db"])
+    log = Log("info", folder / "log")
     app = App(config.load({}, {"MASTER_API_KEY": KEY}, None, {}), store, log)
     yield app
     app.upstreams.connections.close()
     log.close()
     store.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    """With nothing set up, so that the demo answers."""
+    with app_in(tmp_path) as app:
+        yield app
 
 
 @pytest.fixture
@@ -62,12 +71,14 @@ def steps_of(app: App, path: str, body: dict[str, Any]) -> tuple[Steps, weakref.
     return Dispatcher(app).handle(request), watched
 
 
-def ask(app: App, path: str, body: dict[str, Any]) -> tuple[int, weakref.ref[Body]]:
-    """One request to its end; the status, and the body if it is still there."""
+def ask(app: App, path: str, body: dict[str, Any], seen: list[object] | None = None) -> tuple[int, weakref.ref[Body]]:
+    """One request to its end; the status, and the body if it is still there. What it waits for is put into `seen`."""
     steps, watched = steps_of(app, path, body)
     try:
         while True:
             wanted = steps.send(None)
+            if seen is not None:
+                seen.append(wanted)
             if isinstance(wanted, Wait):
                 is_reading = wanted.interest == EVENT_READ
                 select.select([wanted.file] * is_reading, [wanted.file] * (not is_reading), [], 10)
@@ -130,3 +141,20 @@ def test_what_a_short_call_refers_to_is_read_in_a_thread(app: App, refers: dict[
     steps, _ = steps_of(app, "/v1/responses", {"model": "demo", "input": "Hi", **refers})
     assert (next(steps) is THREAD) is expected
     steps.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "streams", "expected"), [(40_000, True, True), (40_000, False, False), (9, True, False)]
+)
+def test_a_long_answer_is_made_a_stream_in_a_thread(
+    tmp_path: Path, upstream: Upstream, size: int, streams: bool, expected: bool
+) -> None:
+    """It may have thousands of choices, each of which is an event."""
+    database = build.database(providers=[build.provider(upstream.base_url)], models=[build.model()])
+    (tmp_path / "ipin-proxy.db").write_text(json.dumps(database))
+    seen: list[object] = []
+    with app_in(tmp_path) as app:
+        upstream.will_answer(200, build.completion("x" * size))
+        assert ask(app, "/v1/chat/completions", build.hello(stream=streams), seen)[0] == 200
+    last = max(at for at, each in enumerate(seen) if isinstance(each, Wait))
+    assert (THREAD in seen[last:]) is expected
