@@ -193,7 +193,9 @@ def in_their_words(error: ProxyError, told: Json, deployment: Deployment) -> Pro
     told = openai.error_of(told)
     kind = openai.word(told.get("type"), deployment)
     more = told.get("details")
-    error.details = {**({"type": kind} if kind in ERRORS else {}), **({"details": more} if type(more) is dict else {})}
+    error.details = {"type": kind} if kind in ERRORS else {}
+    if type(more) is dict and not openai.tells_secrets(more, deployment):
+        error.details["details"] = more
     return error
 
 

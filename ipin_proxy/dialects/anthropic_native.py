@@ -17,6 +17,7 @@ from ..call import Bill
 from ..errors import ProxyError, UpstreamError
 from ..meter import usage_of
 from ..web.sse import Event, FrameSplitter, FrameTooLong, frame, parse_event
+from . import openai
 from .anthropic_reply import finish_of, text_in
 from .messages_errors import encode_stream_error
 from .messages_stream import PING
@@ -149,8 +150,9 @@ class MessagesTap:
         self._is_complete = self._has_failed = True  # nothing more is owed, least of all a proper end
         self._bill.error = error
         is_theirs = event.event == body.get("type") == "error"
-        told = body.get("error")
-        if is_theirs and type(told) is dict and told.get("message") == error.message:  # else it is not all for callers
+        told, deployment = body.get("error"), self._bill.deployment
+        is_whole = type(told) is dict and told.get("message") == error.message  # else it is not all for callers
+        if is_theirs and is_whole and deployment is not None and not openai.tells_secrets(body, deployment):
             return raw
         return encode_stream_error(error, self._bill.call.id)
 

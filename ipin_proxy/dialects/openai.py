@@ -438,6 +438,18 @@ def clean_message(told: Any, deployment: Deployment) -> str:
     return message[:MESSAGE_CHARS]
 
 
+def tells_secrets(value: Any, deployment: Deployment) -> bool:
+    """Whether JSON of an upstream holds our credentials or its host anywhere: what is not looked through word by word."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return True
+    known = secrets_of(deployment.provider, deployment.secret)
+    secrets = [json.dumps(each, ensure_ascii=False)[1:-1] for each in known]
+    host = endpoint(deployment.provider, "")[0].host
+    return any(each in text for each in secrets) or bool(host and host.lower() in text.lower())
+
+
 def beginning(message: str, whole: Sequence[str]) -> str:
     """What of a message is looked at. The cut goes through none of the texts that must be found whole to be replaced."""
     cut = LOOKED_AT_CHARS

@@ -613,6 +613,17 @@ def test_errors_pass_between_two_of_a_kind(proxy: Proxy, upstream: Upstream) -> 
     assert message.text == "Hel" and message.error is not None
 
 
+def test_details_of_an_error_that_tell_the_key_do_not_pass(proxy: Proxy, upstream: Upstream) -> None:
+    for more in ({"sent": ["native-secret-key-0123456789"]}, {"at": {upstream.origin.upper(): 1}}):
+        error = {"type": "invalid_request_error", "message": "No.", "details": more}
+        upstream.will_answer(400, {"type": "error", "error": error})
+        assert refusal(ask(proxy, model="claude"), 400) == {"type": "invalid_request_error", "message": "No."}
+        broken = messages.event({"type": "error", "error": {**error, "type": "api_error"}})
+        upstream.will_stream(messages.start(), *messages.said(0, "Hel"), broken, done=False)
+        reply = ask(proxy, stream=True, model="claude")
+        assert b'"No."' in reply.body and b"details" not in reply.body
+
+
 @pytest.mark.parametrize(
     "broken",
     [
