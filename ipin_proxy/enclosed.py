@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from .call import CHAT, COMPLETION, COUNT, IMAGE, IMAGE_EDIT, MESSAGE, RESPONSE, Operation
 from .web.members import Members
@@ -19,25 +19,43 @@ FILE_PARTS = frozenset(
     {"image_url", "input_image", "computer_screenshot", "image", "video_url", "input_video", "video"}
     | {"input_audio", "audio_url", "audio", "file", "input_file", "document"}
 )
+DOCUMENTS = frozenset({"file", "input_file", "document"})
 BY_MEMBER = frozenset({"image_url", "video_url", "audio_url", "input_audio"})  # some servers want no type beside these
-DATA_URL = re.compile(r"\s*data:(?!text/)", re.IGNORECASE)
+# What is a text in base64 is read as one.
+DATA_URL = re.compile(
+    r"\s*data:(?!text/|application/(?:[\w.-]{1,50}\+)?(?:x-)?(?:json|ndjson|xml|yaml|javascript|sql)[;,])",
+    re.IGNORECASE,
+)
 BASE64 = re.compile(r"[A-Za-z0-9+/]{64}")
+SEEN_OR_HEARD = re.compile(r"\s*data:(?:image|audio|video)/", re.IGNORECASE)
 
 
-def chars_of_files(members: Members, operation: Operation) -> int:
-    """How many characters of a body are files."""
+class Enclosed(NamedTuple):
+    """How many characters of a body are files, and of these documents, of which the pages are read."""
+
+    chars: int = 0
+    document_chars: int = 0
+
+
+def enclosed(members: Members, operation: Operation) -> Enclosed:
     if operation in ONLY_TEXT:
-        return 0
+        return Enclosed()
     if operation in IN_PARTS:
         found = files_in_parts(members.values)
     else:
         is_drawing = operation in (IMAGE, IMAGE_EDIT)
-        found = files_in({name: value for name, value in members.values.items() if name != "prompt"}, is_drawing)
-    return sum(sum(map(len, members.stretches(text))) for text in found)
+        values = {name: value for name, value in members.values.items() if name != "prompt"}
+        found = ((False, text) for text in files_in(values, is_drawing))
+    chars = document_chars = 0
+    for is_document, text in found:
+        size = sum(map(len, members.stretches(text)))
+        chars += size
+        document_chars += size if is_document else 0
+    return Enclosed(chars, document_chars)
 
 
-def files_in_parts(values: dict[str, Any]) -> Iterator[str]:
-    """Those in the parts of messages, and of what tools put out."""
+def files_in_parts(values: dict[str, Any]) -> Iterator[tuple[bool, str]]:
+    """Those in the parts of messages, and of what tools put out, and whether each is a document."""
     told = [value for name in ("messages", "input") if type(value := values.get(name)) is list]
     messages = [each for row in told for each in row if type(each) is dict]
     contents = [each[name] for each in messages for name in ("content", "output") if name in each]
@@ -53,7 +71,8 @@ def files_in_parts(values: dict[str, Any]) -> Iterator[str]:
             elif type(source) is dict and source.get("type") == "text":
                 continue
             elif (type(kind) is str and kind in FILE_PARTS) or (kind is None and not BY_MEMBER.isdisjoint(part)):
-                yield from files_in(part, True)
+                for text in files_in(part, True):
+                    yield kind in DOCUMENTS and SEEN_OR_HEARD.match(text) is None, text
 
 
 def files_in(value: Any, may_be_bare: bool) -> Iterator[str]:

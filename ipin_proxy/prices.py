@@ -319,15 +319,17 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
 
 
 def text_tokens(call: Call) -> int:
-    """About how many tokens the text of a call is, without the files in it. Markup counts as text."""
+    """About how many tokens the text of a call is, and that of the documents in it, without other files. Markup counts as text."""
     if call.members is None:
         return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN
-    size = len(call.request.body) + call.added_chars
+    size, pages = len(call.request.body) + call.added_chars, 0
     if call.members.hollow or DATA_URL in call.request.body:
-        from .enclosed import chars_of_files  # where something looks like a file
+        from .enclosed import enclosed  # where something looks like a file
 
-        size -= chars_of_files(call.members, call.operation)
-    return max(0, size) // CHARACTERS_A_TOKEN
+        found = enclosed(call.members, call.operation)
+        size -= found.chars
+        pages = -(-found.document_chars * 3 // 4 // BYTES_A_PAGE)
+    return max(0, size) // CHARACTERS_A_TOKEN + pages * OF_A_PICTURE
 
 
 def bytes_of_files(call: Call) -> int:

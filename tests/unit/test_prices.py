@@ -358,15 +358,14 @@ def parts(*told: Json) -> Json:
     ("body", "operation"),
     [
         (
-            parts({"type": "input_audio", "input_audio": {"data": LONG, "format": "wav"}}, {"type": "file", "x": DATA}),
+            parts(
+                {"type": "input_audio", "input_audio": {"data": LONG, "format": "wav"}},
+                {"type": "video_url", "x": DATA},
+            ),
             CHAT,
         ),
-        (parts({"type": "file", "file": {"file_data": DATA}}), CHAT),
+        (parts({"type": "file", "file": {"file_data": f"data:audio/wav;base64,{LONG}"}}), CHAT),
         (parts({"image_url": {"url": DATA}}), CHAT),
-        (
-            parts({"type": "document", "source": {"type": "base64", "data": LONG}}, {"type": "image", "x": DATA}),
-            MESSAGE,
-        ),
         (
             parts(
                 {"type": "tool_result", "content": [{"type": "image", "source": {"data": LONG}}]}, {"text": DATA[:60]}
@@ -386,6 +385,20 @@ def test_files_are_no_text_where_they_are_looked_for(body: Json, operation: Oper
     assert text_tokens(call(body, operation)) < 100
 
 
+@pytest.mark.parametrize(
+    ("body", "operation"),
+    [
+        (parts({"type": "file", "file": {"file_data": DATA}}, {"type": "image_url", "image_url": {"url": DATA}}), CHAT),
+        (parts({"type": "document", "source": {"type": "base64", "data": LONG}}), MESSAGE),
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": DATA}]}]}, RESPONSE),
+    ],
+)
+def test_the_pages_of_a_document_are_read(body: Json, operation: Operation) -> None:
+    """So many of a PDF as of one of its length; else it would be held as nothing."""
+    body = json.loads(json.dumps(body).replace(LONG, LONG * 3))
+    assert 3000 <= text_tokens(call(body, operation)) < 3100
+
+
 @pytest.mark.parametrize("size", [1, 3])
 @pytest.mark.parametrize(
     ("body", "operation"),
@@ -402,6 +415,7 @@ def test_files_are_no_text_where_they_are_looked_for(body: Json, operation: Oper
         ),
         (parts({"type": "tool_use", "input": {"type": "image", "url": DATA}}), MESSAGE),
         (parts({"type": "file", "file": {"file_data": "data:text/plain;base64," + LONG}}), CHAT),
+        (parts({"type": "file", "file": {"file_data": "data:application/ld+json;base64," + LONG}}), CHAT),
         ({"prompt": DATA}, COMPLETION),
         ({"prompt": DATA}, IMAGE),
         ({"input": LONG, "model": "x;base64,"}, EMBEDDING),
