@@ -1,27 +1,33 @@
 """Connections to providers: made, kept for reuse, given up in time.
 
-`http.client` connects, `ssl` is loaded when somebody speaks it; what is handed out never blocks. A kept connection is given away only when it is
+A connection is made in steps (`web/task.py`): a thread is needed to look a name up and to check a certificate, and none to wait for a host that does
+not answer. `ssl` is loaded when somebody speaks it; what is handed out never blocks. A kept connection is given away only when it is
 open and nothing lies in it. Messages name no host and no address.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import lru_cache
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import UpstreamTimeout, UpstreamUnreachable
 from .web.head import Headers
-from .web.standard import client
+from .web.task import CONNECTOR, Next, Wait
 
 if TYPE_CHECKING:
     import ssl
 
 CONNECT_S = 10.0
+# Of several addresses of a host, each but the last has so long at most: where IPv6 leads nowhere, IPv4 may be well.
+ADDRESS_S = 2.0
+BEGUN = (errno.EINPROGRESS, errno.EWOULDBLOCK)  # the second is how Windows says it
 # Idle connections are dropped before the other side does it: many Python servers close after 5 s, large ones after 60 s.
 IDLE_HTTP_S = 4.0
 IDLE_HTTPS_S = 45.0
@@ -99,33 +105,85 @@ class Connections:
                 return
         sock.close()
 
-    def connect(self, origin: Origin, deadline: float) -> socket.socket:
-        """A new connection. Blocks. Raises UpstreamUnreachable, UpstreamTimeout."""
+    def connect(self, origin: Origin, deadline: float) -> Generator[Next, None, socket.socket]:
+        """A new connection. Raises UpstreamUnreachable, UpstreamTimeout."""
         serve = self.in_process.get(origin.scheme)
         if serve is not None:
-            ours, theirs = socket.socketpair()
-            ours.setblocking(False)
-            try:
-                threading.Thread(target=serve, args=(theirs,), name=origin.scheme, daemon=True).start()
-            except RuntimeError as error:
-                ours.close()
-                theirs.close()
-                raise UpstreamUnreachable("there is no thread left for it") from error
-            return ours
-        timeout = max(0.001, min(CONNECT_S, deadline - self.clock()))
+            return connected_to(serve, origin.scheme)
         try:
-            connection = client.HTTPConnection(origin.host, origin.port, timeout=timeout)
-            connection.connect()
-            sock: socket.socket = connection.sock
-            if origin.scheme == "https":
-                sock = tls_context(origin.ca_file, origin.verify).wrap_socket(sock, server_hostname=origin.host)
+            yield CONNECTOR  # nobody says how long it takes to look a name up
+            found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+            until = min(deadline, self.clock() + CONNECT_S)
+            sock = yield from self._reach(found, until)
+            return sock if origin.scheme == "http" else (yield from self._agree(sock, origin, until))
         except TimeoutError as error:
             raise UpstreamTimeout("connecting took too long") from error
-        # UnicodeError: a name that cannot be one, such as a..b. HTTPException: one that http.client will not have.
-        except (OSError, UnicodeError, client.HTTPException) as error:
+        except (OSError, UnicodeError) as error:  # the second for a name that cannot be one, such as a..b
             raise UpstreamUnreachable(reason_of(error)) from error
-        sock.setblocking(False)
+
+    def _reach(self, found: Sequence[Any], until: float) -> Generator[Next, None, socket.socket]:
+        """Connect to the first of these addresses that lets us. Raises what went wrong with the last."""
+        for number, (family, kind, protocol, _, address) in enumerate(found, 1):
+            now, is_last = self.clock(), number == len(found)
+            patience = until if is_last else now + min(ADDRESS_S, (until - now) / 2)
+            try:
+                return (yield from self._connect(socket.socket(family, kind, protocol), address, patience))
+            except OSError:
+                if is_last or self.clock() >= until:
+                    raise
+        raise OSError("the name has no address")
+
+    def _connect(self, sock: socket.socket, address: Any, until: float) -> Generator[Next, None, socket.socket]:
+        try:
+            sock.setblocking(False)
+            failure = sock.connect_ex(address)
+            if failure in BEGUN:
+                yield Wait(sock, until, EVENT_WRITE)
+                failure = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not failure and self.clock() >= until:
+                    failure = errno.ETIMEDOUT
+            if failure:
+                raise OSError(failure, os.strerror(failure))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            sock.close()
+            raise
         return sock
+
+    def _agree(self, sock: socket.socket, origin: Origin, until: float) -> Generator[Next, None, socket.socket]:
+        """Speak TLS from here on."""
+        try:
+            yield CONNECTOR  # certificates are read and checked, which takes longer than the loop has
+            context = tls_context(origin.ca_file, origin.verify)
+            sock = tls = context.wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
+            while True:
+                try:
+                    tls.do_handshake()
+                    return tls
+                except OSError as error:
+                    interest = waits_for(error, 0)
+                    if not interest:
+                        raise
+                if self.clock() >= until:
+                    raise TimeoutError
+                yield Wait(tls, until, interest)
+                yield CONNECTOR
+        except BaseException:
+            sock.close()
+            raise
+
+
+def connected_to(serve: Callable[[socket.socket], None], name: str) -> socket.socket:
+    """A connection to a provider that lives here, in a thread of its own. Raises UpstreamUnreachable."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    try:
+        threading.Thread(target=serve, args=(theirs,), name=name, daemon=True).start()
+    except RuntimeError as error:
+        ours.close()
+        theirs.close()
+        raise UpstreamUnreachable("there is no thread left for it") from error
+    return ours
 
 
 def is_quiet(sock: socket.socket) -> bool:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Generator, Mapping
-from selectors import DefaultSelector
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .connections import Origin
@@ -20,7 +19,7 @@ from .idtoken import RsaKey, rsa_key
 from .snapshot import Broken, read_json
 from .upstream import Outbound, Reply, Upstreams
 from .web.head import Headers
-from .web.task import Next, Wait
+from .web.task import run
 
 FETCH_S = 10.0  # somebody is waiting to be let in
 REFETCH_S = 60.0
@@ -30,8 +29,6 @@ DEFAULT_AGE_S = 5 * 60.0  # where nothing is said about it
 MOST_BYTES = 256 * 1024
 MOST_WAITING = 64  # a class or two; they hold threads that others need for connecting to providers
 MAX_AGE = re.compile(r"(?:^|,)\s*max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
-
-T = TypeVar("T")
 
 
 class KeySet(NamedTuple):
@@ -124,9 +121,9 @@ def fetched(upstreams: Upstreams, url: str, ca_file: str = "") -> KeySet:
     origin = Origin(parts.scheme, name, parts.port or 443, ca_file)
     outbound = Outbound(name, origin, "GET", path, {"accept": "application/json"}, (), FETCH_S)
     asked_at = upstreams.clock()
-    reply = run(upstreams.send(outbound), upstreams)
+    reply = run(upstreams.send(outbound), upstreams.clock)
     try:
-        content = run(reply.read_beginning(MOST_BYTES + 1), upstreams)
+        content = run(reply.read_beginning(MOST_BYTES + 1), upstreams.clock)
     finally:
         reply.close()
     keys = keys_in(reply, content)
@@ -159,18 +156,3 @@ def freshness_s(headers: Headers) -> float:
     spent_s = int(age[:10]) if age.isascii() and age.isdigit() else 0
     fresh_s = int(told[1]) - spent_s if told else DEFAULT_AGE_S
     return min(max(fresh_s, REFETCH_S), LONGEST_USE_S)
-
-
-def run(steps: Generator[Next, None, T], upstreams: Upstreams) -> T:
-    """Steps to their end, here: this thread waits where they would have the loop wait."""
-    with DefaultSelector() as selector:
-        while True:
-            try:
-                wanted = steps.send(None)
-            except StopIteration as end:
-                found: T = end.value
-                return found
-            if isinstance(wanted, Wait):
-                selector.register(wanted.file, wanted.interest)
-                selector.select(max(0.0, wanted.until - upstreams.clock()))
-                selector.unregister(wanted.file)

@@ -22,7 +22,7 @@ from .web.framing import Body, FramingError, reply_body
 from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
 from .web.inflate import inflated
 from .web.response import STREAM_TYPE
-from .web.task import CONNECTOR, TURN, Next, Wait
+from .web.task import TURN, Next, Wait
 
 RECV_BYTES = 64 * 1024
 FRAMES_AT_ONCE = 200  # of a stream: each may take a tenth of a millisecond in which nobody else is served
@@ -132,12 +132,9 @@ class Upstreams:
             raise explained(error, outbound.provider) from error
 
     def _connect(self, origin: Origin, deadline: float) -> Generator[Next, None, socket.socket]:
-        if origin.scheme in self.connections.in_process:
-            return self.connections.connect(origin, deadline)
-        yield CONNECTOR  # names, routes and handshakes take their time
-        sock = self.connections.connect(origin, deadline)
+        sock = yield from self.connections.connect(origin, deadline)
         try:
-            yield CONNECTOR  # seconds in which the caller may have left: then nothing is sent, and nothing billed
+            yield TURN  # seconds in which the caller may have left: then nothing is sent, and nothing billed
         except BaseException:
             sock.close()
             raise

@@ -26,6 +26,7 @@ from .limits import Alert
 from .logs import Log
 from .standings import as_usd, in_each, money
 from .web.head import MAX_REPLY_HEAD, HeadError, find_reply_end, parse_reply
+from .web.task import run
 
 MOST_WAITING = 100
 ATTEMPT_S = 10.0  # to connect, send and hear the status
@@ -125,7 +126,7 @@ class Webhook:
     def _post(self, url: str, request: bytes) -> int:
         """The status of the answer. Raises ProxyError, OSError, HeadError."""
         deadline = self._clock() + self._attempt_s
-        with Connections({}, self._clock).connect(origin_of(url), deadline) as sock:
+        with run(Connections({}, self._clock).connect(origin_of(url), deadline), self._clock) as sock:
             sock.settimeout(max(0.001, deadline - self._clock()))
             sock.sendall(request)
             return self._status(sock, deadline)

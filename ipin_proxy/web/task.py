@@ -2,17 +2,17 @@
 
 A handler that has to wait is a generator: between its yields it runs without waiting, and each yield says what comes next.
 `Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (disks, long
-computations), and `CONNECTOR` to one of those that connect (names, handshakes), of whom any number may be waiting for dead
-hosts; in a worker either asks whether to go on. `TURN` lets the others have theirs first; an `Early` says what
+computations), and `CONNECTOR` to one of those that make connections (names, certificates), so that those who wait for slow name
+servers are not missing elsewhere; in a worker either asks whether to go on. `TURN` lets the others have theirs first; an `Early` says what
 may be answered already if all this takes long. It returns the Response. When the caller leaves, CallerGone is thrown into it
 at the yield where it waits (ShuttingDown when the server does), so `finally` and `except` are all the cancelling there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from selectors import EVENT_READ
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Generator
+from selectors import EVENT_READ, DefaultSelector
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from .loop import HasFileno
 from .response import Early, Response
@@ -43,6 +43,7 @@ TURN: Final = Turn()
 
 Next = Wait | Worker | Turn | Early
 Steps = Generator[Next, None, Response]
+T = TypeVar("T")
 
 
 class Task:
@@ -83,16 +84,23 @@ class Task:
             self._enter(wanted)
         elif isinstance(wanted, Turn):
             connection.loop.call(self.advance)
+        elif wanted is CONNECTOR:
+            connection.server.connectors.submit(self._run)
         else:
-            server = connection.server
-            (server.connectors if wanted is CONNECTOR else server.pool).submit(self._run)
+            connection.server.pool.submit(self._run_in_pool)
 
-    def _run(self) -> None:
+    def _run_in_pool(self) -> None:
+        self._run(in_pool=True)
+
+    def _run(self, in_pool: bool = False) -> None:
         """The same in a worker; what follows is the loop's affair again."""
         loop = self._connection.loop
         try:
             wanted = self._step(None)  # what a worker has been given it begins, whoever has left
             while not isinstance(wanted, Wait):
+                if in_pool and wanted is CONNECTOR:
+                    self._connection.server.connectors.submit(self._run)
+                    return
                 wanted = self._step(self._end)
         except StopIteration as end:
             self._early = None  # too late for it: the answer is on its way
@@ -139,3 +147,18 @@ class Task:
         if self.wait is not None:
             self._leave()
             self.advance()
+
+
+def run(steps: Generator[Next, None, T], clock: Callable[[], float]) -> T:
+    """Steps to their end, here: for a thread of its own, which waits where they would have the loop wait."""
+    with DefaultSelector() as selector:
+        while True:
+            try:
+                wanted = steps.send(None)
+            except StopIteration as end:
+                found: T = end.value
+                return found
+            if isinstance(wanted, Wait):
+                selector.register(wanted.file, wanted.interest)
+                selector.select(max(0.0, wanted.until - clock()))
+                selector.unregister(wanted.file)

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from support import build
 from support.build import chunk, completion, finish, hello
-from support.client import Reply, Wire, request
+from support.client import Reply, Wire, multipart, request
 from support.proxy import KEY, Proxy
 from support.upstream import Upstream, answer, pause, say, split, stall, stream
 
@@ -166,20 +166,34 @@ def test_a_frame_of_many_blank_lines_holds_nobody_up(proxy: Proxy, upstream: Ups
     assert b'"b"' in reply.body
 
 
+FORM_TYPE, FORM = multipart([("model", "hole-words"), ("file", ("a.wav", b"RIFF", "audio/wav"))])
+
+
 @on_linux
-def test_a_provider_nobody_can_connect_to_does_not_make_us_look_dead(own: Proxy) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request("POST", CHAT, hello(model="hole-model"), KEY),
+        request("POST", "/v1/audio/transcriptions", FORM, KEY, [("content-type", FORM_TYPE)]),
+    ],
+    ids=["chats", "uploads, which threads look at"],
+)
+def test_a_provider_nobody_can_connect_to_holds_up_nobody_else(own: Proxy, upstream: Upstream, asked: bytes) -> None:
     with socket.socket() as hole:
         hole.bind(("127.0.0.1", 0))
         hole.listen(0)
         own.add_provider(f"http://127.0.0.1:{hole.getsockname()[1]}/v1", "hole", timeoutSeconds=600)
         own.add_model("hole-model", "hole")
+        own.add_model("hole-words", "hole", type="transcription")
         own.get("/health").read()
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:  # from the second on they wait for ever, as does whoever comes after them
             filler.setblocking(False)
             filler.connect_ex(hole.getsockname())
-        waiting = [own.raw(request("POST", CHAT, hello(model="hole-model"), KEY)) for _ in range(300)]
+        waiting = [own.raw(asked) for _ in range(300)]
         assert own.get("/health").status == 200
+        upstream.will_answer(200, completion())
+        assert ask(own).status == 200, "to another provider a new connection can be made"
         answered = [wire for wire in waiting if wire.ended(timeout_s=0.001) or wire.buffer]
         for filler in fillers:
             filler.close()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
+import sys
 import threading
 import time
+from collections.abc import Generator
 
 import pytest
+from support.clock import Clock
 
 from ipin_proxy.connections import Connections, Origin
 from ipin_proxy.errors import UpstreamUnreachable
+from ipin_proxy.web.task import Next, Wait, run
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -17,7 +23,7 @@ from ipin_proxy.errors import UpstreamUnreachable
 def test_a_host_that_cannot_be_one_is_unreachable(scheme: str, host: str) -> None:
     connections = Connections({}, time.monotonic)
     with pytest.raises(UpstreamUnreachable):
-        connections.connect(Origin(scheme, host, 80), time.monotonic() + 5)
+        run(connections.connect(Origin(scheme, host, 80), time.monotonic() + 5), time.monotonic)
 
 
 def test_a_provider_in_the_process_needs_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,4 +35,36 @@ def test_a_provider_in_the_process_needs_a_thread(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(threading.Thread, "start", refuse)
     connections = Connections({"demo": socket.socket.close}, time.monotonic)
     with pytest.raises(UpstreamUnreachable):
-        connections.connect(Origin("demo", "demo", 0), time.monotonic() + 5)
+        run(connections.connect(Origin("demo", "demo", 0), time.monotonic() + 5), time.monotonic)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's queues")
+def test_an_address_that_leads_nowhere_leaves_time_for_the_next(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where IPv6 is set up and goes no further: a host has several addresses, and the first takes no connection."""
+    with socket.create_server(("127.0.0.2", 0)) as good, socket.socket() as hole, contextlib.ExitStack() as fillers:
+        hole.bind(("127.0.0.1", good.getsockname()[1]))
+        hole.listen(0)
+        for _ in range(4):  # from the second on they wait for ever, as does whoever comes after them
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        found = [(*kind, each.getsockname()) for each in (hole, good)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
+        deadline = clock() + 3
+        steps = Connections({}, clock).connect(Origin("http", "two.test", 80), deadline)
+        with at_once(steps, clock) as sock:
+            assert sock.getpeername() == good.getsockname()
+        assert clock() < deadline
+
+
+def at_once(steps: Generator[Next, None, socket.socket], clock: Clock) -> socket.socket:
+    """What these steps come to. What they wait for is there, or their time is up."""
+    while True:
+        try:
+            wanted = next(steps)
+        except StopIteration as end:
+            sock: socket.socket = end.value
+            return sock
+        if isinstance(wanted, Wait) and not select.select([], [wanted.file], [], 0)[1]:
+            clock.now_s = wanted.until

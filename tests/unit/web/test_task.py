@@ -13,10 +13,20 @@ import pytest
 
 from ipin_proxy.web.loop import Loop
 from ipin_proxy.web.response import CallerGone, Response
-from ipin_proxy.web.task import THREAD, TURN, Steps, Task, Wait
+from ipin_proxy.web.task import CONNECTOR, THREAD, TURN, Steps, Task, Wait
 
 PATIENCE_S = 10.0
 FAR = time.monotonic() + 1_000
+
+
+class Workers:
+    """A pool that is told when to work."""
+
+    def __init__(self) -> None:
+        self.work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        self.work.put(work)
 
 
 class Stage:
@@ -30,6 +40,7 @@ class Stage:
         self.task: Task | None = None
         self.server = self
         self.pool = self
+        self.connectors = Workers()
         self.ours, self.theirs = socket.socketpair()
         self.ours.setblocking(False)
         self.thread = threading.Thread(target=self.loop.run, daemon=True)
@@ -45,9 +56,11 @@ class Stage:
 
     def work_once(self) -> None:
         """Do the next piece of work in a thread that is not the loop's."""
-        worker = threading.Thread(target=self._safely, args=(self.work.get(timeout=PATIENCE_S),))
-        worker.start()
-        worker.join(PATIENCE_S)
+        self._do_next(self.work)
+
+    def connect_once(self) -> None:
+        """Do the next piece of work of those who connect."""
+        self._do_next(self.connectors.work)
 
     def ended(self) -> Any:
         return self.outcome.get(timeout=PATIENCE_S)
@@ -58,6 +71,11 @@ class Stage:
         self.loop.close()
         self.ours.close()
         self.theirs.close()
+
+    def _do_next(self, queued: queue.SimpleQueue[Callable[[], None]]) -> None:
+        worker = threading.Thread(target=self._safely, args=(queued.get(timeout=PATIENCE_S),))
+        worker.start()
+        worker.join(PATIENCE_S)
 
     def _safely(self, work: Callable[[], None]) -> None:
         try:
@@ -108,6 +126,27 @@ def test_steps_run_on_the_loop_until_they_ask_for_a_thread(stage: Stage) -> None
     assert ran[0] is ran[3] is stage.thread
     assert ran[1] is ran[2] is not stage.thread
     assert stage.work.empty()
+
+
+def test_what_may_take_long_is_left_to_those_who_connect(stage: Stage) -> None:
+    """A worker that looks names up itself would be missing to everybody else, for as long as a name server is slow."""
+    ran: list[threading.Thread] = []
+
+    def steps() -> Steps:
+        yield THREAD
+        ran.append(threading.current_thread())
+        yield CONNECTOR
+        ran.append(threading.current_thread())
+        yield THREAD
+        ran.append(threading.current_thread())
+        return Response(204)
+
+    stage.begin(steps())
+    stage.work_once()
+    assert len(ran) == 1
+    stage.connect_once()
+    assert stage.ended().status == 204
+    assert ran[0] is not ran[1] is ran[2]
 
 
 def test_waiting_ends_when_the_peer_speaks_or_the_time_has_come(stage: Stage) -> None:
