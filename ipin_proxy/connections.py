@@ -17,6 +17,7 @@ from functools import lru_cache
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import descriptors
 from .errors import UpstreamTimeout, UpstreamUnreachable
 from .web.head import Headers
 from .web.task import CONNECTOR, Next, Wait
@@ -65,6 +66,7 @@ class Connections:
         self._idle: dict[Origin, list[Idle]] = {}
 
     def close(self) -> None:
+        """Close all that are idle."""
         with self._lock:
             idle = [each for connections in self._idle.values() for each in connections]
             self._idle.clear()
@@ -112,6 +114,8 @@ class Connections:
             return connected_to(serve, origin.scheme)
         try:
             yield CONNECTOR  # nobody says how long it takes to look a name up
+            if descriptors.are_scarce():
+                self.close()  # those that are idle: each caller was promised a connection of its own
             found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
             until = min(deadline, self.clock() + CONNECT_S)
             sock = yield from self._reach(found, until)

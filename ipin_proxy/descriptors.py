@@ -1,15 +1,18 @@
 """How many connections there may be at once: what the limit on open files leaves room for.
 
 `default_connections` and `connections` are the default and the converter of MAX_CONNECTIONS. Asking raises the process's own
-soft limit to the hard one where the system lets us; that can be repeated and is never undone.
+soft limit to the hard one where the system lets us; that can be repeated and is never undone. `are_scarce` is whether what is
+only kept for later has to make room.
 """
 
 from __future__ import annotations
 
 import re
+import socket
 
 MOST_CONNECTIONS = 4096
 SPARE_DESCRIPTORS = 64  # database, ledger, log, listening sockets, static files
+SCARCE_DESCRIPTORS = 32  # are left: names are looked up with some of them, by several threads at once
 
 
 def default_connections() -> int:
@@ -45,3 +48,17 @@ def connections_allowed() -> int:
     if soft == resource.RLIM_INFINITY:
         return 1_000_000
     return max(1, (soft - SPARE_DESCRIPTORS) // 2)
+
+
+def are_scarce() -> bool:
+    """Whether hardly any descriptor is left: the system gives the lowest there is."""
+    try:
+        import resource
+    except ImportError:
+        return False
+    try:
+        with socket.socket() as lowest:
+            soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            return soft != resource.RLIM_INFINITY and lowest.fileno() >= soft - SCARCE_DESCRIPTORS
+    except OSError:
+        return True

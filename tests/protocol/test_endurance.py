@@ -200,6 +200,26 @@ def test_a_provider_nobody_can_connect_to_holds_up_nobody_else(own: Proxy, upstr
     assert answered == [], "none of them had its answer yet"
 
 
+@on_linux
+def test_connections_that_are_only_kept_make_room_for_those_that_are_needed(own: Proxy, upstream: Upstream) -> None:
+    """A rush to one provider is followed by one to another, where the limit on open files leaves room for one of them."""
+    import resource
+
+    own.add_provider(upstream.base_url.replace("127.0.0.1", "localhost"), "other")
+    own.add_model("other-model", "other")
+    wires = [own.open() for _ in range(10)]
+    for model in ("gpt-public", "other-model"):
+        upstream.clear()
+        upstream.will(*[stream(pause, chunk("a"), finish()) for _ in wires])
+        for wire in wires:
+            wire.send(request("POST", CHAT, hello(model=model, stream=True), KEY))
+        upstream.wait_paused(len(wires))
+        upstream.resume(len(wires))
+        assert ["".join(wire.final().texts()) for wire in wires] == ["a"] * len(wires)
+        most = max(map(int, os.listdir(f"/proc/{own._process.pid}/fd"))) + 5
+        resource.prlimit(own._process.pid, resource.RLIMIT_NOFILE, (most, most))
+
+
 def test_a_refusal_that_comes_before_the_body_was_taken_is_heard(own: Proxy) -> None:
     """Providers refuse a body that is too long by its head, and do not read it."""
     told = json.dumps(build.error("Too long.", "invalid_request_error", "too_long")).encode()
