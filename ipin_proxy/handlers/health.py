@@ -1,4 +1,5 @@
-"""Is it alive, is it ready, and the empty answers that clients warm a connection up with. No key is asked for."""
+"""Is it alive, is it ready, and the empty answers that clients warm a connection up with. No key is asked for, and whoever watches over
+us is answered while all workers are busy, too: these are steps that do not wait for one."""
 
 from __future__ import annotations
 
@@ -7,16 +8,19 @@ import time
 from ..app import App, Visit
 from ..errors import Unavailable
 from ..web.response import Response
+from ..web.task import Steps
 
 
-def alive(app: App, visit: Visit) -> Response:
+def alive(app: App, visit: Visit) -> Steps:
     """`GET /health`: the process answers. Nothing more, since anybody may ask."""
+    yield from ()
     return Response.json({"status": "healthy", "service": "ipin-proxy", "timestamp": int(time.time() * 1000)})
 
 
-def ready(app: App, visit: Visit) -> Response:
+def ready(app: App, visit: Visit) -> Steps:
     """`GET /ready`: the store is loaded and new calls are welcome. They are also while the ledger is in trouble, which is
     told; what it is, only administrators learn."""
+    yield from ()
     if app.is_draining:
         raise Unavailable("The server is shutting down.")
     return Response.json({"status": "ready", "ledger": "ok" if app.ledger.trouble is None else "trouble"})
