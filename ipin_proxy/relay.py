@@ -238,6 +238,8 @@ def first_answer(app: App, catalog: Catalog, call: Call, bill: Bill, model: Mode
     passed = [] if turns is places else passed_over(places[: places.index(turns[0])])
     for deployment in turns:
         if deployment.model is not model:
+            if failure is not None and is_unknown_there(failure, call):
+                continue  # another model has answered nothing that could be gone on from
             try:
                 hold(app, bill, deployment.model)
             except BudgetExceeded as error:
@@ -252,7 +254,10 @@ def first_answer(app: App, catalog: Catalog, call: Call, bill: Bill, model: Mode
         except ProxyError as error:
             note_attempt(bill, started_at, error, passed)
             error.headers = {**identity_of(deployment, bill), **error.headers}
-            if not is_the_deployments_fault(error, call):
+            if is_unknown_there(error, call):
+                failure = failure or error
+                continue
+            if not is_the_deployments_fault(error):
                 raise
             failure = error
             app.cooldowns.failed(deployment)
@@ -425,11 +430,19 @@ def streamed(
     return Answer(deployment, reply, media_type, first, pipe)
 
 
-def is_the_deployments_fault(error: ProxyError, call: Call) -> bool:
+def is_unknown_there(error: ProxyError, call: Call) -> bool:
+    """Whether a provider has not got what a call goes on from. Each keeps its own answers, so another deployment of the model may."""
+    if not isinstance(error, UpstreamRefused) or not (
+        call.member("previous_response_id") or call.member("conversation")
+    ):
+        return False
+    is_missing = error.status == 404 and "model" not in error.message.lower()
+    return is_missing or error.code == "previous_response_not_found"
+
+
+def is_the_deployments_fault(error: ProxyError) -> bool:
     """Whether another deployment might do better: not when the request itself was refused."""
     if isinstance(error, UpstreamRefused):
-        if error.status == 404 and (call.member("previous_response_id") or call.member("conversation")):
-            return "model" in error.message.lower()  # else it is what the caller refers to that is not there
         return error.status >= 500 or error.status in (402, 404, 408, 429)
     return isinstance(error, UpstreamError)
 

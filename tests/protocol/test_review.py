@@ -17,7 +17,7 @@ from support.build import completion, delta, hello
 from support.client import Wire, request
 from support.proxy import KEY, PASSWORD, Proxy
 from support.script import Json
-from support.upstream import CERTIFICATE, Upstream, answer
+from support.upstream import CERTIFICATE, Script, Seen, Upstream, answer
 
 CHAT = "/v1/chat/completions"
 SPEECH = {"model": "speech-public", "input": "hi", "voice": "a"}
@@ -179,9 +179,10 @@ def test_who_leaves_while_we_connect_has_asked_nothing(start_proxy: Callable[...
             sock, _ = listener.accept()
             sock.settimeout(10)
         assert proxy.get("/health").status == 200  # whoever reads this request has read that the other caller left
-        with sock, contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):  # it closed, before it was agreed or after
-            with context.wrap_socket(sock, server_side=True) as secure:
-                assert secure.recv(65536) == b""
+        # It closes before they have agreed, or with session tickets unread.
+        gone = contextlib.suppress(ConnectionResetError, ssl.SSLEOFError)
+        with sock, gone, context.wrap_socket(sock, server_side=True) as secure:
+            assert secure.recv(65536) == b""
         (line,) = proxy.log_lines(lambda each: each["event"] == "call")
         assert line["status"] == 499
         assert "input_tokens" not in line, "what was not asked is not charged"
@@ -252,6 +253,37 @@ def test_what_a_caller_refers_to_is_not_the_deployments_fault(
     upstream.will_answer(404, build.error("Previous response with id 'resp_1' not found."))
     reply = proxy.post("/v1/responses", {"model": "m", "input": "x", "previous_response_id": "resp_1"}, KEY)
     assert (reply.status, len(upstream.history)) == (404, 1)
+
+
+def test_a_conversation_is_gone_on_with_where_it_was_begun(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    """Each provider keeps its own answers, and which of several is asked first is left to chance."""
+    begun: dict[str, str] = {}
+
+    def serve(seen: Seen) -> Script:
+        where, previous = seen.path.split("/")[1], seen.json.get("previous_response_id")
+        if previous is not None and begun.get(previous) != where:
+            return answer(400, build.error("It is not found.", "invalid_request_error", "previous_response_not_found"))
+        made = {**build.response(), "id": f"resp_{len(begun)}"}
+        begun[made["id"]] = where
+        return answer(200, made)
+
+    names = ("first", "second", "third")
+    proxy = start_proxy(
+        providers=[build.provider(f"{upstream.origin}/{each}/v1", each) for each in names],
+        models=[build.model("m", "first", deployments=[{"providerId": each} for each in names[1:]])],
+    )
+    upstream.default(serve)
+    ask = {"model": "m", "input": "x"}
+    for _ in range(10):
+        first = proxy.post("/v1/responses", ask, KEY).json
+        second = proxy.post("/v1/responses", {**ask, "previous_response_id": first["id"]}, KEY)
+        assert (second.status, begun[second.json["id"]]) == (200, begun[first["id"]])
+    reply = proxy.post("/v1/responses", {**ask, "previous_response_id": "resp_gone"}, KEY)
+    assert (reply.status, reply.error["code"]) == (400, "previous_response_not_found")
+    usual = proxy.admin("GET", "/requests?sort=time&order=desc").json["items"]
+    assert "cooling_down" not in json.dumps(usual), "who does not know a conversation has not failed"
 
 
 # Much in little.
