@@ -133,8 +133,8 @@ def relay(app: App, call: Call) -> Steps:
         if isinstance(error, ProxyError) and bill.reservation is not None:
             error.headers = {**app.limits.headers(call.caller), **error.headers}
         if early is not None and early.sent and isinstance(error, (ProxyError, ShuttingDown)):
-            told = error if isinstance(error, ProxyError) else draining()
-            return Response(200, STREAM_HEADERS, client.encode_stream_error(told, call))
+            words = client.encode_stream_error(error if isinstance(error, ProxyError) else draining(), call)
+            return Response(200, STREAM_HEADERS, words)
         raise
     bill.status, bill.has_answered = answer.reply.status, True
     bill.used(charged(answer.reply))
@@ -265,6 +265,7 @@ def first_answer(app: App, catalog: Catalog, call: Call, bill: Bill, model: Mode
             note_attempt(bill, started_at, error, passed)
             raise
         else:
+            failure = None  # as below
             note_attempt(bill, started_at, None, passed)
             app.cooldowns.answered(deployment)
             return answer

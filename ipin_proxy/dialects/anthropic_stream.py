@@ -237,7 +237,10 @@ def decode_stream(message: Message, provider: str) -> Generator[Chunks, bytes | 
                 raise
             failure = error
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            failure = None  # it would hold itself through its traceback, and with it the body of the call
     rest = splitter.rest
     chunks = chunks_of(rest.rstrip(b"\r\n") + b"\n\n", message) if rest.strip() else []
     yield chunks + message.end()

@@ -133,7 +133,10 @@ def decode_stream(reader: ChunkReader) -> Generator[list[Json], bytes | None, No
                 raise
             failure = error
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            failure = None  # it would hold itself through its traceback, and with it the body of the call
     yield list(reader.finish())
 
 

@@ -121,7 +121,10 @@ class Translation:
     def _failed(self, error: ProxyError) -> bytes:
         self._is_over = True
         self._bill.error = error
-        return self._encode.throw(error)
+        try:
+            return self._encode.throw(error)
+        finally:
+            self._encode.close()  # it stands where it has the error, whose traceback has us, and with us the body of the call
 
     def _last_word(self) -> bytes:
         self._is_over = True

@@ -456,6 +456,7 @@ class Connection:
             self.task.cancel(CallerGone("the caller hung up"))
         if self.request is not None and self.task is None:  # else its end closes it: a worker may be reading the file
             self.request.close()
+            self.request = None  # which knows us: that would keep a body until the collector comes by
         self.loop.unregister(self.sock)
         self.sock.close()
         self.out.clear()

@@ -116,7 +116,8 @@ class Request:
             self.body = b""
 
     def close(self) -> None:
-        """Give back the temporary file of a spooled body, if there is one."""
+        """Give back the temporary file of a spooled body, if there is one, and what knows the request as it knows that."""
+        self.state = None
         file, self.file = self.file, None
         if file is not None:
             with contextlib.suppress(OSError):  # it closes; what the disk had no room for is lost, and not needed

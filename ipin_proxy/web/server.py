@@ -102,6 +102,7 @@ class Pool:
                 work()
             except Exception as error:  # noqa: BLE001 - a worker outlives its work
                 self._on_error(error)
+            del work  # it holds its call, and whoever waits here for the next may wait for long
             with self._lock:
                 self._unfinished -= 1
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from support import build
+from support.build import chunk, completion, error, opening
 from support.pictures import base64_of, data_url, png
 from support.upstream import Upstream
 
@@ -22,10 +23,11 @@ from ipin_proxy import config
 from ipin_proxy.app import App
 from ipin_proxy.dispatch import Dispatcher
 from ipin_proxy.logs import Log
+from ipin_proxy.records import Model, Provider
 from ipin_proxy.store import Store
 from ipin_proxy.web.head import HeadReader, parse_request
 from ipin_proxy.web.request import Request
-from ipin_proxy.web.response import Response
+from ipin_proxy.web.response import Early, Response, Stream
 from ipin_proxy.web.task import THREAD, Steps, Wait
 
 KEY = "sk-master-given-0123456789"
@@ -71,20 +73,38 @@ def steps_of(app: App, path: str, body: dict[str, Any]) -> tuple[Steps, weakref.
     return Dispatcher(app).handle(request), watched
 
 
-def ask(app: App, path: str, body: dict[str, Any], seen: list[object] | None = None) -> tuple[int, weakref.ref[Body]]:
-    """One request to its end; the status, and the body if it is still there. What it waits for is put into `seen`."""
+def ask(
+    app: App, path: str, body: dict[str, Any], seen: list[object] | None = None, *, is_early: bool = False
+) -> tuple[int, weakref.ref[Body]]:
+    """One request to its end, that of a stream included; the status, and the body if it is still there. What it waits for is
+    put into `seen`; `is_early`: a stream had been begun before anybody spoke."""
     steps, watched = steps_of(app, path, body)
     try:
         while True:
             wanted = steps.send(None)
             if seen is not None:
                 seen.append(wanted)
+            if isinstance(wanted, Early):
+                wanted.sent = is_early
             if isinstance(wanted, Wait):
                 is_reading = wanted.interest == EVENT_READ
                 select.select([wanted.file] * is_reading, [wanted.file] * (not is_reading), [], 10)
     except StopIteration as end:
         response: Response = end.value
-        return response.status, watched
+    if response.stream is not None:
+        read_out(response.stream)
+    return response.status, watched
+
+
+def read_out(stream: Stream) -> None:
+    """As the loop does it."""
+    while (data := stream.source.read_ready()) is not None:
+        stream.pipe.feed(data)
+        if not stream.source.has_more():
+            select.select([stream.source.sock], [], [], 10)
+    stream.pipe.finish()
+    stream.source.close()
+    stream.at_end(None)
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens", "/v1/responses"])
@@ -158,3 +178,40 @@ def test_a_long_answer_is_made_a_stream_in_a_thread(
         assert ask(app, "/v1/chat/completions", build.hello(stream=streams), seen)[0] == 200
     last = max(at for at, each in enumerate(seen) if isinstance(each, Wait))
     assert (THREAD in seen[last:]) is expected
+
+
+@pytest.fixture
+def acme(app: App, upstream: Upstream) -> Upstream:
+    """Serves "first", and its fallback "second", by chats alone."""
+    url = upstream.base_url
+    with app.store.edit() as draft:
+        draft.providers["acme"] = Provider(id="acme", name="Acme", base_url=url, type="openai", auth="none")
+        draft.models["first"] = Model(id="first", name="1", provider_id="acme", type="chat", fallbacks=("second",))
+        draft.models["second"] = Model(id="second", name="2", provider_id="acme", type="chat")
+    return upstream
+
+
+def chat(model: str, **more: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, **more}
+
+
+def test_a_call_that_went_elsewhere_leaves_nothing(app: App, acme: Upstream, uncollected: None) -> None:
+    acme.will_answer(500, error())
+    acme.will_answer(200, completion())
+    status, body = ask(app, "/v1/chat/completions", chat("first"))
+    assert (status, body()) == (200, None)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_failure_within_a_stream_that_was_begun_leaves_nothing(
+    app: App, acme: Upstream, uncollected: None, path: str
+) -> None:
+    acme.will_answer(500, error())
+    status, body = ask(app, path, chat("second", stream=True), is_early=True)
+    assert (status, body()) == (200, None)
+
+
+def test_an_error_behind_words_leaves_nothing(app: App, acme: Upstream, uncollected: None) -> None:
+    acme.will_stream(opening(), chunk("a"), error(), done=False)
+    status, body = ask(app, "/v1/messages", chat("second", stream=True))
+    assert (status, body()) == (200, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import io
 import os
 import select
@@ -16,6 +17,7 @@ import struct
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -23,7 +25,7 @@ import pytest
 
 from ipin_proxy.web.connection import AHEAD_BYTES
 from ipin_proxy.web.request import Request
-from ipin_proxy.web.response import Response
+from ipin_proxy.web.response import Response, Stream
 from ipin_proxy.web.server import Limits, Server
 from ipin_proxy.web.task import THREAD, TURN, Steps
 
@@ -274,3 +276,81 @@ def test_a_caller_who_never_reads_is_served_no_further(door: Door) -> None:
     sock.close()
     door.wait(lambda: not door.server.connections, "the end of the connection")
     assert len(door.service.handled) <= served + 1
+
+
+class Body(bytearray):
+    """A body that can be watched."""
+
+
+class Silence:
+    """A provider that has begun to answer and says nothing more."""
+
+    def __init__(self) -> None:
+        self.sock, self.theirs = socket.socketpair()
+        self.sock.setblocking(False)
+
+    def read_ready(self) -> bytes:
+        return b""
+
+    def has_more(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.sock.close()
+        self.theirs.close()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Only what nobody refers to any more is gone; the collector does not come."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_a_body_that_is_broken_off_is_not_kept(door: Door, uncollected: None) -> None:
+    """It may be large, and the collector comes by when it likes: a dozen uploads that break off must not fill the memory."""
+    bodies: list[weakref.ref[Body]] = []
+
+    def screen(request: Request) -> None:
+        request.state = [request]  # as the service remembers what it found out
+        request.body = body = Body()
+        bodies.append(weakref.ref(body))
+
+    door.service.screen = screen  # type: ignore[method-assign, assignment]
+    door.call(b"POST /0 HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf").close()
+    door.wait(lambda: bool(bodies) and not door.server.connections, "the end of the connection")
+    assert bodies[0]() is None
+
+
+def test_a_stream_whose_reader_leaves_keeps_nothing(door: Door, uncollected: None) -> None:
+    bodies: list[weakref.ref[Body]] = []
+
+    def handle(request: Request) -> Steps:
+        request.body = body = Body()
+        bodies.append(weakref.ref(body))
+        yield TURN
+        return Response(stream=Stream(Silence(), Plain(), lambda error: None, b"said"))
+
+    door.service.handle = handle  # type: ignore[method-assign]
+    reader = door.call(b"GET /0 HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert reader.recv(65536)
+    reader.close()
+    door.wait(lambda: not door.server.connections, "the end of the connection")
+    assert bodies[0]() is None
+
+
+class Plain:
+    """A pipe that says what it hears."""
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+    def finish(self) -> bytes:
+        return b""
+
+    def fail(self, error: Exception) -> bytes | None:
+        return None
+
+    def idle(self) -> bytes:
+        return b""

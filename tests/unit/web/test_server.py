@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 
@@ -18,8 +19,11 @@ class Hooked(queue.SimpleQueue[Work]):
     """A queue that calls `hook` when a worker has taken something and not yet begun with it."""
 
     hook: Work | None = None
+    idle: Work | None = None  # called when a worker is about to wait
 
     def get(self, block: bool = True, timeout: float | None = None) -> Work:
+        if self.idle is not None:
+            self.idle()
         work = super().get(block, timeout)
         hook, self.hook = self.hook, None
         if hook is not None:
@@ -65,3 +69,25 @@ def test_work_is_done_when_threads_can_be_had_again(monkeypatch: pytest.MonkeyPa
     pool.submit(done.release)
     for _ in range(4):
         assert done.acquire(timeout=10)
+
+
+def test_a_worker_that_has_nothing_to_do_keeps_nothing() -> None:
+    """Work holds its call, with all that was sent for it."""
+    errors: list[BaseException] = []
+    pool = Pool(1, errors.append)
+    pool._queue = work = Hooked()
+    waiting, done = threading.Event(), threading.Event()
+
+    class Call:
+        def work(self) -> None:
+            work.idle = waiting.set
+            done.set()
+
+    call = Call()
+    watched = weakref.ref(call)
+    pool.submit(call.work)
+    del call
+    assert done.wait(10)
+    assert waiting.wait(10), "it waits for more"
+    assert watched() is None
+    assert errors == []
