@@ -1,8 +1,8 @@
 """Connections to providers: made, kept for reuse, given up in time.
 
-A connection is made in steps (`web/task.py`): a thread is needed to look a name up and to check a certificate, and none to wait for a host that does
-not answer. `ssl` is loaded when somebody speaks it; what is handed out never blocks. A kept connection is given away only when it is
-open and nothing lies in it. Messages name no host and no address.
+A connection is `http.client`'s, made in steps (`web/task.py`): a thread is needed to look a name up and to check a certificate,
+and none to wait for a host that does not answer. `ssl` is loaded when somebody speaks it; what is handed out never blocks. A kept
+connection is given away only when it is open and nothing lies in it. Messages name no host and no address.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import descriptors
 from .errors import UpstreamTimeout, UpstreamUnreachable
 from .web.head import Headers
+from .web.standard import client
 from .web.task import CONNECTOR, Next, Wait
 
 if TYPE_CHECKING:
@@ -113,16 +114,21 @@ class Connections:
         if serve is not None:
             return connected_to(serve, origin.scheme)
         try:
+            connection = client.HTTPConnection(origin.host, origin.port)
             yield CONNECTOR  # nobody says how long it takes to look a name up
             if descriptors.are_scarce():
                 self.close()  # those that are idle: each caller was promised a connection of its own
             found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
             until = min(deadline, self.clock() + CONNECT_S)
             sock = yield from self._reach(found, until)
+            # All that http.client does for a connection, but for waiting.
+            connection._create_connection = lambda *_: sock  # type: ignore[attr-defined]
+            connection.connect()
             return sock if origin.scheme == "http" else (yield from self._agree(sock, origin, until))
         except TimeoutError as error:
             raise UpstreamTimeout("connecting took too long") from error
-        except (OSError, UnicodeError) as error:  # the second for a name that cannot be one, such as a..b
+        # UnicodeError: a name that cannot be one, such as a..b. HTTPException: one that http.client will not have.
+        except (OSError, UnicodeError, client.HTTPException) as error:
             raise UpstreamUnreachable(reason_of(error)) from error
 
     def _reach(self, found: Sequence[Any], until: float) -> Generator[Next, None, socket.socket]:
@@ -148,7 +154,6 @@ class Connections:
                     failure = errno.ETIMEDOUT
             if failure:
                 raise OSError(failure, os.strerror(failure))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except BaseException:
             sock.close()
             raise
