@@ -41,7 +41,9 @@ def models_told(value: Any) -> list[Json] | None:
     """`{id, name}` of every model in a reply, with `contextWindow` and `price` where they are told; None when it is no such
     list."""
     if isinstance(value, dict):
-        value = next((value[name] for name in ("data", "models") if isinstance(value.get(name), list)), None)
+        is_empty = value.get("object") == "list" and value.get("data", ...) is None  # as Ollama without a model says it
+        told = next((value[name] for name in ("data", "models") if isinstance(value.get(name), list)), None)
+        value = [] if told is None and is_empty else told
     if not isinstance(value, list):
         return None
     found = [row for item in value if (row := _model_told(item)) is not None]

@@ -107,8 +107,9 @@ def test_leaving_ends_the_question(proxy: Proxy, upstream: Upstream) -> None:
         ),
         ({"object": "list", "data": [{"id": "models/g-1"}]}, [{"id": "g-1", "name": "g-1"}]),
         ({"data": []}, []),
+        ({"object": "list", "data": None}, []),
     ],
-    ids=["openai", "bare", "ollama", "gemini", "gemini-openai", "empty"],
+    ids=["openai", "bare", "ollama", "gemini", "gemini-openai", "empty", "ollama-without-models"],
 )
 def test_the_models_of_a_provider_are_read_in_any_shape(
     admin: Admin, upstream: Upstream, body: object, expected: list[Json]
@@ -124,9 +125,10 @@ def test_the_models_of_a_provider_are_read_in_any_shape(
         (answer(429, build.error("Slow down.")), 429, None),
         (answer(200, "<html></html>"), 502, "upstream_invalid_response"),
         (answer(200, {"data": [{"object": "nothing"}]}), 502, "upstream_invalid_response"),
+        (answer(200, {"code": 401, "msg": "No.", "data": None}), 502, "upstream_invalid_response"),
         (answer(200, {"error": {"message": "Closed."}}), 502, "upstream_invalid_response"),
     ],
-    ids=["auth", "limit", "html", "no-list", "error-in-200"],
+    ids=["auth", "limit", "html", "no-list", "no-data", "error-in-200"],
 )
 def test_a_list_that_cannot_be_had_is_an_error(
     admin: Admin, upstream: Upstream, script: Any, status: int, code: str | None
