@@ -30,11 +30,11 @@ FAMILIES: tuple[tuple[str, bool, bool | None], ...] = (
     (r"gpt-?3|gpt-oss|davinci|babbage|gpt-4-(?:1106|0125|turbo)-preview", False, False),
     (r"gpt-4(?:-32k)?(?:-(?:0314|0613))?(?![\w.-])|(?:^|/)(?:o1-mini|o1-preview|o3-mini)", False, False),
     (r"gpt-?4o|gpt-4[.-]?[15](?!\d)|gpt-4-turbo|gpt-[5-9]|(?:^|/)o[1-9](?![a-z\d])", True, False),
-    # Google: Gemini but its first; Gemma from 3 on, but its smallest.
+    # Google: Gemini but its first; Gemma from 3 on, but its smallest. What else is called so has eyes of its own, or none.
     (r"gemini-(?:1\.0-)?pro(?:-00\d)?(?![\w.-])|gemini-1\.0", False, False),
     (r"gemini", True, True),
-    (r"codegemma|(?<!med)gemma[-:]?(?:1\.1|2|\d+b)(?!\d)|gemma-?3[:-](?:1b|270m)|medgemma.*text", False, False),
-    (r"gemma-?4|gemma-?3n", True, None),
+    (r"codegemma|(?<![a-z\d])gemma[-:]?(?:1\.1|2|\d+b)(?!\d)|gemma-?3[:-](?:1b|270m)|medgemma.*text", False, False),
+    (r"gemma-?4|gemma-?3n|(?:pali|translate)gemma|shieldgemma-2(?!b)", True, None),
     (r"gemma-?3|medgemma", True, False),
     # Meta: Llama 3.2 in its two large sizes, and from 4 on. Who builds on an older one may have given it eyes, and says so.
     (r"llama-?(?:3\.2|v3p2)[a-z-]*-(?:11b|90b)|llama-?(?:guard-)?[4-9](?!\d*b)", True, False),

@@ -34,7 +34,8 @@ SEEING = """
     allenai/Molmo-7B-D-0924 deepseek-ai/deepseek-vl2 deepseek-ai/DeepSeek-OCR rednote-hilab/dots.ocr
     allenai/olmOCR-2-7B nanonets-ocr-s mistral-ocr-latest moonshot-v1-8k-vision-preview nova-lite
     amazon/nova-pro-v1 smolvlm cogvlm2-llama3 nvidia/llama-3.1-nemotron-nano-vl-8b-v1 command-a-vision-07-2025
-    aya-vision-8b step3-vl granite3.2-vision
+    aya-vision-8b step3-vl granite3.2-vision google/paligemma-3b-mix-448 paligemma2-3b-pt-224 translategemma:12b
+    google/translategemma-4b-it google/shieldgemma-2-4b-it
 """
 BLIND = """
     gpt-3.5-turbo gpt-3.5-turbo-0125 gpt-4 gpt-4-0613 gpt-4-32k openai/gpt-4 gpt-4-1106-preview gpt-4-0125-preview
@@ -55,6 +56,7 @@ BLIND = """
 UNKNOWN = """
     my-model gpt-upstream gpt-public gpt-same demo foo granite-3.3 kimi-latest mistral-large-x television step-3
     qwen-plus house/llm ernie-4.5 minimax-m2 glm-5 nemotron-ultra hermes devstral
+    shieldgemma-2b t5gemma-2-270m-270m recurrentgemma-9b-it
 """
 
 
