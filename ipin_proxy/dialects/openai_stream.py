@@ -49,6 +49,7 @@ BARE_LINE = re.compile(rb"^[ \t]*\{.*\}[ \t\r]*$", re.MULTILINE)
 DELTA = b'.delta"'
 COLON = ord(":")  # begins a comment
 SEQUENCE_NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
+CHUNKS = ("chat.completion.chunk", "text_completion")  # what chunks call themselves
 OF_EVENTS = frozenset({"choices", "type"})  # one of which every event has that is no error
 SAID = {"output_text": "text", "refusal": "refusal"}  # where in parts of these types the words are
 TERMINAL_EVENTS = frozenset(
@@ -201,7 +202,7 @@ class StreamTap:
         if choices and isinstance(choices, list):
             self._note_finished(choices)
         self._bill.is_counted = self._bill.is_counted or (self._is_complete and usage is not None)
-        if self._drops_usage and choices == [] and isinstance(body.get("usage"), dict):
+        if self._drops_usage and is_usage_alone(body):
             return b""
         return raw
 
@@ -250,6 +251,13 @@ def object_in(body: Any) -> Json | None:
     if isinstance(body, list) and body and isinstance(body[0], dict) and body[0].get("error"):
         body = body[0]
     return body if isinstance(body, dict) else None
+
+
+def is_usage_alone(chunk: Json) -> bool:
+    """Whether a chunk tells usage and nothing else. Some servers leave its empty `choices` out, or write null there."""
+    choices = chunk.get("choices")
+    has_none = choices == [] or (choices is None and chunk.get("object") in CHUNKS)
+    return has_none and isinstance(chunk.get("usage"), dict)
 
 
 def is_worth_a_look(frame: bytes) -> bool:

@@ -420,6 +420,25 @@ def test_usage_is_asked_for_and_kept_from_a_caller_who_did_not(
     assert (line["input_tokens"], line["output_tokens"], line["finish_reason"]) == (11, 7, "stop")
 
 
+@pytest.mark.parametrize("choices", [{}, {"choices": None}], ids=["absent", "null"])
+def test_usage_is_kept_from_a_caller_too_where_its_chunk_has_no_list_of_choices(
+    proxy: Proxy, upstream: Upstream, choices: Json
+) -> None:
+    def without_choices(chunk: Json) -> Json:
+        return {name: value for name, value in chunk.items() if name != "choices"} | choices
+
+    upstream.will_stream(*spoken("Hi"), without_choices(usage(11, 7)))
+    reply = ask(proxy, stream=True)
+    assert reply.body == frames_of(*spoken("Hi")) + DONE
+    assert line_of(proxy, reply)["input_tokens"] == 11
+    upstream.will_stream(build.text_completion("Hi"), without_choices(build.text_completion("")))
+    reply = proxy.post("/v1/completions", {"model": "chat-same", "prompt": "p", "stream": True}, KEY)
+    assert reply.body == frames_of(build.text_completion("Hi")) + DONE
+    asking = {"stream": True, "stream_options": {"include_usage": True}}
+    upstream.will_stream(*spoken("Hi"), without_choices(usage(11, 7)))
+    assert ask(proxy, **asking).body == frames_of(*spoken("Hi"), without_choices(usage(11, 7))) + DONE
+
+
 def test_a_caller_who_asks_for_usage_gets_it_and_the_body_stays(proxy: Proxy, upstream: Upstream) -> None:
     body = json.dumps(hello(model="chat-same", stream=True, stream_options={"include_usage": True}), indent=2).encode()
     upstream.will_stream(*spoken("Hi"), usage(11, 7))
