@@ -27,12 +27,12 @@ BESIDE = frozenset({"eval_count", "prompt_eval_count", "meta", "usage_info", "da
 KEPT_APART = frozenset({"cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"})
 
 
-def usage_of(body: Any) -> Usage | None:
-    """The usage a reply or a stream's event tells, or None when it tells none."""
+def usage_of(body: Any, *, writes: bool = True) -> Usage | None:
+    """The usage a reply or a stream's event tells, or None when it tells none. `writes`: the model may say something."""
     if not isinstance(body, dict):
         return None
     told = told_in(body)
-    usage = read_usage(told) if told is not None else None
+    usage = read_usage(told, writes=writes) if told is not None else None
     if BESIDE.isdisjoint(body):
         return usage
     other = read_beside(body)
@@ -55,7 +55,7 @@ def told_in(body: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def read_usage(told: dict[str, Any]) -> Usage | None:
+def read_usage(told: dict[str, Any], *, writes: bool = True) -> Usage | None:
     """Read one `usage` object. None when there is nothing in it to count."""
     get = told.get
     entered = tokens(get("prompt_tokens")) or tokens(get("input_tokens"))
@@ -64,6 +64,8 @@ def read_usage(told: dict[str, Any]) -> Usage | None:
     thoughts = 0
     if not entered and not output:
         entered = total  # rerankers and some embedders tell nothing else
+    elif total > entered + output and not writes:
+        entered = total - output  # such as the pictures that were embedded; nobody thinks there
     elif total > entered + output and entered and "prompt_tokens" in told:
         thoughts = thoughts_beside(total - entered - output)
         output += thoughts

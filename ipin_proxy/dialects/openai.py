@@ -35,6 +35,7 @@ from ..connections import Origin
 from ..errors import DO_NOT_RETRY, BadRequest, ProxyError, UpstreamError, UpstreamRefused
 from ..manners import Manners
 from ..meter import usage_of
+from ..prices import WITHOUT_ANSWER
 from ..records import SENSITIVE_NAME, Provider
 from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
@@ -189,7 +190,7 @@ class Upstream:
         else:
             reply = json_reply(body, deployment)
         raise_if_error(reply, deployment)
-        bill.used(usage_of(reply))
+        bill.used(usage_of(reply, writes=call.operation not in WITHOUT_ANSWER))
         bill.finish_reason = first_finish_reason(reply)
         raise_if_no_answer(call, reply, deployment)
         try:

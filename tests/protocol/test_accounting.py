@@ -74,6 +74,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
             build.model("hears", type="transcription"),
             build.model("speaks-by-token", type="speech", price={"input": 0.6, "output": 10, "audioOutput": 12}),
             build.model("draws", type="image", price={"perImage": 0.04}),
+            build.model("embeds", type="embedding", price={"input": 3}),
+            build.model("ranks", type="reranking", price={"input": 3}),
         ],
     )
     yield proxy
@@ -103,6 +105,27 @@ def test_every_usage_costs_what_it_costs(
     row = row_of(proxy, ask(proxy, stream=streamed))
     assert round(row["costUsd"] * 1e9) == nano
     assert row["costBasis"] == ("reported" if "cost" in told else "priced")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"prompt_tokens": 100, "total_tokens": 100},
+        {"total_tokens": 100},
+        {"prompt_tokens": 7, "total_tokens": 100},
+        {"prompt_tokens": 7, "completion_tokens": 0, "total_tokens": 100},
+    ],
+    ids=["both", "total", "prompt is a part", "nothing written"],
+)
+def test_all_that_a_model_used_which_writes_nothing_was_read(proxy: Proxy, upstream: Upstream, told: Json) -> None:
+    upstream.will_answer(200, build.embeddings([1.0]) | {"usage": told})
+    embedded = proxy.post("/v1/embeddings", {"model": "embeds", "input": "hi"}, KEY)
+    upstream.will_answer(200, {"results": [], "usage": told})
+    ranked = proxy.post("/v1/rerank", {"model": "ranks", "query": "hi", "documents": ["a"]}, KEY)
+    for reply in (embedded, ranked):
+        row = row_of(proxy, reply)
+        assert (row["inputTokens"], row["outputTokens"], row["reasoningTokens"]) == (100, 0, 0)
+        assert (row["costUsd"], row["costBasis"]) == (0.0003, "priced")
 
 
 def test_what_was_spent_is_the_sum_of_it(start_proxy: Callable[..., Proxy], upstream: Upstream) -> None:
