@@ -15,7 +15,7 @@ from .call import HEARING, NANO, OCR, SPEECH, Call, Usage
 from .web.members import Stretch
 
 MOST_TOKENS = 10**9  # more than any context window; a larger number is garbage
-MOST_THOUGHTS = 10**6  # tokens that a total may have beyond its parts
+MOST_BESIDE = 10**6  # tokens that a total may have beyond its parts
 MOST_DOLLARS = 10**6
 COST_HEADER = "x-litellm-response-cost"
 MEASURED = (*HEARING, SPEECH, OCR)  # of which we count something ourselves
@@ -61,20 +61,23 @@ def read_usage(told: dict[str, Any], *, writes: bool = True) -> Usage | None:
     entered = tokens(get("prompt_tokens")) or tokens(get("input_tokens"))
     output = tokens(get("completion_tokens")) or tokens(get("output_tokens"))
     total = tokens(get("total_tokens"))
-    thoughts = 0
+    thoughts = heard = 0
     if not entered and not output:
         entered = total  # rerankers and some embedders tell nothing else
-    elif total > entered + output and not writes:
-        entered = total - output  # such as the pictures that were embedded; nobody thinks there
     elif total > entered + output and entered and "prompt_tokens" in told:
-        thoughts = thoughts_beside(total - entered - output)
-        output += thoughts
+        beside = tokens_beside(total - entered - output)
+        heard = beside if amount(get("prompt_audio_seconds")) else 0
+        if writes and not heard:
+            thoughts = beside
+            output += thoughts
+        else:
+            entered += beside
     if PLAIN.issuperset(told):
         return Usage(entered, output_tokens=output, reasoning_tokens=thoughts) if entered or output else None
-    return read_details(told, entered, output, thoughts)
+    return read_details(told, entered, output, thoughts, heard)
 
 
-def read_details(told: dict[str, Any], entered: int, output: int, thoughts: int) -> Usage | None:
+def read_details(told: dict[str, Any], entered: int, output: int, thoughts: int, heard: int) -> Usage | None:
     """What a `usage` says of its tokens, and beside them."""
     get = told.get
     cached = tokens(get("cache_read_input_tokens")) or tokens(get("prompt_cache_hit_tokens"))
@@ -103,7 +106,7 @@ def read_details(told: dict[str, Any], entered: int, output: int, thoughts: int)
         cache_write_tokens=written,
         output_tokens=output,
         reasoning_tokens=min(reasoning or thoughts, output),
-        audio_input_tokens=min(audio_input, entered),
+        audio_input_tokens=min(audio_input or heard, entered),
         audio_output_tokens=min(audio_output, output),
         seconds=amount(get("seconds")) or amount(get("prompt_audio_seconds")),
         cost=cost_of(told) if "cost" in told else None,
@@ -114,9 +117,10 @@ def read_details(told: dict[str, Any], entered: int, output: int, thoughts: int)
     return usage if entered or output or usage.seconds or usage.cost is not None else None
 
 
-def thoughts_beside(surplus: int) -> int:
-    """Gemini and Grok leave what they thought out of the output, and have it in the total; it is paid for as output."""
-    return surplus if 0 < surplus <= MOST_THOUGHTS else 0
+def tokens_beside(surplus: int) -> int:
+    """What is in the total and in neither part. Gemini and Grok leave what they thought out of the output, which is paid for as
+    that; Mistral leaves the sound out of the prompt; and who writes nothing can only have read it."""
+    return surplus if 0 < surplus <= MOST_BESIDE else 0
 
 
 def read_beside(body: dict[str, Any]) -> Usage | None:

@@ -56,6 +56,10 @@ COSTS: dict[str, tuple[Json, int]] = {
         {**build.usage_of(1, 1), "cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}},
         21_000_000,
     ),
+    "sound beside the prompt, as Mistral counts": (
+        {"prompt_tokens": 4, "completion_tokens": 87, "total_tokens": 466, "prompt_audio_seconds": 9},
+        379 * 3_000 + 87 * 15_000,
+    ),
     "a single cheap token": (build.usage_of(1, 0), 3_000),
     "negative counts": (build.usage_of(10, -5), 30_000),
 }

@@ -63,6 +63,30 @@ SHAPES: dict[str, tuple[Json, Json]] = {
             "reasoning_tokens": 3,
         },
     ),
+    "sound beside the prompt": (
+        {
+            "prompt_audio_seconds": 5,
+            "prompt_tokens": 5,
+            "total_tokens": 404,
+            "completion_tokens": 24,
+            "prompt_tokens_details": {"cached_tokens": 368},
+        },
+        {"input_tokens": 380, "cached_tokens": 368, "output_tokens": 24, "audio_input_tokens": 375, "seconds": 5.0},
+    ),
+    "sound beside the prompt, of which more is told": (
+        {
+            "prompt_tokens": 4,
+            "completion_tokens": 87,
+            "total_tokens": 466,
+            "prompt_audio_seconds": 9,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 375},
+        },
+        {"input_tokens": 379, "output_tokens": 87, "audio_input_tokens": 375, "seconds": 9.0},
+    ),
+    "no sound": (
+        {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 20, "prompt_audio_seconds": None},
+        {"input_tokens": 10, "output_tokens": 10, "reasoning_tokens": 6},
+    ),
     "cache hits": (
         {"prompt_tokens": 30, "prompt_cache_hit_tokens": 20, "prompt_cache_miss_tokens": 10, "completion_tokens": 4},
         {"input_tokens": 30, "cached_tokens": 20, "output_tokens": 4},
