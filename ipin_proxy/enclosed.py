@@ -20,6 +20,7 @@ FILE_PARTS = frozenset(
     | {"input_audio", "audio_url", "audio", "file", "input_file", "document"}
 )
 DOCUMENTS = frozenset({"file", "input_file", "document"})
+RECORDINGS = frozenset({"input_audio", "audio_url", "audio"})
 BY_MEMBER = frozenset({"image_url", "video_url", "audio_url", "input_audio"})  # some servers want no type beside these
 # What is a text in base64 is read as one.
 DATA_URL = re.compile(
@@ -27,35 +28,38 @@ DATA_URL = re.compile(
     re.IGNORECASE,
 )
 BASE64 = re.compile(r"[A-Za-z0-9+/]{64}")
-SEEN_OR_HEARD = re.compile(r"\s*data:(?:image|audio|video)/", re.IGNORECASE)
+SEEN_OR_HEARD = re.compile(r"\s*data:(image|audio|video)/", re.IGNORECASE)
+READ, HEARD, SEEN = "read", "heard", "seen"  # what becomes of a file
 
 
 class Enclosed(NamedTuple):
-    """How many characters of a body are files, and of these documents, of which the pages are read."""
+    """How many characters of a body are files; of these documents, of which the pages are read, and recordings. `others`: how many
+    files there are in bodies without parts, of which most are pictures to draw from."""
 
     chars: int = 0
     document_chars: int = 0
+    recording_chars: int = 0
+    others: int = 0
 
 
 def enclosed(members: Members, operation: Operation) -> Enclosed:
     if operation in ONLY_TEXT:
         return Enclosed()
     if operation in IN_PARTS:
-        found = files_in_parts(members.values)
+        found = [*files_in_parts(members.values)]
     else:
         is_drawing = operation in (IMAGE, IMAGE_EDIT)
         values = {name: value for name, value in members.values.items() if name != "prompt"}
-        found = ((False, text) for text in files_in(values, is_drawing))
-    chars = document_chars = 0
-    for is_document, text in found:
-        size = sum(map(len, members.stretches(text)))
-        chars += size
-        document_chars += size if is_document else 0
-    return Enclosed(chars, document_chars)
+        found = [(SEEN, text) for text in files_in(values, is_drawing)]
+    chars = {READ: 0, HEARD: 0, SEEN: 0}
+    for what, text in found:
+        chars[what] += sum(map(len, members.stretches(text)))
+    others = 0 if operation in IN_PARTS else len(found)
+    return Enclosed(sum(chars.values()), chars[READ], chars[HEARD], others)
 
 
-def files_in_parts(values: dict[str, Any]) -> Iterator[tuple[bool, str]]:
-    """Those in the parts of messages, and of what tools put out, and whether each is a document."""
+def files_in_parts(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Those in the parts of messages, and of what tools put out, and what becomes of each."""
     told = [value for name in ("messages", "input") if type(value := values.get(name)) is list]
     messages = [each for row in told for each in row if type(each) is dict]
     contents = [each[name] for each in messages for name in ("content", "output") if name in each]
@@ -72,7 +76,16 @@ def files_in_parts(values: dict[str, Any]) -> Iterator[tuple[bool, str]]:
                 continue
             elif (type(kind) is str and kind in FILE_PARTS) or (kind is None and not BY_MEMBER.isdisjoint(part)):
                 for text in files_in(part, True):
-                    yield kind in DOCUMENTS and SEEN_OR_HEARD.match(text) is None, text
+                    yield use_of(part, text), text
+
+
+def use_of(part: dict[str, Any], text: str) -> str:
+    """What becomes of a file in a part of a message: by what the part is, or, in one for any file, what the file is said to be."""
+    kind = part.get("type")
+    if kind in DOCUMENTS:
+        said = SEEN_OR_HEARD.match(text)
+        return READ if said is None else HEARD if said[1].lower() == "audio" else SEEN
+    return HEARD if kind in RECORDINGS or (kind is None and not RECORDINGS.isdisjoint(part)) else SEEN
 
 
 def files_in(value: Any, may_be_bare: bool) -> Iterator[str]:

@@ -110,7 +110,7 @@ MOST_PROMPTS = 2_048  # of one completion, as of one list to be embedded
 DOCUMENTS_A_SEARCH = 100
 BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 WITHOUT_ANSWER = (EMBEDDING, RERANK, MODERATION)
-DATA_URL = b";base64,"
+FILE_MARKS = (b"base64", b"input_audio")  # one of which is in every body with a file in it
 UNITS = ("perSecond", "perImage", "perPage", "perCharacter", "perRequest")
 
 
@@ -290,12 +290,13 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
     tokens of output as it may have. With `output_tokens`, what a call has used whose provider told nothing: so many came.
     It takes microseconds; only where something in a body looks like a file its parts are looked at."""
     known, operation = measured(call), call.operation
-    entered = text_tokens(call) + sum(map(tokens_of_picture, call.pictures))
+    text, heard, drawn_from = tokens_of_body(call)
+    entered = text + heard + drawn_from + sum(map(tokens_of_picture, call.pictures))
     pages = known.pages
     if call.document is not None:
         pages = pages or pages_in(call.document)
         entered += OF_A_PICTURE
-    guess = known._replace(pages=pages, estimated=True)
+    guess = known._replace(pages=pages, audio_input_tokens=heard, image_input_tokens=drawn_from, estimated=True)
     if operation in HEARING:
         seconds = known.seconds or float(-(-bytes_of_files(call) // BYTES_A_SECOND))
         heard = round(seconds * HEARD_A_SECOND)
@@ -320,16 +321,26 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
 
 def text_tokens(call: Call) -> int:
     """About how many tokens the text of a call is, and that of the documents in it, without other files. Markup counts as text."""
+    return tokens_of_body(call)[0]
+
+
+def tokens_of_body(call: Call) -> tuple[int, int, int]:
+    """The same, and about how many tokens the recordings in it are, and the pictures that are drawn from; those that a model
+    looks at are told apart (`call.pictures`)."""
     if call.members is None:
-        return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN
-    size, pages = len(call.request.body) + call.added_chars, 0
-    if call.members.hollow or DATA_URL in call.request.body:
+        files = call.form.files if call.form is not None and call.operation is IMAGE_EDIT else ()
+        return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN, 0, len(files) * OF_A_PICTURE
+    size, pages, seconds, pictures = len(call.request.body) + call.added_chars, 0, 0, 0
+    if call.members.hollow or any(mark in call.request.body for mark in FILE_MARKS):
         from .enclosed import enclosed  # where something looks like a file
 
         found = enclosed(call.members, call.operation)
         size -= found.chars
         pages = -(-found.document_chars * 3 // 4 // BYTES_A_PAGE)
-    return max(0, size) // CHARACTERS_A_TOKEN + pages * OF_A_PICTURE
+        seconds = -(-found.recording_chars * 3 // 4 // BYTES_A_SECOND)
+        pictures = found.others
+    text = max(0, size) // CHARACTERS_A_TOKEN + pages * OF_A_PICTURE
+    return text, seconds * HEARD_A_SECOND, pictures * OF_A_PICTURE
 
 
 def bytes_of_files(call: Call) -> int:

@@ -16,6 +16,7 @@ from ipin_proxy.call import (
     COMPLETION,
     EMBEDDING,
     IMAGE,
+    IMAGE_EDIT,
     IMAGE_PART,
     MESSAGE,
     OCR,
@@ -34,7 +35,7 @@ from ipin_proxy.call import (
 from ipin_proxy.meter import cost_in, usage_of
 from ipin_proxy.prices import Cost, Line, estimate, lines_of, price_of, text_tokens
 from ipin_proxy.records import Price
-from ipin_proxy.web import members
+from ipin_proxy.web import members, multipart
 from ipin_proxy.web.head import Headers
 from ipin_proxy.web.multipart import FilePart
 
@@ -397,6 +398,37 @@ def test_the_pages_of_a_document_are_read(body: Json, operation: Operation) -> N
     """So many of a PDF as of one of its length; else it would be held as nothing."""
     body = json.loads(json.dumps(body).replace(LONG, LONG * 3))
     assert 3000 <= text_tokens(call(body, operation)) < 3100
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "input_audio": {"data": "A" * 96_000, "format": "mp3"}},
+        {"input_audio": {"data": "A" * 96_000, "format": "mp3"}},
+        {"type": "audio_url", "audio_url": {"url": "data:audio/mpeg;base64," + "A" * 96_000}},
+        {"type": "file", "file": {"file_data": "data:audio/mpeg;base64," + "A" * 96_000}},
+    ],
+)
+@pytest.mark.parametrize("times", [1, 10])
+def test_recordings_in_a_chat_are_heard(part: Json, times: int) -> None:
+    """Nine seconds each, by their length; else hours of them would be held as nothing."""
+    guess = estimate(call(parts(*[part] * times)))
+    assert guess.audio_input_tokens == pytest.approx(90 * times, abs=10)
+    assert guess.audio_input_tokens < guess.input_tokens < guess.audio_input_tokens + 100 * times
+
+
+def test_pictures_that_are_drawn_from_are_looked_at() -> None:
+    sent = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="image[]"; filename="{n}.png"\r\n\r\nPNG\r\n' for n in range(3)
+    )
+    form = multipart.parse_file(io.BytesIO(f"{sent}--x--".encode()), "multipart/form-data; boundary=x")
+    for asked in (
+        call({}, IMAGE_EDIT, members=None, form=form),
+        call({"prompt": "x", "image": [DATA.replace("application/pdf", "image/png")] * 3}, IMAGE),
+    ):
+        guess = estimate(asked)
+        assert guess.image_input_tokens == 3_000
+        assert 3_000 <= guess.input_tokens < 3_100
 
 
 @pytest.mark.parametrize("size", [1, 3])
