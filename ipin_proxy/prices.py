@@ -8,6 +8,7 @@ is guessed from what was asked, and says that it is a guess. Values in, values o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -106,6 +107,7 @@ SPOKEN_A_CHARACTER = 1.4  # fifteen characters are said in a second, which is ab
 OF_AN_ANSWER = 2_000  # when the caller sets no bound
 MOST_OF_AN_ANSWER = 1_000_000  # no model writes more, whatever the bound
 MOST_ANSWERS = 128
+MOST_DIGITS = 20  # of a number that is written as a text
 MOST_PROMPTS = 2_048  # of one completion, as of one list to be embedded
 DOCUMENTS_A_SEARCH = 100
 BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
@@ -376,12 +378,16 @@ def answers_asked_for(call: Call) -> int:
     if call.operation is COMPLETION:
         each = max(sane(told, MOST_ANSWERS), sane(call.member("best_of"), MOST_ANSWERS), 1)
         return each * min(call.prompts, MOST_PROMPTS)
-    if call.form is not None:
-        text = call.field("n") or ""
-        told = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None
+    if call.form is not None and call.operation is IMAGE_EDIT:
+        return max((sane(each, MOST_ANSWERS) for each in call.form.all("n")), default=0) or 1
     return sane(told, MOST_ANSWERS) or 1
 
 
 def sane(value: Any, most: int) -> int:
-    """A whole number above 0, or the most there can be; 0 for what is none."""
+    """A whole number above 0, or the most there can be; 0 for what is none. Many servers take "2" and 2.0 for one, too."""
+    if type(value) is str and len(value) <= MOST_DIGITS:
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if type(value) is float and value.is_integer():
+        value = int(value)
     return min(value, most) if type(value) is int and value > 0 else 0

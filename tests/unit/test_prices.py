@@ -474,7 +474,11 @@ def test_a_text_is_four_characters_a_token_and_an_answer_what_it_may_be() -> Non
         ({"max_completion_tokens": 1, "max_tokens": 500}, 500),
         ({"max_tokens": 9, "n": 3}, 27),
         ({"max_tokens": 10**30, "n": 10**30}, 128_000_000),
-        ({"max_tokens": -1, "n": "3"}, 2_000),
+        ({"max_tokens": "9", "n": "3"}, 27),
+        ({"max_tokens": 9.0, "n": " +3 "}, 27),
+        ({"max_tokens": "1e400", "n": "nan"}, 2_000),
+        ({"max_tokens": -1, "n": "9" * 5_000}, 2_000),
+        ({"max_tokens": 9.5, "n": -3.0}, 2_000),
         ({"max_tokens": True, "n": None}, 2_000),
         ({"max_tokens": "many"}, 2_000),
     ],
@@ -559,6 +563,17 @@ def test_the_pages_of_a_pdf_are_guessed_by_its_length(payload: Any, pages: int) 
     document = Document("application/pdf", "file", payload)
     guess = estimate(call({}, OCR, members=None, form=Form(), document=document))
     assert (guess.pages, guess.input_tokens) == (pages, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [(["3"], 3), (["1", "3"], 3), ([" 3"], 3), (["3.0"], 3), (["x"], 1), (["-3", ""], 1), ([], 1)],
+)
+def test_as_many_pictures_are_held_as_any_server_would_draw(asked: list[str], expected: int) -> None:
+    sent = "".join(f'--x\r\nContent-Disposition: form-data; name="n"\r\n\r\n{n}\r\n' for n in asked)
+    sent += '--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\nPNG\r\n--x--'
+    form = multipart.parse_file(io.BytesIO(sent.encode()), "multipart/form-data; boundary=x")
+    assert estimate(call({}, IMAGE_EDIT, members=None, form=form)).images == expected
 
 
 class Form:
