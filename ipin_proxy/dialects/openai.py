@@ -60,7 +60,8 @@ MESSAGE_CHARS = 2000
 LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be megabytes
 
 # What stands for an event stream when a provider forgets to say so.
-VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", "application/octet-stream", "application/x-ndjson"})
+BYTES_TYPE = "application/octet-stream"
+VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", BYTES_TYPE, "application/x-ndjson"})
 BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
 JSON_TYPE = "application/json"
 # One of these is in every request with reasoning that our own answers gave: its seal, or its id.
@@ -168,11 +169,13 @@ class Upstream:
     def pipe_of(self, reply: Reply, bill: Bill, deployment: Deployment) -> tuple[str, Pipe] | None:
         operation = bill.call.operation
         is_stream = reply.media_type == STREAM_TYPE if operation in HEARING else reply.media_type in VAGUE_TYPES
+        if operation in BINARY_OPERATIONS and reply.media_type == BYTES_TYPE:
+            is_stream = False  # sounds or a picture, from who draws and speaks only as a whole
         if bill.call.wants_stream and is_stream:
             return STREAM_TYPE, self.decode_stream(bill, deployment)
         if operation in BINARY_OPERATIONS and reply.media_type not in (JSON_TYPE, STREAM_TYPE):
             raises = partial(raise_if_error, deployment=deployment)
-            return reply.headers.get("content-type") or "application/octet-stream", Sounds(bill, raises)
+            return reply.headers.get("content-type") or BYTES_TYPE, Sounds(bill, raises)
         return None
 
     def decode_body(self, contents: Sequence[Content], bill: Bill, deployment: Deployment) -> Content:

@@ -162,6 +162,18 @@ def test_speech_does_not_wait_for_its_end(proxy: Proxy, upstream: Upstream) -> N
     assert reply.body == WAV
 
 
+@pytest.mark.parametrize(("kind", "more"), [("speech", {"stream_format": "sse"}), ("image", {"stream": True})])
+def test_who_makes_no_events_of_it_sends_bytes(proxy: Proxy, upstream: Upstream, kind: str, more: Json) -> None:
+    """Else all behind the last empty line in them was lost, and an error stood in its place."""
+    made = b"fLaC\n\n" + bytes(range(256)) * 20
+    for media_type in ("audio/mpeg", "application/octet-stream"):
+        upstream.will_answer(200, made, split(777), headers={"content-type": media_type})
+        path = "/v1/audio/speech" if kind == "speech" else "/v1/images/generations"
+        body = {"model": f"{kind}-same", "input": "hi", "prompt": "hi", "voice": "alloy", **more}
+        reply = proxy.post(path, body, KEY)
+        assert (reply.status, reply.header("content-type"), reply.body) == (200, media_type, made)
+
+
 @pytest.mark.parametrize("size", [0, 1, 50])
 def test_speech_as_events(proxy: Proxy, upstream: Upstream, size: int) -> None:
     told = {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115}
