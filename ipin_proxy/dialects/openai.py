@@ -315,6 +315,8 @@ def raise_if_no_answer(call: Call, reply: dict[str, Any], deployment: Deployment
     """SDKs take whatever has the status 200 for an answer, and fail where they look into it."""
     member = ANSWERS.get(call.operation)
     if member is None:
+        if call.operation in (IMAGE, IMAGE_EDIT) and "data" in reply and not reply["data"]:  # others have it elsewhere
+            raise UpstreamError(f"Provider '{deployment.provider.id}' answered without a picture.")
         return
     rows = reply.get(member)
     if not isinstance(rows, list) or not (rows or call.operation is RESPONSE):  # of which some are only begun

@@ -349,6 +349,17 @@ def test_pictures_that_came_before_a_stream_broke_are_paid_for(proxy: Proxy, ups
     assert (row["images"], row["costUsd"], row["errorCode"]) == (2, 0.08, "upstream_stream_interrupted")
 
 
+@pytest.mark.parametrize("told", [{"data": []}, {"data": None}, {"data": [], "usage": {"total_tokens": 0}}])
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_draws_nothing_is_paid_nothing(proxy: Proxy, upstream: Upstream, told: Json, stream: bool) -> None:
+    upstream.will_answer(200, {"created": 1, **told})
+    reply = proxy.post("/v1/images/generations", {"model": "draws", "prompt": "x", "n": 4, "stream": stream}, KEY)
+    assert (reply.status, reply.error["code"]) == (502, "upstream_invalid_response")
+    assert "without a picture" in reply.error["message"]
+    row = row_of(proxy, reply)
+    assert (row["images"], row["costUsd"]) == (0, 0)
+
+
 def test_sounds_that_came_are_not_counted_as_text(proxy: Proxy, upstream: Upstream) -> None:
     pieces = [{"type": "speech.audio.delta", "audio": "UklGRg" * size} for size in (1, *[3_000] * 20)]
     upstream.will_stream(*pieces, done=False)

@@ -105,7 +105,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
 def told(seen: Seen) -> Any:
     if seen.path == "/generate":
         return answer(200, build.PNG, headers={"content-type": "image/png"})
-    return answer(200, [] if seen.path == "/transcribe" else {"text": "x", "data": []})
+    return answer(200, [] if seen.path == "/transcribe" else {"text": "x", **build.images(build.PNG)})
 
 
 def body_of(fields: list[tuple[str, object]]) -> bytes:

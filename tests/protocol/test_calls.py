@@ -256,7 +256,7 @@ def test_an_upload_in_chunks_is_sent_on_with_its_length(proxy: Proxy, upstream: 
     head = request("POST", "/v1/images/edits", None, KEY, {"content-type": media_type})
     head = head.removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n"
     pieces = [body[at : at + 70_000] for at in range(0, len(body), 70_000)]
-    upstream.will_answer(200, build.images())
+    upstream.will_answer(200, build.images(build.PNG))
     wire = proxy.raw(head + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n")
     assert wire.reply().status == 200
     assert upstream.history[0].body == body

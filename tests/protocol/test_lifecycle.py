@@ -814,7 +814,7 @@ def test_a_full_disk_costs_what_is_to_be_written_and_nothing_else(
     fill_the_disk(proxy, False)
     assert proxy.admin("POST", "/models", build.model("another")).status == 201
     upstream.will_answer(200, completion())
-    upstream.will_answer(200, build.images())
+    upstream.will_answer(200, build.images(build.PNG))
     assert ask(proxy, model="another").status == 200
     assert proxy.post("/v1/images/edits", upload[1], KEY, {"content-type": upload[0]}).status == 200
     assert "log_lines_lost" in log.read_text()

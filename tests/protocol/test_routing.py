@@ -255,7 +255,7 @@ def test_a_large_upload_arrives_whole_at_the_second(proxy: Proxy, upstream: Upst
     name = both(proxy, type="image")
     picture = bytes(range(256)) * 8000
     media_type, body = multipart([("model", name), ("prompt", "x"), ("image", ("a.png", picture, "image/png"))])
-    upstream.will(answer(503, build.error()), answer(200, build.images()))
+    upstream.will(answer(503, build.error()), answer(200, build.images(build.PNG)))
     assert proxy.post("/v1/images/edits", body, KEY, {"content-type": media_type}).status == 200
     assert [seen.body for seen in upstream.history] == [body, body]
 
