@@ -6,6 +6,8 @@ T.81), GIF (GIF89a), WebP (RFC 9649), BMP, TIFF, and HEIC, HEIF and AVIF (ISO/IE
 
 from __future__ import annotations
 
+import re
+
 from ..errors import BadImage
 
 MB = 1024 * 1024
@@ -27,6 +29,8 @@ ALSO_CALLED = {"image/heic": "image/heif", "image/heif": "image/heic"}
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # T.81 B.1.1.3: frames; the three are tables and extensions
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers that no segment follows
 _END_OF_HEADER = frozenset({0xD9, 0xDA})
+_MOST_SEGMENTS = 4_000  # before the frame; colour profiles and previews take some hundred
+_FILL = re.compile(rb"\xff+")  # T.81 B.1.1.2: "Any marker may optionally be preceded by any number of fill bytes"
 _SVG_BYTES = 4096  # within which its root element stands, behind comments and the like
 
 
@@ -127,11 +131,13 @@ def _size_of_webp(head: bytes) -> tuple[int, int] | None:
 def _size_of_jpeg(head: bytes) -> tuple[int, int] | None:
     """T.81 B.1.1: segments of a marker and a length, up to the frame, which says its height and its width."""
     at, end = 2, len(head)
-    while at + 9 <= end and head[at] == 0xFF:
+    for _ in range(_MOST_SEGMENTS):
+        fill = _FILL.match(head, at)
+        if fill is None or fill.end() + 8 > end:
+            break
+        at = fill.end() - 1
         marker = head[at + 1]
-        if marker == 0xFF:  # "Any marker may optionally be preceded by any number of fill bytes"
-            at += 1
-        elif marker in _ALONE:
+        if marker in _ALONE:
             at += 2
         elif marker in _SOF:
             return _big(head, at + 7, 2), _big(head, at + 5, 2)

@@ -42,6 +42,7 @@ def test_a_header_that_is_cut_anywhere_says_less_or_nothing_and_never_something_
         (jpeg(b"Exif\0\0" + b"\xff\xc0" * 30_000), (40, 30)),  # what is in a segment is no marker
         (jpeg(*[b"x" * 65_533] * 3), (40, 30)),
         (IMAGES["jpeg"][:2] + b"\xff\xff\xff" + IMAGES["jpeg"][3:], (40, 30)),  # fill bytes
+        (IMAGES["jpeg"][:2] + b"\xff" * 500_000 + IMAGES["jpeg"][3:], (40, 30)),
         (IMAGES["jpeg"][:2] + b"\xff\x01\xff\xd0" + IMAGES["jpeg"][2:], (40, 30)),  # markers without a segment
     ],
 )
@@ -56,6 +57,7 @@ def test_sizes_of_all_kinds(data: bytes, size: tuple[int, int]):
         b"\xff\xd8\xff\xd9" + IMAGES["jpeg"][2:],
         b"\xff\xd8\xff\xe0\0\x04\0\0\0\0" + IMAGES["jpeg"][2:],  # a length that leads into nowhere
         b"\xff\xd8\xff" + b"\xff" * 100,
+        b"\xff\xd8" + b"\xff\xe0\0\2" * 10_000 + IMAGES["jpeg"][2:],  # more segments than anybody writes
         b"RIFF\x20\0\0\0WEBPVP9 " + bytes(30),
     ],
 )
