@@ -28,8 +28,9 @@ MB = 1024 * 1024
 TAKEN = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", images.PDF})
 HEADS = (64 * 1024, MB)  # how much of a file is looked at for its width and height, one after the other
 MEMBERS = ("image", "file", "image_url")  # where a body in JSON may hold the document
-# With parameters, as browsers' pages and mail programs write it.
-PDF_URL = re.compile(rf"\s*data:{images.PDF}(?:;[^,;]{{0,200}})*;base64,", re.IGNORECASE)
+# With parameters, as browsers' pages and mail programs write it; or by its first bytes, whatever it is called.
+HEADER = r"(?i:data:{}(?:;[^,;]{{0,200}})*;base64,)"
+PDF_URL = re.compile(rf"\s*(?:{HEADER.format(images.PDF)}|(?:{HEADER.format('[^,;]{0,200}')})?JVBERi0)")
 
 
 def read(app: App, visit: Visit) -> Steps:
@@ -102,12 +103,12 @@ def of_json(body: Members, most_bytes: int) -> Document:
 
 
 def pdf_in(body: Members, place: str, prompt: str | None, most_bytes: int) -> Document:
-    """A PDF in a data URL."""
+    """A PDF in a data URL, or in base64 alone."""
     try:
         value: Any = body.full()
         for name in place.split("."):
             value = value[name]
-        payload = "".join(value[value.index(",") + 1 :].split())
+        payload = "".join(value.rpartition(",")[2].split())
         if len(payload) * 3 // 4 > most_bytes + 2:
             raise at(images.too_large(len(payload) * 3 // 4, most_bytes), place)
         head = base64.b64decode(payload, validate=True)[:1024]

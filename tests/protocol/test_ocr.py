@@ -252,6 +252,15 @@ def test_a_pdf_is_refused_where_nobody_is_known_to_take_it(proxy: Proxy, upstrea
     assert "page" in refused(reply, upstream, 400, "unsupported_parameter", "file")
 
 
+@pytest.mark.parametrize(
+    "lead", ["", " ", "data:;base64,", "data:application/octet-stream;name=a.pdf;base64,", "DATA:x/pdf;base64,"]
+)
+def test_a_pdf_is_known_by_its_bytes(proxy: Proxy, upstream: Upstream, lead: str) -> None:
+    """As an image is, whatever it is called."""
+    reply = proxy.post(OCR, {"model": "scan", "image": lead + base64_of(PDF)}, KEY)
+    assert "page" in refused(reply, upstream, 400, "unsupported_parameter", "image")
+
+
 # What is refused.
 
 
