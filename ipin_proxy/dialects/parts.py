@@ -6,7 +6,7 @@ stands, the part says itself, so that reading one and writing one is the same fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..call import IMAGE_PART, VIDEO_PART
@@ -28,6 +28,9 @@ KINDS = {
 }
 # What says of a part which it is and where its image stands.
 OWN = frozenset({"type", "image_url", "image", "source"})
+# What holds parts in Anthropic's messages, and where: a result of a tool, and a document, which may be one.
+HOLDERS: Mapping[str, str] = {"tool_result": "content", "document": "source.content"}
+DEEPEST = 2
 # How `image_url` is written, by the type of its part: as a text, or as an object with the text in it.
 FLAT = {"input_image": True, "computer_screenshot": True, "image_url": False, None: False}
 
@@ -81,17 +84,18 @@ def in_input(values: Json) -> Iterator[Part]:
                 yield Part(kind, f"input[{at}].{member}", content)
 
 
-def _in_content(content: list[Any], place: str) -> Iterator[Part]:
+def _in_content(content: list[Any], place: str, deeper: int = DEEPEST) -> Iterator[Part]:
     for at, part in enumerate(content):
         if type(part) is not dict:
             continue
         kind = _kind_of(part)
         if kind is not None:
             yield Part(kind, f"{place}[{at}]", part)
-        elif part.get("type") == "tool_result" and type(inner := part.get("content")) is list:
-            for deeper, each in enumerate(inner):
-                if type(each) is dict and (kind := _kind_of(each)) is not None:
-                    yield Part(kind, f"{place}[{at}].content[{deeper}]", each)
+        elif deeper and type(name := part.get("type")) is str and name in HOLDERS:
+            member = HOLDERS[name]
+            inner = part if member == "content" else part.get("source")
+            if type(inner) is dict and type(parts := inner.get("content")) is list:
+                yield from _in_content(parts, f"{place}[{at}].{member}", deeper - 1)
 
 
 def _kind_of(part: Json) -> str | None:

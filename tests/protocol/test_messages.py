@@ -288,6 +288,24 @@ def test_a_picture_is_looked_at(proxy: Proxy, upstream: Upstream) -> None:
     assert refusal(ask(proxy, text=[broken]), 400)["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("is_result", [False, True], ids=["sent", "result"])
+def test_a_picture_in_a_document_is_looked_at(proxy: Proxy, upstream: Upstream, is_result: bool) -> None:
+    def shown(data: str) -> list[Json]:
+        source = {"type": "base64", "media_type": "image/jpeg", "data": data}
+        parts = [messages.text("Page 1"), {"type": "image", "source": source}, {"type": []}]
+        document = {"type": "document", "source": {"type": "content", "content": parts}}
+        return [{"type": "tool_result", "tool_use_id": "t1", "content": [document]} if is_result else document]
+
+    data = base64.b64encode(png(28, 28)).decode()
+    assert "no image" in refusal(ask(proxy, text=shown("bm90aGluZw==")), 400)["message"]
+    assert "does not take images" in refusal(ask(proxy, text=shown(data), model="blind"), 400)["message"]
+    assert upstream.history == []
+    upstream.will_answer(200, messages.message())
+    ask(proxy, text=shown(data), model="claude").read()
+    content = json.dumps(upstream.history[-1].json["messages"][0]["content"])
+    assert '"image/png"' in content and '"image/jpeg"' not in content
+
+
 def test_a_large_body_with_a_picture_and_a_long_input_arrives_whole(proxy: Proxy, upstream: Upstream) -> None:
     data = base64.b64encode(png(28, 28, more=bytes(300_000))).decode()
     shown = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
