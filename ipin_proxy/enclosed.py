@@ -29,12 +29,12 @@ DATA_URL = re.compile(
 )
 BASE64 = re.compile(r"[A-Za-z0-9+/]{64}")
 SEEN_OR_HEARD = re.compile(r"\s*data:(image|audio|video)/", re.IGNORECASE)
-READ, HEARD, SEEN = "read", "heard", "seen"  # what becomes of a file
+READ, HEARD, SEEN, OTHER = "read", "heard", "seen", "other"  # what becomes of a file
 
 
 class Enclosed(NamedTuple):
     """How many characters of a body are files; of these documents, of which the pages are read, and recordings. `others`: how many
-    files there are in bodies without parts, of which most are pictures to draw from."""
+    files there are that are mostly pictures and in no part for one: those to draw from, and what is sent as a file."""
 
     chars: int = 0
     document_chars: int = 0
@@ -50,12 +50,11 @@ def enclosed(members: Members, operation: Operation) -> Enclosed:
     else:
         is_drawing = operation in (IMAGE, IMAGE_EDIT)
         values = {name: value for name, value in members.values.items() if name != "prompt"}
-        found = [(SEEN, text) for text in files_in(values, is_drawing)]
-    chars = {READ: 0, HEARD: 0, SEEN: 0}
+        found = [(OTHER, text) for text in files_in(values, is_drawing)]
+    chars = {READ: 0, HEARD: 0, SEEN: 0, OTHER: 0}
     for what, text in found:
         chars[what] += sum(map(len, members.stretches(text)))
-    others = 0 if operation in IN_PARTS else len(found)
-    return Enclosed(sum(chars.values()), chars[READ], chars[HEARD], others)
+    return Enclosed(sum(chars.values()), chars[READ], chars[HEARD], sum(what is OTHER for what, _ in found))
 
 
 def files_in_parts(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -84,7 +83,7 @@ def use_of(part: dict[str, Any], text: str) -> str:
     kind = part.get("type")
     if kind in DOCUMENTS:
         said = SEEN_OR_HEARD.match(text)
-        return READ if said is None else HEARD if said[1].lower() == "audio" else SEEN
+        return READ if said is None else HEARD if said[1].lower() == "audio" else OTHER
     return HEARD if kind in RECORDINGS or (kind is None and not RECORDINGS.isdisjoint(part)) else SEEN
 
 

@@ -327,8 +327,8 @@ def text_tokens(call: Call) -> int:
 
 
 def tokens_of_body(call: Call) -> tuple[int, int, int]:
-    """The same, and about how many tokens the recordings in it are, and the pictures that are drawn from; those that a model
-    looks at are told apart (`call.pictures`)."""
+    """The same, and about how many tokens the recordings in it are, and the pictures that are drawn from or sent as files; those in
+    parts of their own are told apart (`call.pictures`)."""
     if call.members is None:
         files = call.form.files if call.form is not None and call.operation is IMAGE_EDIT else ()
         return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN, 0, len(files) * OF_A_PICTURE

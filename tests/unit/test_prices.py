@@ -417,6 +417,12 @@ def test_recordings_in_a_chat_are_heard(part: Json, times: int) -> None:
     assert guess.audio_input_tokens < guess.input_tokens < guess.audio_input_tokens + 100 * times
 
 
+def test_pictures_that_are_sent_as_files_are_looked_at() -> None:
+    picture = {"type": "input_file", "file_data": DATA.replace("application/pdf", "image/png")}
+    guess = estimate(call({"input": [{"role": "user", "content": [picture] * 2}]}, RESPONSE))
+    assert 2_000 <= guess.input_tokens < 2_100
+
+
 def test_pictures_that_are_drawn_from_are_looked_at() -> None:
     sent = "".join(
         f'--x\r\nContent-Disposition: form-data; name="image[]"; filename="{n}.png"\r\n\r\nPNG\r\n' for n in range(3)
