@@ -297,7 +297,7 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
     pages = known.pages
     if call.document is not None:
         pages = pages or pages_in(call.document)
-        entered += OF_A_PICTURE
+        entered += OF_A_PICTURE * pages
     guess = known._replace(pages=pages, audio_input_tokens=heard, image_input_tokens=drawn_from, estimated=True)
     if operation in HEARING:
         seconds = known.seconds or float(-(-bytes_of_files(call) // BYTES_A_SECOND))
