@@ -112,7 +112,8 @@ MOST_PROMPTS = 2_048  # of one completion, as of one list to be embedded
 DOCUMENTS_A_SEARCH = 100
 BOUNDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 WITHOUT_ANSWER = (EMBEDDING, RERANK, MODERATION)
-FILE_MARKS = (b"base64", b"input_audio")  # one of which is in every body with a file in it
+# One of these is in every body with a file in it. Of vectors the first says nothing: most are wanted so.
+BASE64, DATA_URL, RECORDING = b"base64", b";base64,", b"input_audio"
 UNITS = ("perSecond", "perImage", "perPage", "perCharacter", "perRequest")
 
 
@@ -332,8 +333,9 @@ def tokens_of_body(call: Call) -> tuple[int, int, int]:
     if call.members is None:
         files = call.form.files if call.form is not None and call.operation is IMAGE_EDIT else ()
         return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN, 0, len(files) * OF_A_PICTURE
-    size, pages, seconds, pictures = len(call.request.body) + call.added_chars, 0, 0, 0
-    if call.members.hollow or any(mark in call.request.body for mark in FILE_MARKS):
+    body, mark = call.request.body, DATA_URL if call.operation is EMBEDDING else BASE64
+    size, pages, seconds, pictures = len(body) + call.added_chars, 0, 0, 0
+    if call.members.hollow or mark in body or RECORDING in body:
         from .enclosed import enclosed  # where something looks like a file
 
         found = enclosed(call.members, call.operation)
