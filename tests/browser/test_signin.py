@@ -155,3 +155,25 @@ def test_a_session_that_ends_costs_nothing_that_was_typed(
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("row", name=re.compile("Typed before the session ended"))).to_be_visible()
     assert proxy.admin("GET", "/models/typed-before").status == 200
+
+
+def test_who_has_a_new_name_signs_in_again_with_that(
+    visit: Visit, proxy: Proxy, session_of: Callable[..., Any], expecting: Expecting
+) -> None:
+    proxy.admin("POST", "/users", {"username": "cora", "password": PASSWORD, "role": "admin"})
+    page = visit(session_of("cora"))
+    expecting("status of 401")
+    page.goto("/admin.html#/users")
+    page.get_by_role("rowheader").get_by_role("button", name="cora").click()
+    page.get_by_role("dialog").get_by_label("User name").fill("cora-b")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("navigation").get_by_role("button", name="cora-b")).to_be_visible()
+    page.context.clear_cookies()
+
+    page.get_by_role("navigation").get_by_role("link", name="Models").click()
+    again = page.get_by_role("dialog", name="Sign in again")
+    again.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("table", name="Models")).to_be_visible()

@@ -46,6 +46,12 @@ const app = {
   go(name, params = {}) {
     location.hash = address(name, params);
   },
+
+  /** The administrator's own name is another one: whoever has to sign in again does so with that. */
+  renamed(username) {
+    app.user.username = username;
+    account();
+  },
 };
 
 /** What one screen may ask: `app`, and what changes the address, which is refused once the address names another place. */

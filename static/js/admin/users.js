@@ -254,6 +254,7 @@ export function screen(root, params, app) {
           budgets: budgets.budgetsOf(held.budgets),
         });
         const saved = await put(at("/api/admin/users", row.id), changesOf(recordOf(first), recordOf(values)));
+        if (isSelf(saved)) app.renamed(saved.username);
         toast(`${saved.username} is saved.`);
         return saved;
       },
