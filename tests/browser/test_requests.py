@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support import build
 from support.book import DAY_MS, entry, prefill, refused
-from support.proxy import KEY, Proxy
+from support.proxy import KEY, PASSWORD, Proxy
 from support.upstream import Upstream
 
 from ipin_proxy.call import Attempt
@@ -261,6 +261,23 @@ def test_the_present_filter_is_taken_away_as_a_file(log: Page) -> None:
             log.get_by_role("menuitem", name=name).click()
         text = coming.value.path().read_text(encoding="utf-8-sig")
         assert sorted(read(text)) == [FAILED, "req_refused"]
+
+
+def test_a_file_of_the_log_is_worth_signing_in_again_for(
+    visit: Callable[..., Page], session: Any, expecting: Callable[[str], None]
+) -> None:
+    page = visit(session)
+    expecting("status of 401")
+    page.goto("/admin.html#/requests?status=error")
+    tally(page, "2 calls")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("menuitem", name="As CSV").click()
+    again = page.get_by_role("dialog", name="Sign in again")
+    again.get_by_label("Password", exact=True).fill(PASSWORD)
+    with page.expect_download() as coming:
+        page.keyboard.press("Enter")
+    assert sorted(from_csv(coming.value.path().read_text(encoding="utf-8-sig"))) == [FAILED, "req_refused"]
 
 
 def from_csv(text: str) -> list[str]:

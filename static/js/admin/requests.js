@@ -3,6 +3,7 @@
 import { ApiError, get } from "../api.js";
 import { announce, fill, h, icon } from "../dom.js";
 import { count, number } from "../format.js";
+import { attempt } from "../parts/dialog.js";
 import { empty, load } from "../parts/faces.js";
 import { menuButton } from "../parts/menu.js";
 import { pageHead } from "../parts/marks.js";
@@ -195,8 +196,10 @@ export function screen(root, params, app) {
 
   // -- the page -------------------------------------------------------------------------------------------------------
 
-  const download = (format) => () => {
+  const download = (format) => async () => {
     const asked = queryOf(filter);
+    // A download asks nobody to sign in again, and says nothing when it is refused.
+    if (!(await attempt(null, () => get(`/api/admin/requests?${asked}&pageSize=1`), "The export did not work"))) return;
     asked.set("format", format);
     h("a", { href: `/api/admin/requests?${asked}`, download: "" }).click();
   };
