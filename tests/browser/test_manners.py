@@ -226,6 +226,69 @@ def test_the_focus_stays_with_the_row_that_was_changed(page: Page, proxy: Proxy,
     proxy.admin("DELETE", "/users/focal")
 
 
+@pytest.mark.parametrize(
+    ("press", "then"),
+    [
+        (("keys?q=nothing-like-it", "Show all"), "Tick "),
+        (("requests?q=nothing-like-it", "Show all"), None),
+        (("requests?status=error", "Clear the filters"), "Status"),
+        (("audit?action=create", "Clear"), "Who"),
+    ],
+)
+def test_what_is_gone_once_it_was_pressed_leaves_the_focus_to_what_came(
+    page: Page, proxy: Proxy, press: tuple[str, str], then: str | None
+) -> None:
+    place, name = press
+    page.goto(f"/admin.html#/{place}")
+    button = page.get_by_role("main").get_by_role("button", name=name, exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(button).to_have_count(0)
+    expect(page.locator("main :focus")).to_have_count(1)
+    assert then is None or focused(page).startswith(then)
+
+
+def test_the_focus_stays_with_the_rows_that_were_ticked(page: Page, proxy: Proxy) -> None:
+    for each in ("tick-a", "tick-b", "tick-c"):
+        proxy.add_model(each)
+    page.goto("/admin.html#/models")
+    tick = {each: page.get_by_label(f"Tick {each}") for each in ("tick-a", "tick-b", "tick-c")}
+
+    def press(name: str) -> None:
+        tick["tick-a"].check()
+        tick["tick-b"].check()
+        page.get_by_role("button", name=name).focus()
+        page.keyboard.press("Enter")
+
+    press("Untick")
+    expect(tick["tick-b"]).to_be_focused()
+    press("Disable")
+    expect(page.locator('tr[data-key="tick-b"]').get_by_text("disabled")).to_be_visible()
+    expect(tick["tick-b"]).to_be_focused()
+    press("Delete…")
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete 2 models").click()
+    expect(tick["tick-b"]).to_have_count(0)
+    expect(tick["tick-c"]).to_be_focused()
+    proxy.admin("DELETE", "/models/tick-c")
+
+
+def test_the_focus_stays_with_the_setting_that_was_changed(page: Page) -> None:
+    page.goto("/admin.html#/settings")
+    setting = page.get_by_label("REQUEST_TIMEOUT_S", exact=True)
+    setting.fill("77")
+    page.get_by_role("button", name="Discard").click()
+    page.get_by_role("button", name="Leave").click()
+    expect(setting).to_have_value("")
+    expect(setting).to_be_focused()
+    setting.fill("78")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Notes")).to_contain_text("saved")
+    expect(setting).to_be_focused()
+    setting.fill("")
+    page.keyboard.press("Enter")
+    expect(page.locator(".setting").filter(has=setting)).to_contain_text("default")
+
+
 def test_a_menu_is_walked_with_arrows_and_left_with_escape(page: Page) -> None:
     page.goto("/admin.html#/users")
     opener = page.get_by_role("button", name="More for admin")

@@ -111,7 +111,7 @@ export function screen(root, params, app) {
       h("option", { value: "" }, label),
       Object.entries(options).map(([id, each]) => h("option", { value: id }, each)),
     );
-  const clear = h("button.quiet", { type: "button", onclick: () => change(new URLSearchParams()) }, icon("cross"), "Clear");
+  const clear = h("button.quiet", { type: "button", onclick: () => (change(new URLSearchParams()), inputs.actor.focus()) }, icon("cross"), "Clear");
   const tally = h("span.quiet-text.number", { role: "status" });
   root.append(
     pageHead({ title: "Audit", lead: "Every change by an administrator: who, what, when and from where." }),

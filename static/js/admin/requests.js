@@ -84,9 +84,11 @@ export function screen(root, params, app) {
 
   function rebuild() {
     const next = makeTable();
+    const hadFocus = table.contains(document.activeElement);
     table.replaceWith(next);
     table = next;
     table.rows = found.items;
+    if (hadFocus) [...table.querySelectorAll("a, button")].find((each) => each.checkVisibility())?.focus();
   }
 
   const results = h("div");
@@ -143,7 +145,8 @@ export function screen(root, params, app) {
     const set = countSet(filter);
     fill(summary, set ? `Filters: ${number(set)} set` : "Filters");
     // A control that has just been used keeps the focus, though all of them are made anew.
-    const at = [...fields.querySelectorAll("select, input")].indexOf(document.activeElement);
+    const used = fields.contains(document.activeElement);
+    const at = used ? Math.max(0, [...fields.querySelectorAll("select, input")].indexOf(document.activeElement)) : -1;
     fill(
       fields,
       filterFields(filter, choices, narrow),

@@ -50,13 +50,16 @@ export function screen(root, params, app) {
 
 function valuesPart() {
   const place = h("div");
-  const reload = () =>
-    load(
+  /** `name`: the setting to go on from, since what was pressed goes. */
+  const reload = async (name = "") => {
+    await load(
       place,
       () => get("/api/admin/settings"),
       ({ settings }) => valuesForm(settings, reload),
       { label: "Loading settings" },
     );
+    if (name && document.activeElement === document.body) place.querySelector(`form-field[name="${name}"]`)?.focus();
+  };
   reload();
   return place;
 }
@@ -111,7 +114,7 @@ function valuesForm(settings, reload) {
   undo.addEventListener("click", async () => {
     if (!(await confirmLeaving())) return;
     release();
-    reload();
+    reload(changed()[0]?.[0]);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -122,7 +125,7 @@ function valuesForm(settings, reload) {
         const answer = await put("/api/admin/settings", values);
         release();
         sayWhatHolds(answer);
-        await reload();
+        await reload(Object.keys(values)[0]);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!showFieldError(form, error.param || "-", error.message))

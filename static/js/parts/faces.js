@@ -36,22 +36,36 @@ export function failed(error, retry) {
 export async function load(root, fetcher, render, { label = "Loading" } = {}) {
   const turn = (root.turn = (root.turn ?? 0) + 1);
   const isFirst = !root.childElementCount || root.dataset.face !== "there";
+  let giveBack = placeOfFocus(root);
   if (isFirst) fill(root, loading(label));
   root.setAttribute("aria-busy", "true");
   try {
     const data = await fetcher();
     if (root.turn !== turn) return false;
     root.dataset.face = "there";
+    if (root.contains(document.activeElement)) giveBack = placeOfFocus(root);
     fill(root, render(data));
+    giveBack();
     return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (root.turn !== turn) return false;
     root.dataset.face = "failed";
     fill(root, failed(error, () => load(root, fetcher, render, { label })));
+    giveBack();
     announce(error.message, { urgent: true });
     return false;
   } finally {
     if (root.turn === turn) root.removeAttribute("aria-busy");
   }
+}
+
+const CONTROLS = "a[href], button, input, select, textarea";
+
+/** Remembers which control of an element has the focus; the answer gives it to the one that has come in its place, if it was lost. */
+function placeOfFocus(root) {
+  const at = [...root.querySelectorAll(CONTROLS)].indexOf(document.activeElement);
+  return () => {
+    if (at >= 0 && document.activeElement === document.body) root.querySelectorAll(CONTROLS)[at]?.focus({ preventScroll: true });
+  };
 }

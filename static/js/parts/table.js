@@ -40,9 +40,15 @@ class DataTable extends HTMLElement {
   }
 
   clearSelection() {
+    const [from, key] = [document.activeElement, [...this.selected].at(-1)];
     this.selected = new Set();
     this.draw();
     this.onselect?.(this.selected);
+    // What was pressed for this goes with the ticks; the last row that had one is the place to go on from.
+    const now = document.activeElement;
+    if (now === document.body ? from === now : now.checkVisibility()) return;
+    const tr = [...this.body.children].find((each) => each.dataset.key === key);
+    (tr?.querySelector("input") ?? this.tickAlls.find((each) => each.checkVisibility()))?.focus({ preventScroll: true });
   }
 
   build() {
@@ -221,8 +227,9 @@ class DataTable extends HTMLElement {
     announce(this.foot.querySelector("span").textContent);
   }
 
-  /** Which control of which row has the focus, so that it can have it again once the rows are new. */
+  /** Which control of which row, or of the face without rows, has the focus, so that there is one that has it once the rows are new. */
   focusPlace() {
+    if (this.nothing.contains(document.activeElement)) return { key: null, at: 0, row: 0 };
     const tr = document.activeElement?.closest("tr[data-key]");
     if (!tr || !this.contains(tr)) return null;
     return { key: tr.dataset.key, at: focusables(tr).indexOf(document.activeElement), row: [...this.body.children].indexOf(tr) };
@@ -233,7 +240,8 @@ class DataTable extends HTMLElement {
     const tr =
       [...this.body.children].find((each) => each.dataset.key === place.key) ??
       this.body.children[Math.min(place.row, this.body.children.length - 1)];
-    if (tr) (focusables(tr)[place.at] ?? focusables(tr)[0])?.focus();
+    const there = focusables(tr ?? this.nothing);
+    (there[place.at] ?? there[0])?.focus();
   }
 }
 customElements.define("data-table", DataTable);
