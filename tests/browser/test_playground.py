@@ -129,3 +129,29 @@ def test_kinds_without_a_model_say_what_they_need(page: Page) -> None:
     expect(page.get_by_role("tabpanel").filter(visible=True)).to_contain_text("Transcription")
     page.get_by_role("button", name="Add models").click()
     expect(page.get_by_role("heading", level=1, name="Models")).to_be_visible()
+
+
+def test_what_was_typed_stays_when_somebody_adds_a_model(panel: Callable[[str], Page], proxy: Proxy) -> None:
+    page = panel("speech-public")
+    page.get_by_label("Text", exact=True).filter(visible=True).fill("A long text.")
+    page.get_by_role("tab", name="Chat").click()
+    message = page.get_by_role("textbox", name="Message").filter(visible=True)
+    message.fill("A draft.")
+    proxy.add_model("speech-added", type="speech")
+    proxy.add_model("chat-added")
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("table", name="Models")).to_be_visible()
+    page.get_by_role("link", name="Playground").click()
+
+    choice = page.get_by_label("Model", exact=True).filter(visible=True)
+    expect(message).to_have_value("A draft.")
+    expect(choice.get_by_role("option", name="chat-added")).to_be_attached()
+    page.get_by_role("tab", name="Speech").click()
+    expect(page.get_by_label("Text", exact=True).filter(visible=True)).to_have_value("A long text.")
+    expect(choice).to_have_value("speech-public")
+    choice.select_option("speech-added")
+    for each in ("speech-added", "chat-added"):
+        proxy.admin("DELETE", f"/models/{each}")
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("link", name="Playground").click()
+    expect(choice).to_have_value("speech-public")

@@ -105,7 +105,7 @@ export function callPanel({ operation, path, route = () => [operation, path], co
     for (const each of element.querySelectorAll("audio")) each.pause();
     rest?.();
   };
-  return { element, choose: picker.choose, rest: quiet, stop: () => (running?.abort(), quiet()) };
+  return { element, choose: picker.choose, offer: picker.offer, rest: quiet, stop: () => (running?.abort(), quiet()) };
 }
 
 /** Files that are dropped on the form, or pasted while the panel is seen. */

@@ -54,5 +54,11 @@ export function panel({ models, model, onmodel, base }) {
     h("div.stack", h("div.row.talk-head", picker, h("span.spring"), clear), h("div.card.talk-card", chat.element), code, raw),
     h("aside", { "aria-label": "Parameters" }, settings),
   );
-  return { element, redraw: () => code.redraw(), stop: chat.stop, choose: (id) => (picker.choose(id), chat.redraw(), changed()) };
+  const offer = (given) => {
+    models = given;
+    picker.offer(given);
+    chat.redraw();
+    changed();
+  };
+  return { element, offer, stop: chat.stop, choose: (id) => (picker.choose(id), chat.redraw(), changed()) };
 }

@@ -35,6 +35,16 @@ export function modelPicker({ models, value, onchange, bare = false }) {
       select.value = given;
       show();
     },
+    /** These instead; the chosen one stays, if it is one of them. */
+    offer(given) {
+      if (JSON.stringify(given) === JSON.stringify(models)) return;
+      const before = select.value;
+      models = given;
+      fill(select, options(inOrder(models)));
+      if (models.some((each) => each.id === before)) select.value = before;
+      if (select.value === before) show();
+      else changed();
+    },
     control: select,
   });
 }

@@ -22,7 +22,7 @@ const KINDS = [
 ];
 const MORE = "more";
 
-// What the screen looked like when it was left: the models, the panels that were made of them, and what was chosen.
+// What the screen looked like when it was left: the models, the panels that were made for them, and what was chosen.
 const kept = { state: "", models: null, made: new Map(), chosen: {}, panel: "", tell: () => {} };
 
 /** Fills `root`. `params`: `panel` and `model`. `app`: { user, base, go, setParams } as screens are given it. */
@@ -44,11 +44,14 @@ export function playground(root, params, app) {
   }
 
   function render({ data: models, refusal }) {
-    const state = JSON.stringify([models, limits]);
-    if (state !== kept.state) Object.assign(kept, { state, models, made: new Map() });
+    const state = JSON.stringify(limits);
+    if (state !== kept.state) Object.assign(kept, { state, made: new Map() });
+    kept.models = models;
     const there = KINDS.filter((kind) => models.some((each) => each.type === kind.type));
     const absent = KINDS.filter((kind) => !there.includes(kind));
     if (!there.length) return missing((module) => module.nothing(app, refusal));
+    // What was typed into a panel outlives a change of models, here or elsewhere.
+    for (const { id, type } of there) kept.made.get(id)?.then((made) => made.offer(models.filter((each) => each.type === type)), () => {});
     kept.panel = kindOf(models) || there[0].id;
     takeModel(models);
     const list = there.map((kind) => ({ id: kind.id, label: kind.label, content: () => place(kind, models) }));
