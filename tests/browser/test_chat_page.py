@@ -108,6 +108,22 @@ def test_a_conversation_is_exported_and_cleared(stranger: Page, upstream: Upstre
     expect(page.get_by_role("article")).to_have_count(0)
 
 
+def test_a_message_and_its_pictures_outlive_another_connection(page: Page) -> None:
+    page.goto("/chat.html?model=gpt-public")
+    box = page.get_by_role("textbox", name="Message")
+    box.fill("What is this?")
+    box.evaluate(HAND_OVER, ["paste", base64.b64encode(PNG).decode(), "pasted.png"])
+    expect(page.get_by_role("button", name="Remove pasted.png")).to_be_visible()
+    page.get_by_role("button", name="Connection: admin").click()
+    form = page.get_by_role("dialog", name="Connection")
+    form.get_by_text("An API key").click()
+    form.get_by_label("API key", exact=True).last.fill(KEY)
+    form.get_by_role("button", name="Use it").click()
+    expect(page.get_by_role("button", name="Connection: API key")).to_be_visible()
+    expect(box).to_have_value("What is this?")
+    expect(page.get_by_role("button", name="Remove pasted.png")).to_be_visible()
+
+
 def test_images_go_with_a_message_and_with_the_export(stranger: Page, upstream: Upstream) -> None:
     page = stranger
     connect(page)

@@ -26,6 +26,7 @@ const kept = restore(storage, NAME) ?? {};
 const conversation = new Conversation(kept.conversation);
 let model = new URLSearchParams(location.search).get("model") ?? kept.model ?? "";
 let draft = kept.draft ?? "";
+let pictures = []; // of the draft; browsers have room for words only
 let user = null;
 let key = rememberedKey();
 let chat = null;
@@ -84,7 +85,8 @@ function show({ data, refusal }) {
 }
 
 function connected(models) {
-  draft = chat?.writing.draft.text ?? draft;
+  const { text, images } = chat?.writing.draft ?? { text: draft, images: pictures };
+  [draft, pictures] = [text, images];
   chat?.stop();
   chat = null;
   if (!models.length) {
@@ -102,7 +104,7 @@ function connected(models) {
   const picker = modelPicker({ models, value: model, bare: true, onchange: (chosen) => choose(chosen) });
   model = picker.chosen().id;
   chat = talk({ conversation, model: picker.chosen, models: () => models, key: () => key, onchange: save, extra: keyButtons });
-  chat.writing.setDraft({ text: draft, images: [] });
+  chat.writing.setDraft({ text, images });
   fill(tools, picker, h("span.spring"), connectionButton(), settingsButton(), optionsMenu());
   fillMain(chat.element);
   chat.writing.focus();
