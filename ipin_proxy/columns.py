@@ -408,7 +408,7 @@ def _number(value: Any, wish: str, least: float, most: float) -> float:
 
 
 def _iso_8601(text: str) -> int:
-    from datetime import datetime, timedelta, timezone
+    from datetime import datetime, timedelta
 
     wrong = Invalid(
         f"must be milliseconds since 1970 or an ISO 8601 time such as 2030-01-31T12:00:00Z, got {shown(text)}"
@@ -425,7 +425,7 @@ def _iso_8601(text: str) -> int:
     if zone and zone not in "Zz":
         digits = zone[1:].replace(":", "").ljust(4, "0")
         offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:])) * (-1 if zone[0] == "-" else 1)
-    since = local.replace(tzinfo=timezone.utc) - offset - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    since = local - datetime(1970, 1, 1) - offset  # in this order: a zone may lead out of the years that Python knows
     milliseconds = since // timedelta(milliseconds=1) + int((fraction or "0").ljust(3, "0")[:3])
     if milliseconds < 0:
         raise wrong

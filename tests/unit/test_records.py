@@ -413,6 +413,7 @@ def test_limits_are_whole_numbers_from_one(member: str) -> None:
         ("2030-03-17T17:46:40.123456789Z", 1_900_000_000_123),
         ("2030-03-17", 1_899_936_000_000),
         ("2030-03-17T17:46", 1_899_999_960_000),
+        ("9999-12-31T23:59:59-01:00", 253_402_304_399_000),
     ],
 )
 def test_expiry_in_milliseconds_or_iso_8601(value: Any, kept: int) -> None:
@@ -434,6 +435,7 @@ def test_expiry_in_milliseconds_or_iso_8601(value: Any, kept: int) -> None:
         "2030-01-01T25:00",
         1e300,
         "1969-01-01",
+        "0001-01-01T00:00:00+01:00",
     ],
 )
 def test_expiries_that_are_none(value: Any) -> None:
