@@ -14,7 +14,7 @@ from support.proxy import Proxy
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
 SECRET = "acme-secret-key-0123456789"
 
@@ -152,3 +152,25 @@ def test_a_file_that_cannot_be_taken_is_refused_in_words(settings: Page, expecti
     wrong = {"providers": [{"id": "a"}, {"id": "b", "baseUrl": 7}]}
     page.get_by_label("File to import").set_input_files([as_file(wrong, "wrong.json")])
     expect(page.get_by_role("alertdialog", name="wrong.json cannot be imported")).to_contain_text("providers")
+
+
+def test_what_is_typed_while_a_slow_server_saves_stays(page: Page, proxy: Proxy) -> None:
+    held: list[Route] = []
+    page.route(
+        "**/api/admin/settings",
+        lambda route: held.append(route) if route.request.method == "PUT" else route.continue_(),
+    )
+    page.goto("/admin.html#/settings")
+    first, second = (page.get_by_label(name, exact=True) for name in ("REQUEST_TIMEOUT_S", "AUDIO_TIMEOUT_S"))
+    first.fill("77")
+    with page.expect_request(lambda request: request.method == "PUT"):
+        page.get_by_role("button", name="Save changes").click()
+    second.fill("555")
+    held[0].continue_()
+    expect(page.get_by_role("region", name="Notes")).to_contain_text("saved")
+    expect(page.locator(".setting").filter(has=first)).to_contain_text("set here")
+    expect(second).to_have_value("555")
+    expect(page.get_by_text("Not saved yet")).to_be_visible()
+    second.fill("")
+    expect(page.get_by_text("Not saved yet")).to_be_hidden()
+    proxy.admin("PUT", "/settings", {"REQUEST_TIMEOUT_S": None})

@@ -50,12 +50,12 @@ export function screen(root, params, app) {
 
 function valuesPart() {
   const place = h("div");
-  /** `name`: the setting to go on from, since what was pressed goes. */
-  const reload = async (name = "") => {
+  /** `name`: the setting to go on from, since what was pressed goes. `typed()`: [name, value] of what is not saved yet. */
+  const reload = async (name = "", typed = () => []) => {
     await load(
       place,
       () => get("/api/admin/settings"),
-      ({ settings }) => valuesForm(settings, reload),
+      ({ settings }) => valuesForm(settings, reload, typed()),
       { label: "Loading settings" },
     );
     if (name && document.activeElement === document.body) place.querySelector(`form-field[name="${name}"]`)?.focus();
@@ -64,7 +64,7 @@ function valuesPart() {
   return place;
 }
 
-function valuesForm(settings, reload) {
+function valuesForm(settings, reload, typed) {
   const save = h("button.primary", { type: "submit" }, "Save changes");
   const undo = h("button", { type: "button" }, "Discard");
   const bar = h(
@@ -111,6 +111,8 @@ function valuesForm(settings, reload) {
   const release = guard(isDirty, () => {});
   const look = () => (bar.hidden = changed().length === 0);
   form.addEventListener("input", look);
+  for (const [name, value] of typed) fields.get(name).value = value;
+  look();
   undo.addEventListener("click", async () => {
     if (!(await confirmLeaving())) return;
     release();
@@ -120,12 +122,14 @@ function valuesForm(settings, reload) {
     event.preventDefault();
     if (!checkFields(form)) return;
     const values = Object.fromEntries(changed().map(([name, each]) => [name, each.value === "" ? null : each.value]));
+    const sent = new Map([...fields].map(([name, each]) => [name, JSON.stringify(each.value)]));
+    const since = () => [...fields].filter(([name, each]) => JSON.stringify(each.value) !== sent.get(name)).map(([name, each]) => [name, each.value]);
     busy(save, async () => {
       try {
         const answer = await put("/api/admin/settings", values);
         release();
         sayWhatHolds(answer);
-        await reload(Object.keys(values)[0]);
+        await reload(Object.keys(values)[0], since);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (!showFieldError(form, error.param || "-", error.message))
