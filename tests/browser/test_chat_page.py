@@ -198,3 +198,22 @@ def test_a_key_that_is_taken_away_meanwhile_can_be_changed_in_place(
     upstream.will_stream(*spoken("Again."))
     answer.get_by_role("button", name="Try again").click()
     expect(answer).to_contain_text("Again.")
+
+
+def test_parameters_are_kept_though_another_tab_is_written_in_meanwhile(page: Page) -> None:
+    page.goto("/chat.html?model=gpt-public")
+    other = page.context.new_page()
+    other.goto("/chat.html?model=gpt-public")
+    page.get_by_role("button", name="System prompt and parameters").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("System prompt").fill("Be brief.")
+    page.evaluate("addEventListener('storage', () => (document.title = 'heard'), { once: true })")
+    other.get_by_role("textbox", name="Message").fill("Meanwhile.")
+    expect(page).to_have_title("heard")
+    form.get_by_label("Temperature").fill("1")
+    page.get_by_role("button", name="Done").click()
+    other.close()
+    page.reload()
+    page.get_by_role("button", name="System prompt and parameters").click()
+    expect(form.get_by_label("System prompt")).to_have_value("Be brief.")
+    expect(form.get_by_label("Temperature")).to_have_value("1")

@@ -198,7 +198,9 @@ addEventListener("storage", (event) => {
   if (event.key !== NAME || chat?.isBusy) return;
   const other = restore(storage, NAME)?.conversation;
   if (!other) return;
-  Object.assign(conversation, new Conversation(other));
+  const { messages, settings } = new Conversation(other);
+  conversation.messages = messages;
+  Object.assign(conversation.settings, settings); // the same object, which a dialog may be writing into
   chat?.redraw();
 });
 
