@@ -190,3 +190,11 @@ def test_deleting_says_what_goes_with_it_and_can_be_thought_over(providers: Page
     question.get_by_role("button", name="Delete with 2 models").click()
     expect(row(page, "Doomed")).to_have_count(0)
     assert proxy.admin("GET", "/models/doomed/one").status == 404
+
+
+def test_a_search_that_was_taken_back_does_not_come_again(page: Page) -> None:
+    page.goto("/admin.html#/providers?q=nothing-like-it")
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_role("row", name=re.compile("acme"))).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("row", name=re.compile("acme"))).to_be_visible()

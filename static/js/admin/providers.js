@@ -89,7 +89,7 @@ export function screen(root, params, app) {
             actions: [
               h(
                 "button",
-                { type: "button", onclick: () => ((search = ""), (find.querySelector("input").value = ""), draw()) },
+                { type: "button", onclick: () => ((search = ""), (find.querySelector("input").value = ""), draw(), remember()) },
                 "Show all",
               ),
             ],
