@@ -124,7 +124,9 @@ class Translation:
         try:
             return self._encode.throw(error)
         finally:
-            self._encode.close()  # it stands where it has the error, whose traceback has us, and with us the body of the call
+            # It stands where it has the error, whose traceback has us, and with us the body of the call; so has this frame.
+            self._encode.close()
+            del error
 
     def _last_word(self) -> bytes:
         self._is_over = True
