@@ -48,7 +48,7 @@ SUM_UP = (
 )
 SUMMED_UP = "This conversation was longer. What it came to:\n\n"
 
-OUR_REASONING = re.compile(r"rs_[0-9a-f]{34}")  # the ids of such items: that of the response, and a number
+OUR_REASONING = re.compile(r"rs_[0-9a-f]{34,35}")  # the ids of such items: that of the response, and a number
 SEAL = "ipin1."  # before what our own answers gave as encrypted reasoning; what others encrypted nobody here can read
 DETAILS = "reasoning_details"
 AFTER = "after"  # marks one that stands behind what it belongs to

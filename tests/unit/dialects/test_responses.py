@@ -10,7 +10,7 @@ from support.responses_checker import check, events_in, texts_in
 
 from ipin_proxy.dialects.responses_hub import tasted
 from ipin_proxy.dialects.responses_items import Text
-from ipin_proxy.dialects.responses_messages import sealed, unsealed
+from ipin_proxy.dialects.responses_messages import sealed, unsealed, without_ours
 from ipin_proxy.dialects.responses_reply import Asked, deleted, encode_response, page_of
 from ipin_proxy.dialects.responses_request import decode_request, input_items
 from ipin_proxy.dialects.responses_stream import encode_stream
@@ -427,3 +427,13 @@ def test_thousands_of_calls_in_one_answer_are_none() -> None:
     step.send([{"choices": [{"delta": {"tool_calls": calls[:1000]}}]}])
     last = events_in(step.send([{"choices": [{"delta": {"tool_calls": calls[1000:]}}]}]))[-1]
     assert last["type"] == "response.failed"
+
+
+def test_what_was_thought_here_is_known_by_its_id_however_much_there_is_of_it() -> None:
+    step = encode_stream(asked()._replace(id=f"resp_{'0f' * 16}"))
+    out = next(step)
+    for at in range(300):
+        out += step.send([{"choices": [{"delta": {"content" if at % 2 else "reasoning_content": "Hm."}}]}])
+    output = check(out + step.send([STOP]) + step.send(None))["output"]
+    assert len(output) == 300
+    assert without_ours({"input": output}, str) == {"input": output[1::2]}
