@@ -25,7 +25,7 @@ KEEP_S = 24 * 3600.0
 MOST_TURNS = 2_000  # of one conversation; more would not fit into any model
 ENTRY_BYTES = 512  # what an entry takes beside its texts
 LOOKS = 64  # at what is too old, in the time that entries are kept
-MOST_ID_CHARS = 64  # of a response's id in that of an item
+STEM_CHARS = 32  # of a response's id, behind its prefix; the ids of its items begin with it, behind theirs
 SHARE = 4  # no entry may be larger than this part of all
 
 
@@ -78,8 +78,8 @@ class Conversations:
         self.size_bytes = 0
 
     def keep(self, owner: str, response: Json, items: Sequence[Json] | bytes) -> bool:
-        """Remember a response and the items it was made from, which may be encoded already. False when it is too large to be kept. What it continues
-        is read from its `previous_response_id`."""
+        """Remember a response and the items it was made from, which may be encoded already. False when it is too large to be
+        kept. What it continues is read from its `previous_response_id`."""
         previous = response.get("previous_response_id")
         entry = Entry(
             encoded(response),
@@ -129,8 +129,11 @@ class Conversations:
     def items(self, owner: str, names: Iterable[str]) -> dict[str, Json]:
         """Items that responses of the owner put out, or were made from, by their ids, which have that of the response in them.
         Each response is read once, however many of its items are wanted."""
+        wanted: dict[str, list[str]] = {}
+        for each in names:
+            wanted.setdefault(response_of(each), []).append(each)
         found: dict[str, Json] = {}
-        for name, theirs in self._responses_of(owner, names).items():
+        for name, theirs in wanted.items():
             kept = self.get(owner, name)
             known = {str(item.get("id")): item for item in [*kept.input, *kept.response["output"]]} if kept else {}
             found |= {each: known[each] for each in theirs if each in known}
@@ -141,19 +144,6 @@ class Conversations:
         with self._lock:
             chain = self._use(owner, name) if name is not None else []
         return sum(entry.size_bytes for entry in chain) + sum(map(len, map(encoded, self.items(owner, items).values())))
-
-    def _responses_of(self, owner: str, items: Iterable[str]) -> dict[str, list[str]]:
-        """The names of the responses that items belong to, by their ids, with these."""
-        with self._lock:
-            shelf = self._shelves.get(owner)
-            stems = {name.removeprefix("resp_"): name for name in shelf.entries} if shelf else {}
-        lengths = {len(stem) for stem in stems}
-        found: dict[str, list[str]] = {}
-        for each in items:
-            stem = each.rpartition("_")[2]
-            for name in {stems[stem[:length]] for length in lengths if stem[:length] in stems}:
-                found.setdefault(name, []).append(each)
-        return found
 
     def delete(self, owner: str, name: str) -> bool:
         """Forget a response; what continues it cannot be continued any more. False when there is none."""
@@ -220,7 +210,18 @@ def encoded(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def is_reference(item: Any) -> bool:
+def response_of(item_id: str) -> str:
+    """The response that an item belongs to, if it is one of this house."""
+    return f"resp_{item_id.rpartition('_')[2][:STEM_CHARS]}"
+
+
+def referred_to(items: Any) -> list[str]:
+    """The ids of the items in a request that stand for those of earlier responses."""
+    found = filter(is_item_reference, items) if type(items) is list else ()
+    return [each["id"] for each in found if type(each.get("id")) is str]
+
+
+def is_item_reference(item: Any) -> bool:
     """Whether an item of a request stands for one of an earlier response, which has its id."""
     if type(item) is not dict:
         return False

@@ -172,11 +172,9 @@ def continued(app: App, call: Call) -> Generator[Next, None, Call]:
 
 def references_of(call: Call) -> list[str]:
     """The ids of the items of a conversation that are somewhere else."""
-    from .conversations import is_reference  # few calls are by this API
+    from .conversations import referred_to  # few calls are by this API
 
-    items = call.member("input")
-    references = filter(is_reference, items) if type(items) is list else ()
-    return [each["id"] for each in references if type(each.get("id")) is str]
+    return referred_to(call.member("input"))
 
 
 def listed(call: Call, first: Part, shown: Iterator[Part]) -> Generator[Next, None, list[Part]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import prices
 from ..call import CHAT, RESPONSE, Call, Deployment
 from ..errors import ProxyError
+from ..memory import owner_of
 from . import parts
 from .openai_stream import KEEP_ALIVE, error_frame
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 REFUSAL_BYTES = 4096  # of a refusal that is looked at
 WORD = re.compile(rb"[A-Za-z0-9_-]{4,200}")
-REFERENCE = b'"item_reference"'
 ID = re.compile(rb"[A-Za-z0-9][_-].*\d|\d.*[_-]")  # as vs_1a2b, file-1a2b
 
 
@@ -44,12 +44,11 @@ class Client:
             prompts.put(call.members, prompt, prompts.for_chat if call.operation is CHAT else prompts.for_responses)
 
     def is_ours(self, call: Call, memory: Memory) -> bool:
-        """Whether a call refers to what only this house has kept."""
-        if call.member("previous_response_id") is None and REFERENCE not in call.request.body:
-            return False
-        from .responses_hub import is_kept
+        """Whether a call continues a response that only this house has kept, or refers to the items of one."""
+        from ..conversations import referred_to, response_of  # few calls are by an API that can
 
-        return is_kept(call, memory)
+        name = call.member("previous_response_id") or next(map(response_of, referred_to(call.member("input"))), None)
+        return type(name) is str and memory.conversations.has(owner_of(call.caller), name)
 
     def is_named_in(self, refusal: bytes, call: Call) -> bool:
         """Whether a refusal is about what a call refers to, which is not there: a response, a file, a vector store."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..call import Call, Deployment
-from ..conversations import encoded
+from ..conversations import STEM_CHARS, encoded
 from ..errors import BadRequest, ProxyError
 from ..memory import owner_of
 from ..web.members import BodyError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-ID_BYTES = 16  # of a response
 SIGNING = "anthropic"  # the type of providers whose models take back what they thought if it is signed, and think on
 
 
@@ -61,7 +60,7 @@ class Hub:
         memory.note(call, decoded.notes)
         chat = tasted(decoded.chat, taste)
         self.body: Json = {**cleaned_chat(chat, deployment.provider), "model": deployment.upstream_model}
-        id = f"resp_{secrets.token_hex(ID_BYTES)}"
+        id = f"resp_{secrets.token_hex(STEM_CHARS // 2)}"
         stores = told.get("store") is not False
         keep = partial(memory.keepsakes.keep, self._owner) if stores else None
         repeats = told if len(call.request.body) <= MOST_REPEATED else fit_to_repeat(told)
@@ -84,20 +83,6 @@ class Hub:
     def _keep(self, response: Json) -> None:
         if self._items is not None:
             self._conversations.keep(self._owner, response, self._items)
-
-
-def is_kept(call: Call, memory: Memory) -> bool:
-    """Whether a call continues a response of this house, or refers to its items."""
-    name = call.member("previous_response_id") or response_referred_to(call.member("input"))
-    return type(name) is str and memory.conversations.has(owner_of(call.caller), name)
-
-
-def response_referred_to(items: Any) -> str | None:
-    """The response whose item is the first that is referred to, were it one of this house: their ids have that of theirs in them."""
-    for item in items if type(items) is list else ():
-        if type(item) is dict and item.get("type") == "item_reference" and type(id := item.get("id")) is str:
-            return f"resp_{id.rpartition('_')[2][: 2 * ID_BYTES]}"
-    return None
 
 
 # -- what a model takes ---------------------------------------------------------------------------------------------

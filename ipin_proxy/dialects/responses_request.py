@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..conversations import is_reference
+from ..conversations import is_item_reference
 from ..errors import BadRequest, Unsupported
 from .responses_messages import Chat, Recall
 from .responses_tools import SHOWN_CHARS, Tool, Toolbox, is_deep
@@ -131,7 +131,7 @@ def names_in(given: Iterable[Any]) -> list[str]:
     and who refers to it a thousand times sends next to nothing."""
     names: dict[str, None] = {}
     for at, item in enumerate(given):
-        name = item.get("id") if is_reference(item) else None
+        name = item.get("id") if is_item_reference(item) else None
         if type(name) is not str:
             continue
         if name in names:
@@ -167,7 +167,7 @@ def input_of(body: Json) -> list[Any]:
 
 def looked_up(item: Json, place: str, known: Mapping[str, Json]) -> Json:
     """The item itself, or the one that it refers to by its id."""
-    if not is_reference(item):
+    if not is_item_reference(item):
         return item
     name = item.get("id")
     found = known.get(name) if type(name) is str else None

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from support.clock import Clock
 
-from ipin_proxy.conversations import ENTRY_BYTES, SHARE, Conversations
+from ipin_proxy.conversations import ENTRY_BYTES, SHARE, STEM_CHARS, Conversations
 
 Json = dict[str, Any]
+
+A, B = "a" * STEM_CHARS, "b" * STEM_CHARS  # what is in the ids of a response and of its items
 
 
 def said(text: str, id: str = "msg_1i0") -> Json:
@@ -37,12 +39,12 @@ def test_a_conversation_is_all_its_turns_the_oldest_first(store: Conversations) 
 
 
 def test_another_key_does_not_learn_that_a_response_exists(store: Conversations) -> None:
-    store.keep("key", response("resp_a"), [said("One?")])
-    assert store.get("other", "resp_a") is None
-    assert store.history("other", "resp_a") is None
-    assert store.items("other", ["msg_a01"]) == {}
-    assert store.delete("other", "resp_a") is False
-    assert store.get("key", "resp_a") is not None
+    store.keep("key", response(f"resp_{A}"), [said("One?")])
+    assert store.get("other", f"resp_{A}") is None
+    assert store.history("other", f"resp_{A}") is None
+    assert store.items("other", [f"msg_{A}01"]) == {}
+    assert store.delete("other", f"resp_{A}") is False
+    assert store.get("key", f"resp_{A}") is not None
 
 
 def test_what_is_deleted_is_gone_and_cannot_be_continued(store: Conversations) -> None:
@@ -118,29 +120,30 @@ def test_nothing_is_left_when_all_of_an_owner_is_deleted(store: Conversations) -
 
 
 def test_items_are_found_by_their_ids_alone(store: Conversations) -> None:
-    store.keep("key", response("resp_ab"), [said("One?", "msg_abi0")])
-    store.keep("key", response("resp_a"), [{**said("Two?"), "id": ["odd"]}])
-    found = store.items("key", ["msg_abi0", "msg_ab99", "", "msg_ab01", "msg_a01"])
-    assert sorted(found) == ["msg_a01", "msg_ab01", "msg_abi0"]
-    assert found["msg_ab01"]["role"] == "assistant"
-    assert found["msg_abi0"] == said("One?", "msg_abi0")
+    store.keep("key", response(f"resp_{B}"), [said("One?", f"msg_{B}i0")])
+    store.keep("key", response(f"resp_{A}"), [{**said("Two?"), "id": ["odd"]}])
+    found = store.items("key", [f"msg_{B}i0", f"msg_{B}99", "", f"msg_{B}01", f"msg_{A}01", f"msg_{A[1:]}01"])
+    assert sorted(found) == [f"msg_{A}01", f"msg_{B}01", f"msg_{B}i0"]
+    assert found[f"msg_{B}01"]["role"] == "assistant"
+    assert found[f"msg_{B}i0"] == said("One?", f"msg_{B}i0")
 
 
 def test_of_many_items_of_a_response_that_is_read_once(store: Conversations, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.keep("key", response("resp_a"), [said("One?", f"msg_ai{at}") for at in range(20)])
+    store.keep("key", response(f"resp_{A}"), [said("One?", f"msg_{A}i{at}") for at in range(20)])
     read: list[str] = []
     get = store.get
     monkeypatch.setattr(store, "get", lambda owner, name: read.append(name) or get(owner, name))
-    assert len(store.items("key", [f"msg_ai{at}" for at in range(20)])) == 20
-    assert read == ["resp_a"]
+    assert len(store.items("key", [f"msg_{A}i{at}" for at in range(20)])) == 20
+    assert read == [f"resp_{A}"]
 
 
 def test_what_comes_along_with_a_request_is_weighed(store: Conversations) -> None:
-    store.keep("key", response("resp_a", text="x" * 1000), [said("y" * 500)])
-    store.keep("key", response("resp_b", "resp_a"), [said("Two?")])
-    assert 1500 < store.weigh("key", "resp_a", []) < store.weigh("key", "resp_b", []) < 3500
-    assert 1000 < store.weigh("key", None, ["msg_a01", "msg_a01", "msg_9"]) < 1200
-    assert store.weigh("other", "resp_b", ["msg_a01"]) == store.weigh("key", "resp_c", []) == 0
+    first, second = f"resp_{A}", f"resp_{B}"
+    store.keep("key", response(first, text="x" * 1000), [said("y" * 500)])
+    store.keep("key", response(second, first), [said("Two?")])
+    assert 1500 < store.weigh("key", first, []) < store.weigh("key", second, []) < 3500
+    assert 1000 < store.weigh("key", None, [f"msg_{A}01", f"msg_{A}01", "msg_9"]) < 1200
+    assert store.weigh("other", second, [f"msg_{A}01"]) == store.weigh("key", "resp_c", []) == 0
 
 
 def test_a_conversation_that_refers_to_itself_ends(store: Conversations) -> None:
