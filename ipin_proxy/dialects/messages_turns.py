@@ -15,6 +15,7 @@ from typing import Any
 from .messages_blocks import Note, blocks_of, left_out, parts_of, text_part
 from .messages_shapes import Json, list_at, name_at, object_at, text_at, wrong
 from .messages_tools import Names
+from .refusals import reminder
 from .tastes import Taste
 
 NO_OUTPUT = "(no output)"
@@ -155,8 +156,7 @@ class Turns:
         if not parts:
             return
         if self._taste.leading_system:  # templates that know a system message only at the beginning
-            text = "\n\n".join(part["text"] for part in parts)
-            self._add("user", [text_part(f"<system-reminder>\n{text}\n</system-reminder>")])
+            self._add("user", [text_part(reminder("\n\n".join(part["text"] for part in parts)))])
         else:
             self._add("system", parts)
 

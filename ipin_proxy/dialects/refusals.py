@@ -1,11 +1,12 @@
 """What to do without after a refusal, where it was not the caller who asked for it: members that we wrote into a chat on the
-way from another dialect, answers longer than a model gives, system messages elsewhere than at the beginning, patterns in the schemas of
-tools. What is found out is remembered."""
+way from another dialect, answers longer than a model gives, system messages elsewhere than at the beginning, patterns in the
+schemas of tools. What is found out is remembered."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from ..call import Deployment
@@ -18,8 +19,8 @@ Json = dict[str, Any]
 
 MOST_TRIES = 4
 REFUSED = (400, 422)
-MOST_CHARS = 16 * 1024
-REFUSAL_CHARS = 500  # longer ones repeat what a caller sent, and nothing is to be learned from that
+REFUSAL_CHARS = 500  # longer ones repeat what a caller sent: no member is refused by its name there
+MOST_CHARS = 16 * 1024  # of a refusal that is looked through for the caller's words
 LIMITS = ("max_tokens", "max_completion_tokens")
 # How many tokens a model gives at most, as OpenAI, DeepSeek and Groq say it.
 MOST_TOKENS = re.compile(
@@ -36,8 +37,8 @@ OPTIONAL = (
     "top_p",
     "max_tokens",
 )
-# How templates refuse a system message that is not the first (Qwen's, Mistral's), with a 500 where llama.cpp or Ollama serve them.
-# Coding agents send some in nearly every conversation.
+# How templates refuse a system message that is not the first (Qwen's, Mistral's), with a 500 where llama.cpp or Ollama serve
+# them. Coding agents send some in nearly every conversation.
 LATER_SYSTEM = "later system messages"
 ONLY_LEADING = re.compile(
     r"system message must be (?:at the beginning|(?:the )?first)|roles must alternate|only user,? (?:and )?assistant",
@@ -92,27 +93,31 @@ def with_leading_system(messages: list[Json]) -> list[Json]:
     follow each other are one, since most of them want turns to alternate."""
     first = next((at for at, message in enumerate(messages) if message["role"] != "system"), len(messages))
     found = messages[:first]
-    for message in messages[first:]:
-        if message["role"] == "system":
-            message = {"role": "user", "content": reminder_of(message["content"])}
-        last = found[-1] if found else {}
-        if last.get("role") == message["role"] == "user":
-            found[-1] = {**last, "content": joined(last["content"], message["content"])}
-        else:
-            found.append(message)
+    told = [as_users(message) if message["role"] == "system" else message for message in messages[first:]]
+    for role, run in groupby(told, lambda message: message["role"]):
+        several = list(run)
+        if role == "user" and len(several) > 1:
+            several = [{**several[0], "content": joined([message["content"] for message in several])}]
+        found += several
     return found
 
 
-def reminder_of(content: str | list[Json]) -> str:
-    text = content if type(content) is str else "\n\n".join(part["text"] for part in parts_of(content))
+def as_users(message: Json) -> Json:
+    """A system message as the user's."""
+    return {"role": "user", "content": reminder("\n\n".join(part["text"] for part in parts_of(message["content"])))}
+
+
+def reminder(text: str) -> str:
+    """What the system says, in a message of the user's: models that serve coding agents know it so."""
     return f"<system-reminder>\n{text}\n</system-reminder>"
 
 
-def joined(first: str | list[Json], second: str | list[Json]) -> str | list[Json]:
-    """Two contents as one."""
-    if type(first) is str and type(second) is str:
-        return f"{first}\n\n{second}"
-    return parts_of(first) + parts_of(second)
+def joined(contents: Sequence[str | list[Json]]) -> str | list[Json]:
+    """Several contents as one."""
+    texts = [each for each in contents if isinstance(each, str)]
+    if len(texts) == len(contents):
+        return "\n\n".join(texts)
+    return [part for each in contents for part in parts_of(each)]
 
 
 def parts_of(content: str | list[Json]) -> list[Json]:
