@@ -323,13 +323,14 @@ def estimate(call: Call, output_tokens: int | None = None) -> Usage:
 
 
 def text_tokens(call: Call) -> int:
-    """About how many tokens the text of a call is, and that of the documents in it, without other files. Markup counts as text."""
+    """About how many tokens the text of a call is, and that of the documents in it, without other files. Markup counts as
+    text."""
     return tokens_of_body(call)[0]
 
 
 def tokens_of_body(call: Call) -> tuple[int, int, int]:
-    """The same, and about how many tokens the recordings in it are, and the pictures that are drawn from or sent as files; those in
-    parts of their own are told apart (`call.pictures`)."""
+    """The same, and about how many tokens the recordings in it are, and the pictures that are drawn from or sent as files;
+    those in parts of their own are told apart (`call.pictures`)."""
     if call.members is None:
         files = call.form.files if call.form is not None and call.operation is IMAGE_EDIT else ()
         return len(call.field("prompt") or "") // CHARACTERS_A_TOKEN, 0, len(files) * OF_A_PICTURE

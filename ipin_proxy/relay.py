@@ -430,7 +430,8 @@ def streamed(
 
 
 def is_unknown_there(error: ProxyError, call: Call) -> bool:
-    """Whether a provider has not got what a call goes on from. Each keeps its own answers, so another deployment of the model may."""
+    """Whether a provider has not got what a call goes on from. Each keeps its own answers, so another deployment of the model
+    may."""
     if not isinstance(error, UpstreamRefused) or not (
         call.member("previous_response_id") or call.member("conversation")
     ):

@@ -161,8 +161,8 @@ class Native(Upstream):
 
 
 def natively(changes: Json, call: Call, deployment: Deployment, manners: Manners) -> Generator[Outbound, Heard, None]:
-    """The caller's bytes; where thoughts in them are refused, without those that nobody has signed, which is remembered of the model,
-    and then without any: some are signed by somebody else."""
+    """The caller's bytes; where thoughts in them are refused, without those that nobody has signed, which is remembered of the
+    model, and then without any: some are signed by somebody else."""
     values = call.members.values if call.members is not None else {}
     place = at_model(UNSIGNED, deployment)
     is_known = place in manners.refused_by(deployment.provider)

@@ -19,8 +19,8 @@ Json = dict[str, Any]
 # "messages.1.content.0: Invalid `signature` in `thinking` block", "messages.1.content.0.thinking.signature: Field required"
 # Both words, in any order; from its beginning, since a server may repeat them thousands of times.
 REFUSAL = re.compile(r"\A(?=.*thinking).*signature", re.DOTALL)
-# "…Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final `assistant` message must start
-# with a thinking block…"
+# "…Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final `assistant` message
+# must start with a thinking block…"
 MISSING = re.compile(r"must start with a thinking block")
 CLEARING = "clear_thinking"  # an edit of the context that is refused where nobody thinks
 

@@ -129,8 +129,8 @@ def calls_of(message: Json, asked: Asked) -> list[Json]:
 
 
 def call_id(given: str, taken: set[str], asked: Asked) -> str:
-    """An id that clients take, and that no other call has: some providers count anew in each answer, and clients find the result of
-    a call by its id, wherever it was made."""
+    """An id that clients take, and that no other call has: some providers count anew in each answer, and clients find the
+    result of a call by its id, wherever it was made."""
     id = ODD_IN_ID.sub("_", given)
     if not id or id in taken or id in asked.ids:
         id = asked.new_id("toolu_")

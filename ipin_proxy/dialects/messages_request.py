@@ -27,8 +27,8 @@ RUN_ELSEWHERE = ("mcp_servers", "container")
 
 
 class Decoded(NamedTuple):
-    """A chat, and what its answer must be written with: the names of tools, the stop sequences, whether thoughts are shown, ids that
-    calls have already. `notes` say what was left out, for the log."""
+    """A chat, and what its answer must be written with: the names of tools, the stop sequences, whether thoughts are shown, ids
+    that calls have already. `notes` say what was left out, for the log."""
 
     body: Json
     names: Names

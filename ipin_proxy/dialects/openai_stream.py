@@ -362,8 +362,8 @@ def members_of(value: Any) -> Json:
 
 
 def events_of_response(response: Json, after: int = -1) -> bytes:
-    """A whole Responses object as a stream: its beginning, each item, and the end; those events behind the number `after`. Raises
-    TypeError."""
+    """A whole Responses object as a stream: its beginning, each item, and the end; those events behind the number `after`.
+    Raises TypeError."""
     begun = {**response, "status": "in_progress", "output": [], "usage": None}
     events: list[Json] = [{"type": f"response.{what}", "response": begun} for what in ("created", "in_progress")]
     for at, item in enumerate(map(members_of, response.get("output") or [])):

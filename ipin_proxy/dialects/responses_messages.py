@@ -56,8 +56,8 @@ MOST_SEALED = 16 * 1024 * 1024
 
 
 class Turn:
-    """A message, and behind an assistant's the outputs that its calls wait for. What was thought before it is put into it when all
-    of that is known."""
+    """A message, and behind an assistant's the outputs that its calls wait for. What was thought before it is put into it when
+    all of that is known."""
 
     __slots__ = ("awaited", "details", "is_over", "message", "pictures", "thoughts")
 
@@ -378,7 +378,8 @@ def summary_in(seal: Any) -> str:
 
 def without_ours(body: Json, whole: Callable[[str], str]) -> Json:
     """What changes of a request for who speaks this API: what was sealed here is put into words, or goes, since nobody there can
-    open it, and so does reasoning that they would look for by its id. The conversation would be refused from then on. `whole` gives all of a long string."""
+    open it, and so does reasoning that they would look for by its id. The conversation would be refused from then on. `whole`
+    gives all of a long string."""
     items = body.get("input")
     if type(items) is not list:
         return {}

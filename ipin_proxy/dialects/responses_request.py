@@ -46,7 +46,8 @@ ELSEWHERE = {
 
 class Decoded(NamedTuple):
     """The chat to be asked for, the tools by the names they have in it, what was left out, for the log, and the items that
-    were given in this request, those that it refers to among them. `compacts`: the answer is to stand for the whole conversation."""
+    were given in this request, those that it refers to among them. `compacts`: the answer is to stand for the whole
+    conversation."""
 
     chat: Json
     tools: dict[str, Tool]

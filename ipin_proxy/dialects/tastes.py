@@ -39,8 +39,8 @@ class Taste(NamedTuple):
     extras: bool = True
 
     def fitting_id(self, id: str) -> str:
-        """The id of a call as it is taken: the one it has, or one made of that. Some gateways have signatures in theirs, and want
-        them back as they were."""
+        """The id of a call as it is taken: the one it has, or one made of that. Some gateways have signatures in theirs, and
+        want them back as they were."""
         most = SHORT_ID_CHARS if self.short_ids else self.most_id_chars
         if most is None or (SHORT_ID.fullmatch(id) if self.short_ids else len(id) <= most):
             return id

@@ -2,10 +2,11 @@
 
 A handler that has to wait is a generator: between its yields it runs without waiting, and each yield says what comes next.
 `Wait` lets the loop call it back when a socket is ready; `THREAD` moves it to a worker, for what would block (disks, long
-computations), and `CONNECTOR` to one of those that make connections (names, certificates), so that those who wait for slow name
-servers are not missing elsewhere; in a worker either asks whether to go on. `TURN` lets the others have theirs first; an `Early` says what
-may be answered already if all this takes long. It returns the Response. When the caller leaves, CallerGone is thrown into it
-at the yield where it waits (ShuttingDown when the server does), so `finally` and `except` are all the cancelling there is.
+computations), and `CONNECTOR` to one of those that make connections (names, certificates), so that those who wait for slow
+name servers are not missing elsewhere; for who is there already, either asks whether to go on. `TURN` lets the others have
+theirs first; an `Early` says what may be answered already if all this takes long. It returns the Response. When the caller
+leaves, CallerGone is thrown into it at the yield where it waits (ShuttingDown when the server does), so `finally` and `except`
+are all the cancelling there is.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ T = TypeVar("T")
 
 
 class Task:
-    """Drives the steps that answer one request. Its methods but `_run` belong to the loop's thread."""
+    """Drives the steps that answer one request. Its methods belong to the loop's thread, but for `_run` and `_run_in_pool`."""
 
     __slots__ = ("_connection", "_early", "_early_at", "_end", "_steps", "wait")
 
