@@ -24,12 +24,11 @@ import pytest
 from support import build
 from support.build import chunk, completion, finish, hello
 from support.client import Client, Cut, Reply, multipart, request
-from support.proxy import KEY, PASSWORD, ROOT, Process, Proxy, begin
+from support.proxy import KEY, PASSWORD, ROOT, START_S, Process, Proxy, begin
 from support.upstream import Upstream, pause, stall
 
 Json = dict[str, Any]
 CHAT = "/v1/chat/completions"
-START_S = 15.0
 MASTER = "sk-given-master-key-0123456789"
 GIVEN = {"MASTER_API_KEY": MASTER, "UI_PASSWORD": PASSWORD}
 KEYED = {"MASTER_API_KEY": MASTER}
