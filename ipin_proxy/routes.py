@@ -72,6 +72,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/chat.html", PUBLIC, OPENAI, static.page("chat.html")),
     Route("GET", "/style.css", PUBLIC, OPENAI, static.page("style.css")),
     Route("GET", "/reports.css", PUBLIC, OPENAI, static.page("reports.css")),
+    Route("GET", "/chat.css", PUBLIC, OPENAI, static.page("chat.css")),
+    Route("GET", "/screens.css", PUBLIC, OPENAI, static.page("screens.css")),
     Route("GET", "/theme.js", PUBLIC, OPENAI, static.page("theme.js")),
     Route("GET", "/icons.svg", PUBLIC, OPENAI, static.page("icons.svg")),
     Route("GET", "/favicon.ico", PUBLIC, OPENAI, pages.icon),

@@ -14,6 +14,8 @@ PAGES = ("/", "/admin.html", "/user.html", "/chat.html")
 PARTS = {
     "/style.css": "text/css",
     "/reports.css": "text/css",
+    "/chat.css": "text/css",
+    "/screens.css": "text/css",
     "/theme.js": "text/javascript",
     "/icons.svg": "image/svg+xml",
 }

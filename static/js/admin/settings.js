@@ -1,6 +1,7 @@
 /** Settings: what is in force and where it comes from; the configuration as a file, out and in; earlier versions. */
 
 import { ApiError, at, get, post, put, send } from "../api.js";
+import "../docs/sheet.js";
 import { h, icon } from "../dom.js";
 import { bytes, count, dateTime, names } from "../format.js";
 import { attempt, busy, confirmDialog, confirmLeaving, formDialog, openDialog } from "../parts/dialog.js";

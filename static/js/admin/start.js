@@ -4,6 +4,7 @@
  */
 
 import { ApiError, fetchPart, get } from "../api.js";
+import "../docs/sheet.js";
 import { fill, focusOn, h, icon } from "../dom.js";
 import { busy, confirmLeaving, showProblem } from "../parts/dialog.js";
 import { load } from "../parts/faces.js";

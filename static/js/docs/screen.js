@@ -12,6 +12,7 @@ import { modelPicker } from "../play/model-picker.js";
 import { sessionModels } from "../play/models.js";
 import { snippets } from "../snippets.js";
 import { clients } from "./clients.js";
+import "./sheet.js";
 
 // An operation, and what to ask, for every kind of model.
 const FIRST_CALLS = {

@@ -10,6 +10,7 @@ import { pageHead } from "../parts/marks.js";
 import { currentUser, limits } from "../parts/session.js";
 import { tabs } from "../parts/tabs.js";
 import { sessionModels } from "./models.js";
+import "./sheet.js";
 
 const KINDS = [
   { id: "chat", label: "Chat", type: "chat", image: "chat", load: () => import("./chat.js"), about: "Talk with a model; it answers while it thinks." },

@@ -1,7 +1,5 @@
-/** The style of figures, charts and long tables. Whoever imports this module has waited for it, so nothing is seen without. */
+/** The style of figures, charts and long tables. */
 
-import { h } from "../dom.js";
+import { sheet } from "../parts/sheet.js";
 
-await new Promise((resolve, reject) => {
-  document.head.append(h("link", { rel: "stylesheet", href: "/reports.css", onload: resolve, onerror: reject }));
-});
+await sheet({ href: "/reports.css" });
