@@ -23,6 +23,7 @@ from typing import IO
 
 import pytest
 
+from ipin_proxy.dialects.passage import Passage
 from ipin_proxy.web.connection import AHEAD_BYTES
 from ipin_proxy.web.request import Request
 from ipin_proxy.web.response import Response, Stream
@@ -330,7 +331,7 @@ def test_a_stream_whose_reader_leaves_keeps_nothing(door: Door, uncollected: Non
         request.body = body = Body()
         bodies.append(weakref.ref(body))
         yield TURN
-        return Response(stream=Stream(Silence(), Plain(), lambda error: None, b"said"))
+        return Response(stream=Stream(Silence(), Passage(), lambda error: None, b"said"))
 
     door.service.handle = handle  # type: ignore[method-assign]
     reader = door.call(b"GET /0 HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -338,19 +339,3 @@ def test_a_stream_whose_reader_leaves_keeps_nothing(door: Door, uncollected: Non
     reader.close()
     door.wait(lambda: not door.server.connections, "the end of the connection")
     assert bodies[0]() is None
-
-
-class Plain:
-    """A pipe that says what it hears."""
-
-    def feed(self, data: bytes) -> bytes:
-        return data
-
-    def finish(self) -> bytes:
-        return b""
-
-    def fail(self, error: Exception) -> bytes | None:
-        return None
-
-    def idle(self) -> bytes:
-        return b""
