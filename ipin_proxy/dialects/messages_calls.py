@@ -197,4 +197,4 @@ def _dumped(value: Json) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
-        return "{}"
+        return EMPTY

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .letters import Letters
-from .messages_calls import Escaping
+from .messages_calls import EMPTY, Escaping
 from .responses_messages import COMPACTION, sealed
 from .responses_tools import CUSTOM, Tool, Unwrapping, named
 
@@ -321,7 +321,7 @@ class ToolCall:
         """The next of it. A name and an id that come again are the same ones: they are not added up."""
         self.told_id = self.told_id or call_id
         self._name = self._name or name
-        if arguments.strip() == "{}" and not self._arguments.whole:
+        if arguments.strip() == EMPTY and not self._arguments.whole:
             self._is_called = True  # some gateways begin all arguments so; where nothing follows it is told at the end
         elif arguments:
             self._arguments.add(arguments)
@@ -381,7 +381,7 @@ class ToolCall:
             tell("response.custom_tool_call_input.done", {**place, "input": self._input.whole})
         else:
             if not self._arguments.whole:  # of a function without parameters: clients parse what they get
-                self._say(tell, "{}")
+                self._say(tell, EMPTY)
             told = {"arguments": self._input.whole, "name": self._tool.name}
             tell("response.function_call_arguments.done", {**place, **told})
         tell("response.output_item.done", {"output_index": self._index, "item": self.json(status)})

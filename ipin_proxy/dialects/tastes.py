@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 MOST_ID_CHARS = 40  # of a call's id, at OpenAI's; vLLM gives 46, and a conversation may change from one to the other
-SHORT_ID_CHARS = 9
+SHORT_ID_CHARS = 9  # letters and digits, and exactly so many, where ids are short
+SHORT_ID = re.compile(rf"[A-Za-z0-9]{{{SHORT_ID_CHARS}}}")
 
 
 class Taste(NamedTuple):
