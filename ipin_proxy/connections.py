@@ -63,7 +63,7 @@ class Connections:
     def __init__(self, in_process: Mapping[str, Callable[[socket.socket], None]], clock: Callable[[], float]) -> None:
         self.in_process = in_process
         self.clock = clock
-        self._lock = threading.Lock()
+        self._lock, self._room = threading.Lock(), threading.Lock()
         self._idle: dict[Origin, list[Idle]] = {}
 
     def close(self) -> None:
@@ -116,8 +116,9 @@ class Connections:
         try:
             connection = client.HTTPConnection(origin.host, origin.port)
             yield CONNECTOR  # nobody says how long it takes to look a name up
-            if descriptors.are_scarce():
-                self.close()  # those that are idle: each caller was promised a connection of its own
+            with self._room:  # so that nobody goes on before there is any
+                if descriptors.are_scarce():
+                    self.close()  # those that are idle: each caller was promised a connection of its own
             found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
             until = min(deadline, self.clock() + CONNECT_S)
             sock = yield from self._reach(found, until)

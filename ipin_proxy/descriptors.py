@@ -12,7 +12,7 @@ import socket
 
 MOST_CONNECTIONS = 4096
 SPARE_DESCRIPTORS = 64  # database, ledger, log, listening sockets, static files
-SCARCE_DESCRIPTORS = 32  # are left: names are looked up with some of them, by several threads at once
+SCARCE_DESCRIPTORS = 300  # are left: names are looked up with some of them, by as many threads as there may be at once
 
 
 def default_connections() -> int:
@@ -51,7 +51,7 @@ def connections_allowed() -> int:
 
 
 def are_scarce() -> bool:
-    """Whether hardly any descriptor is left: the system gives the lowest there is."""
+    """Whether few descriptors are left, or not half of them: the system gives the lowest there is."""
     try:
         import resource
     except ImportError:
@@ -59,6 +59,6 @@ def are_scarce() -> bool:
     try:
         with socket.socket() as lowest:
             soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-            return soft != resource.RLIM_INFINITY and lowest.fileno() >= soft - SCARCE_DESCRIPTORS
+            return soft != resource.RLIM_INFINITY and lowest.fileno() >= max(soft - SCARCE_DESCRIPTORS, soft // 2)
     except OSError:
         return True

@@ -207,7 +207,7 @@ def test_connections_that_are_only_kept_make_room_for_those_that_are_needed(own:
 
     own.add_provider(upstream.base_url.replace("127.0.0.1", "localhost"), "other")
     own.add_model("other-model", "other")
-    wires = [own.open() for _ in range(10)]
+    wires = [own.open() for _ in range(60)]
     for model in ("gpt-public", "other-model"):
         upstream.clear()
         upstream.will(*[stream(pause, chunk("a"), finish()) for _ in wires])
@@ -216,8 +216,9 @@ def test_connections_that_are_only_kept_make_room_for_those_that_are_needed(own:
         upstream.wait_paused(len(wires))
         upstream.resume(len(wires))
         assert ["".join(wire.final().texts()) for wire in wires] == ["a"] * len(wires)
-        most = max(map(int, os.listdir(f"/proc/{own._process.pid}/fd"))) + 5
-        resource.prlimit(own._process.pid, resource.RLIMIT_NOFILE, (most, most))
+        most = max(map(int, os.listdir(f"/proc/{own._process.pid}/fd"))) + 40  # names are looked up with some of them
+        _, hard = resource.prlimit(own._process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(own._process.pid, resource.RLIMIT_NOFILE, (most, hard))  # the hard one nobody may raise again
 
 
 def test_a_refusal_that_comes_before_the_body_was_taken_is_heard(own: Proxy) -> None:
