@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0
 # Of several addresses of a host, each but the last has so long at most: where IPv6 leads nowhere, IPv4 may be well.
 ADDRESS_S = 2.0
+# Then it comes after the others for so long: not every new connection waits for it (RFC 8305 section 8).
+SHUNNED_S = 300.0
 BEGUN = (errno.EINPROGRESS, errno.EWOULDBLOCK)  # the second is how Windows says it
 # Idle connections are dropped before the other side does it: many Python servers close after 5 s, large ones after 60 s.
 IDLE_HTTP_S = 4.0
@@ -65,6 +67,9 @@ class Connections:
         self.clock = clock
         self._lock, self._room = threading.Lock(), threading.Lock()
         self._idle: dict[Origin, list[Idle]] = {}
+        self._shunned: dict[
+            Any, float
+        ] = {}  # an address that could not be connected to, and until when others come first
 
     def close(self) -> None:
         """Close all that are idle."""
@@ -84,6 +89,7 @@ class Connections:
                 self._idle[origin] = [each for each in connections if each.until > now]
                 if not self._idle[origin]:
                     del self._idle[origin]
+            self._shunned = {address: until for address, until in self._shunned.items() if until > now}
         for each in stale:
             each.sock.close()
 
@@ -134,12 +140,15 @@ class Connections:
 
     def _reach(self, found: Sequence[Any], until: float) -> Generator[Next, None, socket.socket]:
         """Connect to the first of these addresses that lets us. Raises what went wrong with the last."""
+        begun, shunned = self.clock(), self._shunned
+        found = sorted(found, key=lambda each: shunned.get(each[4], begun) > begun)
         for number, (family, kind, protocol, _, address) in enumerate(found, 1):
             now, is_last = self.clock(), number == len(found)
             patience = until if is_last else now + min(ADDRESS_S, (until - now) / 2)
             try:
                 return (yield from self._connect(socket.socket(family, kind, protocol), address, patience))
             except OSError:
+                self._shunned[address] = self.clock() + SHUNNED_S
                 if is_last or self.clock() >= until:
                     raise
         raise OSError("the name has no address")

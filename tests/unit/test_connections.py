@@ -51,11 +51,19 @@ def test_an_address_that_leads_nowhere_leaves_time_for_the_next(clock: Clock, mo
         kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
         found = [(*kind, each.getsockname()) for each in (hole, good)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
-        deadline = clock() + 3
-        steps = Connections({}, clock).connect(Origin("http", "two.test", 80), deadline)
-        with at_once(steps, clock) as sock:
+        connections, begun = Connections({}, clock), clock()
+        with at_once(connections.connect(Origin("http", "two.test", 80), begun + 3), clock) as sock:
             assert sock.getpeername() == good.getsockname()
-        assert clock() < deadline
+        found_out = clock()
+        assert begun < found_out < begun + 3
+        with at_once(connections.connect(Origin("http", "two.test", 80), found_out + 3), clock) as sock:
+            assert sock.getpeername() == good.getsockname()
+        assert clock() == found_out, "it is known now where nobody answers"
+        clock.now_s += 400
+        connections.drop_stale()
+        with at_once(connections.connect(Origin("http", "two.test", 80), clock() + 3), clock) as sock:
+            assert sock.getpeername() == good.getsockname()
+        assert clock() > found_out + 400, "in the end it is tried again"
 
 
 def at_once(steps: Generator[Next, None, socket.socket], clock: Clock) -> socket.socket:
