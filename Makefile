@@ -11,6 +11,7 @@ AGENTS := tests/sdk/agents
 BROWSER := tests/browser
 CODE := ipin_proxy server.py
 TEXT := $(CODE) tests
+SPREAD := --numprocesses auto --dist worksteal
 
 # The development tools when they are there, else what the system has.
 py = $(if $(wildcard $(VENV)/.tools),$(VENV)/bin/python,$(PYTHON))
@@ -43,7 +44,7 @@ test: tools node agents axe
 pytest:
 	@$(py) -c 'import pytest' 2>/dev/null || { \
 	  echo "pytest is missing, and could not be installed (see .venv.log). Install it, or connect to a package index."; exit 1; }
-	@$(py) -m pytest $(PYTEST_ARGS)
+	@$(py) -m pytest $$($(py) -c 'import xdist' 2> /dev/null && echo $(SPREAD)) $(PYTEST_ARGS)
 
 check: lint test
 

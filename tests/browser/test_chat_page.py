@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,13 +126,15 @@ def test_a_message_and_its_pictures_outlive_another_connection(page: Page) -> No
     expect(page.get_by_role("button", name="Remove pasted.png")).to_be_visible()
 
 
-def test_images_go_with_a_message_and_with_the_export(stranger: Page, upstream: Upstream) -> None:
-    page = stranger
+def test_images_go_with_a_message_and_with_the_export(stranger: Page, upstream: Upstream, tmp_path: Path) -> None:
+    page, huge = stranger, tmp_path / "huge.png"
+    huge.touch()
+    os.truncate(huge, 20 * 1024 * 1024 + 1)
     connect(page)
     box = page.get_by_role("textbox", name="Message")
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Add images").click()
-    chooser.value.set_files([{"name": "huge.png", "mimeType": "image/png", "buffer": bytes(20 * 1024 * 1024 + 1)}])
+    chooser.value.set_files(huge)
     expect(page.get_by_role("alert").filter(visible=True)).to_contain_text("20 MB")
     data = base64.b64encode(PNG).decode()
     box.evaluate(HAND_OVER, ["paste", data, "pasted.png"])

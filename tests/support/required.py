@@ -64,5 +64,5 @@ class Required:
 
 def pytest_configure(config: pytest.Config) -> None:
     names = [name.strip() for name in os.environ.get("IPIN_REQUIRE", "").split(",") if name.strip()]
-    if names:
+    if names and not hasattr(config, "workerinput"):  # one of several processes runs a part, and the first hears of all
         config.pluginmanager.register(Required(names), "ipin-required")
