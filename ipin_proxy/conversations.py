@@ -151,12 +151,6 @@ class Conversations:
             self._forget_old(self._clock())
             return self._remove(owner, name)
 
-    def delete_all(self, owner: str) -> None:
-        """Forget all of an owner's, such as of a key that was deleted."""
-        with self._lock:
-            for name in list(self._shelves[owner].entries) if owner in self._shelves else ():
-                self._remove(owner, name)
-
     # -- with the lock held
 
     def _use(self, owner: str, name: str) -> list[Entry]:

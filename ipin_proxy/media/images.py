@@ -13,7 +13,6 @@ from ..errors import BadImage
 MB = 1024 * 1024
 FORMATS = "PNG, JPEG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 PDF = "application/pdf"
-SVG = "image/svg+xml"
 
 # The size of what follows a BMP's file header tells its version; "BM" alone is too little to know one by.
 BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})

@@ -143,10 +143,6 @@ class Members:
         """The body with these members' values replaced (or appended, or taken out: REMOVE), all else byte for byte."""
         return b"".join(self.pieces(changes))
 
-    def without(self, *names: str) -> bytes:
-        """The body without these members."""
-        return self.with_values(dict.fromkeys(names, REMOVE))
-
     def pieces(self, changes: Mapping[str, Any]) -> list[Stretch]:
         """As `with_values`, but as the pieces of it: views of the body, which is not copied, and what is new."""
         edits = self._edits(changes) if changes or self._amended else ()

@@ -93,10 +93,6 @@ class Response:
     def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         return cls(status, {**JSON_HEADERS, **(headers or {})}, json.dumps(value).encode())
 
-    @classmethod
-    def text(cls, text: str, media_type: str = "text/plain; charset=utf-8", status: int = 200) -> Response:
-        return cls(status, {"content-type": media_type}, text.encode())
-
 
 @dataclass(slots=True, repr=False, eq=False)
 class Early:

@@ -108,14 +108,13 @@ def test_a_response_that_comes_again_takes_the_place_of_the_old_one(store: Conve
     assert store.entries == 1
 
 
-def test_nothing_is_left_when_all_of_an_owner_is_deleted(store: Conversations) -> None:
-    for name in ("resp_a", "resp_b"):
-        store.keep("key", response(name), [said("One?")])
-    store.keep("other", response("resp_o"), [])
-    store.delete_all("key")
-    store.delete_all("nobody")
-    assert store.entries == 1 and store.size_bytes > ENTRY_BYTES
-    store.delete("other", "resp_o")
+def test_nothing_is_left_when_all_was_deleted(store: Conversations) -> None:
+    owners = {"resp_a": "key", "resp_b": "key", "resp_o": "other"}
+    for name, owner in owners.items():
+        store.keep(owner, response(name), [said("One?")])
+    assert store.entries == 3 and store.size_bytes > 3 * ENTRY_BYTES
+    for name, owner in owners.items():
+        store.delete(owner, name)
     assert (store.entries, store.size_bytes) == (0, 0)
 
 

@@ -58,10 +58,10 @@ class Service:
         if self.in_thread:
             yield THREAD
             self.gate.wait(PATIENCE_S)
-        return Response.text(request.path + self.padding)
+        return Response(body=(request.path + self.padding).encode())
 
     def refuse(self, error: Exception, request: Request | None) -> Response:
-        return Response.text(str(error), status=400)
+        return Response(400, body=str(error).encode())
 
     def failed(self, error: BaseException) -> None:
         self.errors.append(error)
@@ -251,7 +251,7 @@ def test_an_answer_is_not_lost_behind_a_continue_that_was_not_read(door: Door, m
         yield TURN
         door.service.arrived.release()
         door.service.gate.wait(PATIENCE_S)  # the loop is busy, and the caller reads on
-        return Response.text(request.path)
+        return Response(body=request.path.encode())
 
     monkeypatch.setattr(door.service, "screen", fill)
     monkeypatch.setattr(door.service, "handle", handle)
