@@ -84,16 +84,16 @@ class Visit:
 class App:
     """The parts. Made once at the start; settings and secrets may change with a reload, the parts stay."""
 
-    def __init__(self, config: Config, store: Store, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: Config, store: Store, log: Log) -> None:
         self.config = config
         self.store = store
         self.log = log
-        self.upstreams = Upstreams({"demo": demo.serve}, clock)
+        self.upstreams = Upstreams({"demo": demo.serve}, time.monotonic)
         self.cooldowns = Cooldowns()
         ledger = place(store.path, config.settings.db_storage_paths)
         self.ledger = Ledger(ledger, retention_days=config.settings.retention_days, warn=log.warning)
         self.webhook = Webhook(log, lambda: (self.config.settings.webhook_url, self.config.settings.webhook_secret))
-        self.limits = Limits(time.time, clock)
+        self.limits = Limits(time.time, time.monotonic)
         self.metrics = Metrics()
         self.limits.alert = self.webhook.tell
         self.sessions = Sessions()

@@ -9,8 +9,9 @@ from .columns import Invalid, deadline, moment
 from .entries import DAY_MS, MOST_TIME
 from .errors import BadRequest
 
+USUAL_PAGE_SIZE = 50
 MOST_PAGE_SIZE = 1_000
-MOST_PAGE = 10**9
+MOST_PAGE = 10**9  # a number, and not a size
 DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # A plus that nobody has encoded arrives as a blank.
 LOST_PLUS = re.compile(r"(:\d\d(?:[.,]\d+)?) (\d\d:?\d\d)", re.ASCII)
@@ -55,9 +56,9 @@ def time_in(query: Query, name: str) -> int | None:
     return min(found, MOST_TIME)
 
 
-def page_in(query: Query, page: str = "page", size: str = "pageSize", usual_size: int = 50) -> tuple[int, int]:
+def page_in(query: Query, size: str = "pageSize") -> tuple[int, int]:
     """Which page (from 1), and how many a page. Raises BadRequest."""
-    return number_in(query, page, 1, 1, MOST_PAGE), number_in(query, size, usual_size, 1, MOST_PAGE_SIZE)
+    return number_in(query, "page", 1, 1, MOST_PAGE), number_in(query, size, USUAL_PAGE_SIZE, 1, MOST_PAGE_SIZE)
 
 
 def number_in(query: Query, name: str, usual: int, least: int, most: int) -> int:

@@ -25,7 +25,7 @@ from .tallies import FOREVER, KEY, Key, Order, in_order
 if TYPE_CHECKING:
     import sqlite3
 
-MOST_PAGE = 1_000
+MOST_PAGE_SIZE = 1_000
 CHUNK_ROWS = 1_000  # of an export
 # What a step costs, in microseconds: only which of two ways is the shorter depends on it.
 WALK_US = 0.13
@@ -110,7 +110,7 @@ def page(db: sqlite3.Connection, filters: RequestFilter, sort: str, order: str, 
         raise BadRequest(f"There is no sorting by {sort!r:.40}. It can be: {', '.join(SORTS)}.", param="sort")
     if order not in ("asc", "desc"):
         raise BadRequest(f"'order' must be asc or desc, not {order!r:.40}.", param="order")
-    size = min(max(1, size), MOST_PAGE)
+    size = min(max(1, size), MOST_PAGE_SIZE)
     db.execute("BEGIN")  # all that is read is of the same moment
     selection = select(db, filters)
     total, offset = selection.total, (max(1, number) - 1) * size

@@ -14,7 +14,7 @@ from .entries import MOST_NAME, MOST_TIME, text, whole
 if TYPE_CHECKING:
     import sqlite3
 
-MOST_PAGE = 1_000
+MOST_PAGE_SIZE = 1_000
 MOST_STATE = 200_000  # characters of a record as it was or is; what is longer is told by its size
 
 # What can be filtered by: the name outside, the column.
@@ -72,7 +72,7 @@ def write(db: sqlite3.Connection, *changes: Change) -> None:
 
 def page(db: sqlite3.Connection, filters: TrailFilter, number: int, size: int) -> tuple[list[dict[str, Any]], int]:
     """A page of the changes, the newest first, and how many there are in all."""
-    size, where = min(max(1, size), MOST_PAGE), ["1"]
+    size, where = min(max(1, size), MOST_PAGE_SIZE), ["1"]
     values: list[Any] = []
     for name, column in FILTERS.items():
         if wanted := getattr(filters, name):

@@ -38,14 +38,12 @@ class Decoded(NamedTuple):
     ids: frozenset[str] = frozenset()
 
 
-def decode_request(
-    body: Json, taste: Taste | None = None, kept: Kept | None = None, most_tokens: int | None = None
-) -> Decoded:
-    """A Messages body as a chat's. `kept` tells what was kept of a call of a tool when it was answered, by the call's id; an answer
-    has `most_tokens` at most, since clients ask unknown models for more than they give. Raises BadRequest."""
+def decode_request(body: Json, taste: Taste | None = None, kept: Kept | None = None) -> Decoded:
+    """A Messages body as a chat's. `kept` tells what was kept of a call of a tool when it was answered, by the call's id.
+    Raises BadRequest."""
     refuse_thread(body)
     try:
-        return _decoded(body, taste or Taste(), kept or (lambda _: None), most_tokens)
+        return _decoded(body, taste or Taste(), kept or (lambda _: None))
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply to be read.", code="invalid_json") from error
 
@@ -61,7 +59,7 @@ def refuse_thread(body: Json) -> None:
         )
 
 
-def _decoded(body: Json, taste: Taste, kept: Kept, most_tokens: int | None) -> Decoded:
+def _decoded(body: Json, taste: Taste, kept: Kept) -> Decoded:
     notes: dict[str, None] = {}  # each once, in their order
 
     def note(text: str) -> None:
@@ -72,8 +70,7 @@ def _decoded(body: Json, taste: Taste, kept: Kept, most_tokens: int | None) -> D
     messages, ids = decode_messages(body.get("messages"), taste, names, kept, note)
     chat: Json = {"model": body.get("model"), "messages": [*_system(body.get("system"), taste), *messages]}
     limit = "max_completion_tokens" if taste.completion_tokens else "max_tokens"
-    asked = count_at(body.get("max_tokens"), "max_tokens")
-    chat[limit] = min(asked, most_tokens or asked)
+    chat[limit] = count_at(body.get("max_tokens"), "max_tokens")
     stops = _stops(body.get("stop_sequences"))
     chat |= _sampling(body, taste, note)
     if stops:

@@ -31,7 +31,7 @@ def page(app: App, visit: Visit) -> Response:
 def data(app: App, visit: Visit) -> Response:
     """`GET /ui/tracking_data?page&page_size&sort_by&sort_order`: `{items, total_items, page, page_size, total_pages}`."""
     query = visit.request.query
-    number, size = paging.page_in(query, "page", "page_size")
+    number, size = paging.page_in(query, "page_size")
     sort = paging.word_in(query, "sort_by", "time", SORTED_BY)
     order = paging.word_in(query, "sort_order", "desc", ("asc", "desc"))
     items, total = app.ledger.requests(RequestFilter(), SORTED_BY[sort], order, number, size)

@@ -57,10 +57,11 @@ _PREAMBLE, _HEAD, _CONTENT, _EPILOGUE = range(4)
 class FormError(ValueError):
     """A body that is not the form it claims to be. `message` is for people, `code` for programs."""
 
-    def __init__(self, message: str, code: str = "invalid_multipart_data") -> None:
+    code = "invalid_multipart_data"
+
+    def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-        self.code = code
 
 
 class Part(NamedTuple):
