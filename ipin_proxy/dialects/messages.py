@@ -20,24 +20,12 @@ from ..memory import owner_of
 from . import messages_errors, parts
 from .messages_count import estimate
 from .messages_hub import Hub
-from .messages_reply import Asked, encode_response
-from .messages_request import Decoded, decode_request, refuse_thread
-from .messages_stream import PING, encode_stream
+from .messages_request import refuse_thread
+from .messages_stream import PING
 
 if TYPE_CHECKING:
     from ..memory import Memory
     from ..records import SystemPrompt
-
-__all__ = [
-    "Asked",
-    "Client",
-    "Decoded",
-    "decode_request",
-    "encode_response",
-    "encode_stream",
-    "estimate",
-    "refuse_thread",
-]
 
 
 class Client:

@@ -13,7 +13,11 @@ from support.messages_checker import check_usage, read_messages_stream
 
 from ipin_proxy.call import CHAT, Bill, Call, Caller, Deployment
 from ipin_proxy.dialects import openai
-from ipin_proxy.dialects.messages import Asked, Client, decode_request, encode_response, encode_stream, estimate
+from ipin_proxy.dialects.messages import Client
+from ipin_proxy.dialects.messages_count import estimate
+from ipin_proxy.dialects.messages_reply import Asked, encode_response
+from ipin_proxy.dialects.messages_request import decode_request
+from ipin_proxy.dialects.messages_stream import encode_stream
 from ipin_proxy.dialects.messages_tools import Names
 from ipin_proxy.dialects.openai_chunks import decoding
 from ipin_proxy.dialects.tastes import Taste, taste_of

@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.messages_checker import Message, check_usage, read_messages_stream
 
-from ipin_proxy.dialects.messages import Asked, decode_request, encode_response, encode_stream, estimate
+from ipin_proxy.dialects.messages_count import estimate
 from ipin_proxy.dialects.messages_errors import overflow_message
+from ipin_proxy.dialects.messages_reply import Asked, encode_response
+from ipin_proxy.dialects.messages_request import decode_request
+from ipin_proxy.dialects.messages_stream import encode_stream
 from ipin_proxy.dialects.messages_tools import NAME, Names
 from ipin_proxy.dialects.schemas import cleaned_schema, is_strict
 from ipin_proxy.dialects.tastes import Taste, taste_of
