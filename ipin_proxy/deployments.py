@@ -1,7 +1,8 @@
 """A model's name → the deployments that serve it, in order of preference.
 
 A `Catalog` is what one snapshot of the store offers: providers (stored and offered from the environment), models, aliases,
-and the demo as long as there is nothing else. It decides nothing about callers; a deployment that failed a moment ago goes last.
+and the demo as long as there is nothing else. Of callers it asks what their key may use (keys.py decides that); a deployment
+that failed a moment ago goes last. What a call names is found, or refused, here too.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ COLUMNS: Mapping[str, Column] = {
     "bytes_out": Column("bytes_out"),
     "attempts": Column("attempts", "attempts"),
 }
-# What is of other kinds than texts among what calls have in common.
+# What calls have in common: texts, but for two of it.
 COMMON: Mapping[str, Column] = {
     **{name: Column(name, "text", MOST_NAME) for name in (*WAY, *OUTCOME)},
     "stream": Column("stream", "flag"),

@@ -34,7 +34,7 @@ PAUSES_S = (1.0, 5.0, 25.0)  # before the second try and the following
 RECV_BYTES = 4096
 PASSING = (408, 425, 429)
 
-# The address and the secret; none of them is set: nothing is sent.
+# The address and the secret; without an address nothing is sent, without a secret nothing is signed.
 Target = Callable[[], tuple[str | None, str | None]]
 
 
@@ -74,7 +74,7 @@ class Webhook:
                 try:
                     thread.start()
                     self._thread = thread
-                except RuntimeError:  # no more threads: it waits for the next alert
+                except RuntimeError:  # no more threads: it is counted with those that are lost
                     self._lost += 1
                     self._waiting.pop()
 

@@ -58,7 +58,7 @@ class MessageWriter:
     """Writes one message, piece by piece: `written` is what was written since it was last asked."""
 
     def __init__(self, asked: Asked) -> None:
-        self.has_begun = False
+        self._has_begun = False
         self._asked = asked
         self._out: list[bytes] = []
         self._index = -1  # of the newest block
@@ -90,7 +90,7 @@ class MessageWriter:
         if choice is None:
             return
         raise_if_failed(choice)
-        if not self.has_begun:
+        if not self._has_begun:
             self._begin()
         for name in ("finish_reason", "stop_reason"):
             if type(told := choice.get(name)) is str and told:
@@ -103,7 +103,7 @@ class MessageWriter:
 
     def finish(self) -> None:
         """Write the end. Raises UpstreamError when there was nothing before it."""
-        if not self.has_begun:
+        if not self._has_begun:
             raise UpstreamError("The provider ended its answer before it began.")
         self._say_all(self._splitter.feed(self._letters[TEXT].last()))
         self._no_marks()
@@ -128,7 +128,7 @@ class MessageWriter:
         return out
 
     def _begin(self) -> None:
-        self.has_begun = True
+        self._has_begun = True
         message: Json = {
             "id": self._asked.new_id("msg_"),
             "type": "message",

@@ -1,7 +1,7 @@
-"""OpenAI's wire format: the hub, and on both ends the common case, where bytes pass through as they came.
+"""OpenAI's wire format towards providers: the hub, and the common case, where bytes pass through as they came.
 
-Upstream side: URL, headers and body of a request; errors in the many shapes that providers write them; streams looked at
-in passing (usage, finish, errors) and otherwise left alone. Client side: the one error shape that OpenAI's SDKs read.
+URL, headers and body of a request; errors in the many shapes that providers write them. Streams are looked at in passing
+(openai_stream.py) and otherwise left alone; what callers read is openai_client.py's.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Is it alive, is it ready, and the empty answers that clients warm a connection up with. No key is asked for, and whoever
-watches over us is answered while all workers are busy, too: these are steps that do not wait for one."""
+"""Is it alive, is it ready, and the empty answers that clients warm a connection up with. No key is asked for. Whoever watches
+over us is answered while all workers are busy, too: `alive` and `ready` are steps, which do not wait for one."""
 
 from __future__ import annotations
 

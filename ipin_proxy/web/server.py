@@ -1,4 +1,4 @@
-"""The door: accept connections, hand whole requests to worker threads, stop politely.
+"""The door: accept connections, keep threads for whatever blocks, stop politely.
 
 `Server` is a ThreadingHTTPServer whose handler is `Connection` and whose `serve_forever` is our loop. Where the standard
 server has a thread for every connection, ours has one for every piece of work that blocks; idle connections, slow
@@ -111,7 +111,6 @@ class Server(ThreadingHTTPServer):
     """Listens at once; `serve_forever` runs until `shut_down` has let the running requests finish."""
 
     request_queue_size = 1024  # the default of 5 drops bursts
-    daemon_threads = True
 
     def __init__(self, address: tuple[str, int], service: Service, limits: Limits) -> None:
         if ":" in address[0]:
