@@ -201,6 +201,11 @@ class Unavailable(ProxyError):
     headers = {"retry-after": "5"}
 
 
+def reason(error: OSError) -> str:
+    """Why the system refused, in its own words: "no space left on device"."""
+    return (error.strerror or str(error)).lower()
+
+
 def draining() -> Unavailable:
     """What is told to whoever the server can no longer wait for."""
     return Unavailable("The server is shutting down; please ask again in a moment.")

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from .errors import reason
+
 SLOW_S = 0.05
 STUCK_S = 5.0  # something else on the disk has been waited for since so long
 QUICK_S = 0.005
@@ -266,10 +268,6 @@ def read(paths: tuple[Path, ...], tell: Callable[[str], object]) -> list[Line]:
         for line in _lines(content):
             found[line.process, line.number] = line
     return [found[which] for which in sorted(found)]
-
-
-def reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _unread(path: Path) -> Path:

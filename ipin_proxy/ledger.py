@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import journal, ledgerfile, retention
 from .entries import DAY_MS, Entry, written
-from .errors import ConfigError, ProxyError
+from .errors import ConfigError, ProxyError, reason
 from .upkeep import Upkeep
 
 # What only readers need is loaded when the first of them comes, and what writes when there is something to write.
@@ -280,7 +280,7 @@ class Ledger:
                 yield db
         except (sqlite3.Error, OSError, TimeoutError) as error:
             # Callers see it too, so it names no path.
-            why = journal.reason(error) if isinstance(error, OSError) else error
+            why = reason(error) if isinstance(error, OSError) else error
             raise ProxyError(f"The ledger cannot be read: {why}.", status=503, code="ledger_unreadable") from error
 
     # -- the thread that writes -------------------------------------------------------------------------------------------

@@ -15,9 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError
+from .errors import ConfigError, reason
 from .migrations import MIGRATIONS
-from .storefile import reason
 from .storeplace import folder_for
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__, config, firststart, keys, ledgerfile
 from .app import App
 from .config import Config, Settings
-from .errors import ConfigError, ProxyError
+from .errors import ConfigError, ProxyError, reason
 from .flags import Flags, help_text, read_flags
 from .limits import longest_rolling
 from .logs import Log, check_file
@@ -173,7 +173,7 @@ def stay_on_cores(cores: tuple[int, ...]) -> None:
     try:
         os.sched_setaffinity(0, cores)
     except OSError as error:
-        raise ConfigError(f"CPU_AFFINITY cannot be set here: {(error.strerror or str(error)).lower()}.") from error
+        raise ConfigError(f"CPU_AFFINITY cannot be set here: {reason(error)}.") from error
 
 
 def listen(app: App) -> Server:
@@ -185,9 +185,8 @@ def listen(app: App) -> Server:
     try:
         return Server((settings.host, settings.port), Dispatcher(app), limits_of(settings))
     except OSError as error:
-        reason = error.strerror or str(error)
         raise ConfigError(
-            f"{settings.host}:{settings.port} cannot be listened on: {reason.lower()}. "
+            f"{settings.host}:{settings.port} cannot be listened on: {reason(error)}. "
             "Choose another port with --port or PORT, or another address with --host or HOST."
         ) from error
 
@@ -333,8 +332,7 @@ def say(text: str) -> None:
     except OSError as error:
         if sys.stdout is not None:  # what is left in it would be tried again at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        why = (error.strerror or str(error)).lower()
-        raise ConfigError(f"standard output cannot be written: {why}.") from error
+        raise ConfigError(f"standard output cannot be written: {reason(error)}.") from error
 
 
 def warn_of_risks(app: App) -> None:

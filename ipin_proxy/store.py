@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from . import config
-from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError
+from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError, reason
 from .snapshot import Broken, Document, Draft, Snapshot, parse, render
-from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, reason, without_journal
+from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, without_journal
 from .storelock import StoreLock
 from .storeplace import can_write, choose, find, folder_for, is_folder, left_behind, quoted
 

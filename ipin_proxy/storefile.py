@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from .errors import reason
+
 BACKUPS = 5
 # RFC 8259 section 7: control characters in strings "MUST be escaped", so this byte stands in no JSON text.
 MARK = b"\x1e"
@@ -351,11 +353,6 @@ def write_new(path: Path, content: bytes) -> None:
         raise
     finally:
         os.close(descriptor)
-
-
-def reason(error: OSError) -> str:
-    """Why the system refused, in its own words: "no space left on device"."""
-    return (error.strerror or str(error)).lower()
 
 
 def _signature(about: os.stat_result) -> Signature:

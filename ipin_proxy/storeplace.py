@@ -14,8 +14,7 @@ import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .errors import ConfigError
-from .storefile import reason
+from .errors import ConfigError, reason
 
 
 def choose(
