@@ -15,7 +15,7 @@ from . import schemas
 from .messages_blocks import Note, blocks_of, text_part
 from .messages_shapes import Json, count_at, list_at, number_at, object_at, text_at, wrong
 from .messages_tools import Names, decode_tools
-from .messages_turns import Kept, content_of, decode_messages
+from .messages_turns import Recall, content_of, decode_messages
 from .tastes import EFFORTS, Taste
 
 BILLING = "x-anthropic-billing-header:"  # of Claude Code: its hash changes, and a provider's cache with it
@@ -38,12 +38,12 @@ class Decoded(NamedTuple):
     ids: frozenset[str] = frozenset()
 
 
-def decode_request(body: Json, taste: Taste | None = None, kept: Kept | None = None) -> Decoded:
-    """A Messages body as a chat's. `kept` tells what was kept of a call of a tool when it was answered, by the call's id.
+def decode_request(body: Json, taste: Taste | None = None, recall: Recall | None = None) -> Decoded:
+    """A Messages body as a chat's. `recall` tells what was kept of a call of a tool when it was answered, by the call's id.
     Raises BadRequest."""
     refuse_thread(body)
     try:
-        return _decoded(body, taste or Taste(), kept or (lambda _: None))
+        return _decoded(body, taste or Taste(), recall or (lambda _: None))
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply to be read.", code="invalid_json") from error
 
@@ -59,7 +59,7 @@ def refuse_thread(body: Json) -> None:
         )
 
 
-def _decoded(body: Json, taste: Taste, kept: Kept) -> Decoded:
+def _decoded(body: Json, taste: Taste, recall: Recall) -> Decoded:
     notes: dict[str, None] = {}  # each once, in their order
 
     def note(text: str) -> None:
@@ -67,7 +67,7 @@ def _decoded(body: Json, taste: Taste, kept: Kept) -> Decoded:
 
     names = Names()
     tools = decode_tools(body, names, note)
-    messages, ids = decode_messages(body.get("messages"), taste, names, kept, note)
+    messages, ids = decode_messages(body.get("messages"), taste, names, recall, note)
     chat: Json = {"model": body.get("model"), "messages": [*_system(body.get("system"), taste), *messages]}
     limit = "max_completion_tokens" if taste.completion_tokens else "max_tokens"
     chat[limit] = count_at(body.get("max_tokens"), "max_tokens")

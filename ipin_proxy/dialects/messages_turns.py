@@ -22,7 +22,7 @@ NO_OUTPUT = "(no output)"
 SHOWN_BELOW = "(shown in the next message)"
 INTERRUPTED = "Error: the call was interrupted; it has no result."
 
-Kept = Callable[[str], "Json | None"]
+Recall = Callable[[str], "Json | None"]
 
 
 @dataclass(slots=True)
@@ -59,12 +59,12 @@ class Turn:
 class Turns:
     """Takes the messages of a conversation, one after the other; `messages` are those of the chat."""
 
-    def __init__(self, taste: Taste, names: Names, kept: Kept, note: Note) -> None:
+    def __init__(self, taste: Taste, names: Names, recall: Recall, note: Note) -> None:
         self.messages: list[Json] = []
         self.ids: set[str] = set()  # of all calls, as the caller knows them
         self._taste = taste
         self._names = names
-        self._kept = kept
+        self._recall = recall
         self._note = note
         self._turn = Turn()
         self._unsaid: list[tuple[Any, str]] = []  # of the assistant's newest turn, while it is nothing but thoughts
@@ -117,7 +117,7 @@ class Turns:
         name = name_at(block.get("name"), f"{place}.name")
         told = block.get("input")
         arguments = "{}" if told is None else arguments_of(object_at(told, f"{place}.input"), f"{place}.input")
-        kept = self._kept(given) or {}
+        kept = self._recall(given) or {}
         hub_id = self._taste.fitting_id(str(kept.get("id") or given))
         mine = turn.by_id.setdefault(given, [])
         number, free = len(mine) + 1, hub_id
@@ -230,12 +230,14 @@ class Turns:
         return message
 
 
-def decode_messages(told: Any, taste: Taste, names: Names, kept: Kept, note: Note) -> tuple[list[Json], frozenset[str]]:
+def decode_messages(
+    told: Any, taste: Taste, names: Names, recall: Recall, note: Note
+) -> tuple[list[Json], frozenset[str]]:
     """The messages of a chat, and the ids of the calls in it. Raises BadRequest."""
     messages = list_at(told, "messages")
     if not messages:
         raise wrong("messages", "a list of at least one message")
-    turns = Turns(taste, names, kept, note)
+    turns = Turns(taste, names, recall, note)
     for at, message in enumerate(messages):
         turns.take(object_at(message, f"messages[{at}]"), f"messages[{at}]")
     turns.close()

@@ -52,7 +52,7 @@ class Hub:
             told,
             earlier=self._conversations.history(self._owner, previous) if type(previous) is str else None,
             look_up=partial(self._conversations.items, self._owner),
-            kept=partial(memory.keepsakes.of, self._owner),
+            recall=partial(memory.keepsakes.of, self._owner),
             openai=OPENAI.fullmatch(host) is not None,
             reasoning=taste.hands_back,
             details=taste.reasoning or signs,

@@ -61,7 +61,7 @@ def decode_request(
     *,
     earlier: Sequence[Json] | None = None,
     look_up: LookUp | None = None,
-    kept: Recall | None = None,
+    recall: Recall | None = None,
     openai: bool = False,
     reasoning: bool = False,
     details: bool = False,
@@ -69,7 +69,7 @@ def decode_request(
     """The request as a chat. `earlier` are the items of the conversation that `previous_response_id` continues, None when
     nobody knows it. With `openai` it is a chat as OpenAI's own models want it: with developers, and all members; with
     `reasoning` the model gets back what it thought before, as some demand; with `details` only the form of it in which it is
-    signed, for those who take their own word alone; `kept` has it of the calls of who did not ask to keep it."""
+    signed, for those who take their own word alone; `recall` has it of the calls of who did not ask to keep it."""
     refuse_elsewhere(body)
     tools = Toolbox()
     tools.add(body.get("tools"), "tools")
@@ -78,7 +78,7 @@ def decode_request(
         if item.get("type") == "additional_tools":
             tools.add(item.get("tools"), f"{place}.tools")
     chat = Chat(
-        tools, openai=openai, reasoning=reasoning, details=details or reasoning, recall=kept or (lambda _: None)
+        tools, openai=openai, reasoning=reasoning, details=details or reasoning, recall=recall or (lambda _: None)
     )
     if (instructions := text_member(body, "instructions")) is not None:
         chat.instruct(instructions)

@@ -18,10 +18,10 @@ from ..web.sse import frame
 from .responses_reply import Answer, Asked, written
 
 Json = dict[str, Any]
-Kept = Callable[[Json], None]
+Keep = Callable[[Json], None]
 
 
-def encode_stream(asked: Asked, keep: Kept | None = None) -> Generator[bytes, list[Json] | None, None]:
+def encode_stream(asked: Asked, keep: Keep | None = None) -> Generator[bytes, list[Json] | None, None]:
     """The step for one answer. `keep` is given the whole object before the event that says it is there: who asks for it
     next will find it. A failed one is not kept."""
     events = Events()

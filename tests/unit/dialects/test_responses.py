@@ -414,7 +414,7 @@ def test_what_is_handed_back_does_not_change_what_is_kept() -> None:
         {"type": "reasoning", "encrypted_content": after},
         {"type": "function_call_output", "call_id": "a", "output": ""},
     ]
-    chat = decode_request({"input": items}, details=True, kept=lambda name: kept if name == "fc_1" else None).chat
+    chat = decode_request({"input": items}, details=True, recall=lambda name: kept if name == "fc_1" else None).chat
     assert [each["text"] for each in chat["messages"][0]["reasoning_details"]] == ["Hm.", "So.", "So."]
     assert len(kept["reasoning_details"]) == 1
 
