@@ -29,7 +29,6 @@ class Operation:
     """A kind of AI call. `path` is behind `/v1`; `required` maps members to the code told when they are missing; who names no
     model means `usual_model`, if the API has one."""
 
-    name: str
     path: str
     scope: str
     model_types: frozenset[str]
@@ -39,46 +38,34 @@ class Operation:
 
 
 CHAT = Operation(
-    "chat", "/chat/completions", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"}, may_stream=True
+    "/chat/completions", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"}, may_stream=True
 )
-COMPLETION = Operation(
-    "completion", "/completions", "chat", frozenset({"chat"}), {"prompt": "missing_prompt"}, may_stream=True
-)
-RESPONSE = Operation("response", "/responses", "chat", frozenset({"chat", "ocr"}), may_stream=True)
-MESSAGE = Operation(
-    "message", "/messages", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"}, may_stream=True
-)
-COUNT = Operation("count", "/messages/count_tokens", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"})
-EMBEDDING = Operation("embedding", "/embeddings", "embeddings", frozenset({"embedding"}), {"input": "missing_input"})
+COMPLETION = Operation("/completions", "chat", frozenset({"chat"}), {"prompt": "missing_prompt"}, may_stream=True)
+RESPONSE = Operation("/responses", "chat", frozenset({"chat", "ocr"}), may_stream=True)
+MESSAGE = Operation("/messages", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"}, may_stream=True)
+COUNT = Operation("/messages/count_tokens", "chat", frozenset({"chat", "ocr"}), {"messages": "missing_input"})
+EMBEDDING = Operation("/embeddings", "embeddings", frozenset({"embedding"}), {"input": "missing_input"})
 RERANK = Operation(
-    "rerank",
     "/rerank",
     "rerank",
     frozenset({"reranking"}),
     {"query": "missing_query", "documents": "missing_documents"},
 )
 MODERATION = Operation(
-    "moderation",
     "/moderations",
     "chat",
     frozenset({"moderation"}),
     {"input": "missing_input"},
     usual_model="omni-moderation-latest",
 )
-IMAGE = Operation(
-    "image", "/images/generations", "images", frozenset({"image"}), {"prompt": "missing_prompt"}, may_stream=True
-)
-IMAGE_EDIT = Operation(
-    "image_edit", "/images/edits", "images", frozenset({"image"}), {"prompt": "missing_prompt"}, may_stream=True
-)
-SPEECH = Operation(
-    "speech", "/audio/speech", "audio", frozenset({"speech"}), {"input": "missing_input"}, may_stream=True
-)
+IMAGE = Operation("/images/generations", "images", frozenset({"image"}), {"prompt": "missing_prompt"}, may_stream=True)
+IMAGE_EDIT = Operation("/images/edits", "images", frozenset({"image"}), {"prompt": "missing_prompt"}, may_stream=True)
+SPEECH = Operation("/audio/speech", "audio", frozenset({"speech"}), {"input": "missing_input"}, may_stream=True)
 HEARS = frozenset({"transcription"})
-TRANSCRIPTION = Operation("transcription", "/audio/transcriptions", "audio", HEARS, may_stream=True)
-TRANSLATION = Operation("translation", "/audio/translations", "audio", HEARS, may_stream=True)
+TRANSCRIPTION = Operation("/audio/transcriptions", "audio", HEARS, may_stream=True)
+TRANSLATION = Operation("/audio/translations", "audio", HEARS, may_stream=True)
 HEARING = (TRANSCRIPTION, TRANSLATION)  # their answers may be plain text, also where a stream was asked for
-OCR = Operation("ocr", "/ocr", "ocr", frozenset({"ocr", "chat"}))
+OCR = Operation("/ocr", "ocr", frozenset({"ocr", "chat"}))
 
 
 class Caller(NamedTuple):
