@@ -128,17 +128,14 @@ def refused() -> Unauthorized:
 
 def check_use(caller: Caller, scope: str, address: str) -> None:
     """Raises Forbidden when the caller's key is not for this kind of call, or not from this address."""
-    if caller.key is not None:
-        check_scope(caller, scope)
-        check_address(caller, address)
-
-
-def check_scope(caller: Caller, scope: str) -> None:
-    if caller.key is not None and caller.key.scopes and scope not in caller.key.scopes:
+    key = caller.key
+    if key is None:
+        return
+    if key.scopes and scope not in key.scopes:
         raise Forbidden(
-            f"This API key is not for '{scope}' calls, only for: {', '.join(caller.key.scopes)}.",
-            code="scope_not_allowed",
+            f"This API key is not for '{scope}' calls, only for: {', '.join(key.scopes)}.", code="scope_not_allowed"
         )
+    check_address(caller, address)
 
 
 def check_address(caller: Caller, address: str) -> None:
