@@ -32,12 +32,11 @@ class FrameTooLong(ValueError):
 
 
 class Event(NamedTuple):
-    """What one frame says. A member it does not mention is None; a frame without data is no event for the reader."""
+    """What one frame says. A member it does not mention is None; a frame without data is no event for the reader. Its id,
+    and when to come back (`retry`), are for readers that begin a broken stream anew, which no client of a model does."""
 
     event: str | None = None
     data: bytes | None = None
-    id: str | None = None
-    retry: int | None = None
 
 
 class FrameSplitter:
@@ -168,8 +167,7 @@ def parse_event(frame: bytes) -> Event:
         return Event()
     if frame.startswith(_BOM):  # some servers begin their stream with one, and it is not part of the first field's name
         frame = frame[3:]
-    event = event_id = None
-    retry = None
+    event = None
     data: list[bytes] = []
     for line in frame.splitlines():  # of bytes these are exactly the three line ends
         name, _, value = line.partition(b":")
@@ -179,11 +177,7 @@ def parse_event(frame: bytes) -> Event:
             data.append(value)
         elif name == b"event":
             event = value.decode("utf-8", "replace")
-        elif name == b"id" and b"\0" not in value:
-            event_id = value.decode("utf-8", "replace")
-        elif name == b"retry" and value.isdigit():
-            retry = int(value[:18])
-    return Event(event, b"\n".join(data) if data else None, event_id, retry)
+    return Event(event, b"\n".join(data) if data else None)
 
 
 def frame(data: bytes | str, event: str | None = None) -> bytes:

@@ -122,7 +122,7 @@ def test_a_long_frame_in_small_pieces():
         (b"data: a\ndata: b\rdata:\r\ndata: c: d\n\n", Event(data=b"a\nb\n\nc: d")),
         (b"event: message_start\ndata: {}\n\n", Event("message_start", b"{}")),
         (b"data: {}\nevent:a\nevent: b\n\n", Event("b", b"{}")),
-        (b"id: 7\nretry: 1500\n\n", Event(id="7", retry=1500)),
+        (b"id: 7\nretry: 1500\n\n", Event()),
         (b"id: a\0b\nretry: soon\nretry: -1\ndata: x\n\n", Event(data=b"x")),
         (b": comment\n:data: x\nDATA: x\nwhat: x\n data: x\n\n", Event()),
         (b"\xef\xbb\xbfdata: x\n\n", Event(data=b"x")),
