@@ -27,9 +27,8 @@ Recall = Callable[[str], "Json | None"]
 
 @dataclass(slots=True)
 class ToolCall:
-    """A call and, once it has come, its result. `id` is the caller's name for it, `hub_id` the provider's."""
+    """A call and, once it has come, its result. `hub_id` is the provider's name for it."""
 
-    id: str
     hub_id: str
     name: str
     json: Json
@@ -132,7 +131,7 @@ class Turns:
         if "extra_content" in kept and self._taste.extras:
             call["extra_content"] = kept["extra_content"]
         turn.kept = {**kept, **turn.kept}
-        mine.append(ToolCall(given, free, name, call))
+        mine.append(ToolCall(free, name, call))
         turn.calls.append(mine[-1])
 
     def _take_user(self, content: Any, place: str) -> None:
