@@ -7,16 +7,13 @@ entry can keep others out or spoil a sum. Prompts and answers have no place in a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from math import log2
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .call import Attempt
 from .columns import MAX_NAME_CHARS
 from .logs import redact
-
-if TYPE_CHECKING:
-    import sqlite3
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -193,31 +190,7 @@ def _mended(entry: Entry) -> Iterator[Any]:
                 yield ""
 
 
-# -- in the database -----------------------------------------------------------------------------------------------------
-
-
-def value_of(db: sqlite3.Connection, mark: str) -> int:
-    row = db.execute("SELECT value FROM marks WHERE name = ?", (mark,)).fetchone()
-    return int(row[0]) if row is not None else 0
-
-
-def all_values(db: sqlite3.Connection) -> dict[str, int]:
-    """In one step: between two, the interpreter's lock would have to be had again."""
-    found: dict[str, int] = json.loads(db.execute("SELECT json_group_object(name, value) FROM marks").fetchone()[0])
-    return found
-
-
-def by_column(
-    db: sqlite3.Connection, columns: Sequence[str], rest: str, values: Mapping[str, Any] | Sequence[Any] = ()
-) -> list[list[Any]]:
-    """Columns of numbers or texts, from all rows of a query: in one step, which takes a third of the time that fetching row by row
-    does, since between two steps the interpreter's lock is given away."""
-    arrays = ", ".join(f"json_group_array({column})" for column in columns)
-    return [json.loads(array) for array in db.execute(f"SELECT {arrays} {rest}", values).fetchone()]
-
-
-def set_value(db: sqlite3.Connection, mark: str, value: int) -> None:
-    db.execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (mark, value))
+# -- the histogram of latencies -----------------------------------------------------------------------------------------
 
 
 def bucket_of(micros: int) -> int:

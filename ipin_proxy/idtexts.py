@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .entries import set_value, value_of
+from .marks import set_value, value_of
 
 if TYPE_CHECKING:
     import sqlite3

@@ -39,11 +39,10 @@ from .entries import (
     bucket_of,
     money,
     read,
-    set_value,
     text,
-    value_of,
     whole,
 )
+from .marks import set_value, value_of
 
 PIECE = 900  # lines at once: a statement has room for so many
 MOST_KNOWN = 5_000  # facets whose numbers are remembered
@@ -186,16 +185,16 @@ class Writer:
         failed = bool(outcome["error_code"] or outcome["error_origin"]) or not 0 < status < 400
         # The model of a lane is a record, not whatever a caller asked for: totals are kept for ever.
         model = way["served_model"] or (way["model"] if way["provider_id"] else "")
-        lane = self._number("lanes", {name: way[name] for name in LANE} | {"model": model})
+        lane = self._number_of("lanes", {name: way[name] for name in LANE} | {"model": model})
         ids = {
-            "way": self._number("ways", way, lane=lane),
-            "outcome": self._number("outcomes", outcome, failed=failed),
+            "way": self._number_of("ways", way, lane=lane),
+            "outcome": self._number_of("outcomes", outcome, failed=failed),
         }
         for kind in ("key", "user"):
             self._note_name(kind, way[f"{kind}_id"], way[f"{kind}_name"])
-        return self._number("facets", ids), lane, failed
+        return self._number_of("facets", ids), lane, failed
 
-    def _number(self, table: str, which: Mapping[str, Any], **more: Any) -> int:
+    def _number_of(self, table: str, which: Mapping[str, Any], **more: Any) -> int:
         """The id of a row with these values, which is made if it is not there."""
         where = " AND ".join(f"{name} = ?" for name in which)
         row = self._db.execute(f"SELECT id FROM {table} WHERE {where}", [*which.values()]).fetchone()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import tallies
-from .entries import all_values, set_value, value_of
+from .marks import all_values, set_value, value_of
 from .tallies import Order
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import ranks, tallies
-from .entries import by_column, text
+from .entries import text
 from .errors import BadRequest
+from .marks import by_column
 from .ranks import ORDERS
 from .selection import RequestFilter, Selection, belonging, check, facets_of, listed, marked_ids, rows_of_facets, select
 from .spending import usd

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import idtexts, ranks
-from .entries import DAY_MS, HOUR_MS, SPLITS, set_value, value_of
+from .entries import DAY_MS, HOUR_MS, SPLITS
+from .marks import set_value, value_of
 
 if TYPE_CHECKING:
     import sqlite3

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import idtexts, ranks, tallies
-from .entries import DAY_MS, by_column, text
+from .entries import DAY_MS, text
 from .errors import BadRequest
+from .marks import by_column
 from .ranks import ORDERS
 from .tallies import FOREVER, Key
 

@@ -13,8 +13,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .call import NANO
-from .entries import DAY_MS, HOUR_MS, SPLITS, SUMS, middle_of, text, value_of
+from .entries import DAY_MS, HOUR_MS, SPLITS, SUMS, middle_of, text
 from .errors import BadRequest
+from .marks import value_of
 from .retention import HOURS_MARK
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .entries import set_value, value_of
+from .marks import set_value, value_of
 
 if TYPE_CHECKING:
     import sqlite3
