@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from . import columns, config, passes, queries
 from .errors import BadRequest
 from .firststart import APPLIED
-from .kinds import SHOWN_ALONE, check_origin, check_reference
+from .kinds import SHOWN_ALONE, check_origin, check_reference, is_left_alone
 from .records import SENSITIVE_NAME, Json, Provider, Record, User, VirtualKey, is_mask, keep_secrets
 from .snapshot import SECTIONS, Broken, Section, Snapshot, as_json, understood
 
@@ -190,15 +190,11 @@ def with_hidden(value: Any, stored: Any) -> Any:
     """The same with what `without_hidden` takes out of the stored value, where it is missing or masked."""
     if isinstance(value, dict) and isinstance(stored, dict):
         hidden = {name: inner for name, inner in stored.items() if SENSITIVE_NAME.search(name)}
-        given = {name: inner for name, inner in value.items() if name not in hidden or not is_masked(inner)}
+        given = {name: inner for name, inner in value.items() if name not in hidden or not is_mask(inner)}
         return {**hidden, **{name: with_hidden(inner, stored.get(name)) for name, inner in given.items()}}
     if isinstance(value, list) and isinstance(stored, list) and len(value) == len(stored):
         return [with_hidden(inner, known) for inner, known in zip(value, stored, strict=True)]
     return value
-
-
-def is_masked(value: Any) -> bool:
-    return isinstance(value, str) and is_mask(value)
 
 
 def filled_provider(row: Json, stored: Provider | None, notices: list[str]) -> Json:
@@ -208,8 +204,7 @@ def filled_provider(row: Json, stored: Provider | None, notices: list[str]) -> J
             found["apiKey"] = stored.api_key
     else:
         found = dict(row)
-        key = row.get("apiKey")
-        if isinstance(key, str) and is_mask(key):
+        if is_mask(row.get("apiKey")):
             del found["apiKey"]
             notices.append(f"The provider '{row.get('id')}' comes without its API key; enter it afterwards.")
     if isinstance(url := found.get("baseUrl"), str):
@@ -224,7 +219,7 @@ def filled_provider(row: Json, stored: Provider | None, notices: list[str]) -> J
         masked = [
             name
             for name, value in headers.items()
-            if SENSITIVE_NAME.search(name) and isinstance(value, str) and is_mask(value) and name.lower() not in known
+            if SENSITIVE_NAME.search(name) and is_mask(value) and name.lower() not in known
         ]
         found["headers"] = {name: value for name, value in headers.items() if name not in masked}
         notices += [f"The provider '{row.get('id')}' comes without its header '{name}'." for name in masked]
@@ -232,8 +227,7 @@ def filled_provider(row: Json, stored: Provider | None, notices: list[str]) -> J
 
 
 def filled_user(row: Json, stored: User | None, notices: list[str]) -> Json:
-    password = row.get("password")
-    if password is None or (isinstance(password, str) and not password.strip("*•")):
+    if is_left_alone(row.get("password")):
         row.pop("password", None)
         if row.get("passwordHash") is None:
             row["passwordHash"] = stored.password_hash if stored is not None else None
@@ -247,7 +241,7 @@ def filled_user(row: Json, stored: User | None, notices: list[str]) -> Json:
 def filled_key(row: Json, stored: VirtualKey | None, notices: list[str]) -> list[Json]:
     """The row, or nothing: a key that nobody knows is none."""
     key = row.get("key")
-    if key is None or (isinstance(key, str) and (not key.strip() or is_mask(key))):
+    if key is None or is_mask(key) or (isinstance(key, str) and not key.strip()):
         row.pop("key", None)
         if row.get("keyHash") is None:
             if stored is None:

@@ -93,8 +93,7 @@ def shown_provider(app: App, provider: Provider) -> Json:
 
 
 def new_provider(given: Json) -> Json:
-    key = given.get("apiKey")
-    if isinstance(key, str) and is_mask(key):
+    if is_mask(given.get("apiKey")):
         raise BadRequest("'apiKey' is only the mask of a key. Enter the key itself.", param="apiKey")
     check_headers(given, {})
     return with_base_url(given, "")
@@ -104,8 +103,7 @@ def check_headers(given: Json, stored: Mapping[str, str]) -> None:
     """Raises BadRequest for a header that has only the mask of a secret, where none is stored under its name."""
     headers, known = given.get("headers"), {name.lower() for name in stored}
     for name, value in headers.items() if isinstance(headers, dict) else ():
-        is_masked = SENSITIVE_NAME.search(name) and isinstance(value, str) and is_mask(value)
-        if is_masked and name.lower() not in known:
+        if SENSITIVE_NAME.search(name) and is_mask(value) and name.lower() not in known:
             raise BadRequest(f"'headers' has only the mask of '{name:.100}'. Enter it in full.", param="headers")
 
 
@@ -221,7 +219,7 @@ def new_key(given: Json) -> Json:
 def changed_key_members(given: Json) -> Json:
     """A key that is blank or masked stays what it is; any other takes its place."""
     key = given.get("key")
-    if key in (None, "") or (isinstance(key, str) and is_mask(key)):
+    if key in (None, "") or is_mask(key):
         return {name: value for name, value in given.items() if name != "key"}
     return {**given, "key": checked_key(key)}
 
@@ -267,9 +265,13 @@ def new_user(given: Json) -> Json:
 def changed_user_members(given: Json) -> Json:
     """A password that is blank, or as a page hides it, stays what it is."""
     password = given.get("password")
-    if password is None or (isinstance(password, str) and not password.strip("*•")):
+    if is_left_alone(password):
         return {name: value for name, value in given.items() if name != "password"}
     return with_password(given, password)
+
+
+def is_left_alone(password: Any) -> bool:
+    return password is None or (isinstance(password, str) and not password.strip("*•"))
 
 
 def with_password(given: Json, password: Any) -> Json:

@@ -406,12 +406,12 @@ def keep_secrets(provider: Provider, changes: Json) -> Json:
     """The changes without secrets that are blank or merely the mask we showed, so that the stored ones stay."""
     kept = dict(changes)
     key = kept.get("apiKey")
-    if "apiKey" in kept and (key is None or (isinstance(key, str) and (not key.strip() or is_mask(key)))):
+    if "apiKey" in kept and (key is None or is_mask(key) or (isinstance(key, str) and not key.strip())):
         del kept["apiKey"]
     if isinstance(kept.get("headers"), dict):
         stored = {name.lower(): value for name, value in provider.headers.items() if SENSITIVE_NAME.search(name)}
         kept["headers"] = {
-            name: stored.get(name.lower(), value) if isinstance(value, str) and is_mask(value) else value
+            name: stored.get(name.lower(), value) if is_mask(value) else value
             for name, value in kept["headers"].items()
         }
     return kept
@@ -449,9 +449,9 @@ def mask(secret: str) -> str:
     return f"{shown[:2]}...{shown[-2:]}" if len(shown) >= 12 else "..."
 
 
-def is_mask(value: str) -> bool:
-    """Whether a text is a mask (ours, or a page's bullets) and not a secret."""
-    return "..." in value or "…" in value or (bool(value) and not value.strip("*•"))
+def is_mask(value: Any) -> bool:
+    """Whether this is the mask of a secret (ours, or a page's bullets) and not a secret."""
+    return isinstance(value, str) and ("..." in value or "…" in value or (bool(value) and not value.strip("*•")))
 
 
 def is_reference(api_key: str) -> bool:
