@@ -16,12 +16,7 @@ MOST_HELD = 64 * 1024  # of what begins as JSON: an error is shorter, and sample
 class Passage:
     """The pipe of a body that is not a stream of events, such as speech: bytes through, and a break stays a break."""
 
-    def __init__(self, bill: Bill | None = None) -> None:
-        self._bill = bill
-
     def feed(self, data: bytes) -> bytes:
-        if self._bill is not None:
-            self._bill.bytes_out += len(data)
         return data
 
     def finish(self) -> bytes:
@@ -36,17 +31,17 @@ class Passage:
 
 class Sounds(Passage):
     """The same, where an error may come in place of sounds or pictures and under their name: what begins as JSON is held until it is
-    whole, and raised if it is one. `raise_if_error` gets what it says."""
+    whole, and raised if it is one. `raise_if_error` gets what it says. What went out is counted in the bill."""
 
     def __init__(self, bill: Bill, raise_if_error: Callable[[Any], None]) -> None:
-        super().__init__(bill)
+        self._bill = bill
         self._raise_if_error = raise_if_error
         self._held = b""
         self._is_looked_at = False
 
     def feed(self, data: bytes) -> bytes:
         if self._is_looked_at:
-            return super().feed(data)
+            return self._count(data)
         self._held += data
         begin = self._held.lstrip(BLANKS)
         if (not begin or begin.startswith(BEGINS_JSON)) and len(self._held) <= MOST_HELD:
@@ -65,4 +60,8 @@ class Sounds(Passage):
 
     def _let_go(self) -> bytes:
         held, self._held, self._is_looked_at = self._held, b"", True
-        return super().feed(held)
+        return self._count(held)
+
+    def _count(self, data: bytes) -> bytes:
+        self._bill.bytes_out += len(data)
+        return data
