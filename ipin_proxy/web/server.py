@@ -131,7 +131,6 @@ class Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """As socketserver does it; HTTPServer would ask the name service for our own name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
 
     @property
     def port(self) -> int:
