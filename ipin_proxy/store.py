@@ -29,13 +29,12 @@ from .storeplace import can_write, choose, find, folder_for, is_folder, left_beh
 __all__ = ["Backup", "Draft", "Snapshot", "Store", "find", "inspect", "left_behind", "plan"]
 
 Warn = Callable[..., object]
-MOST_NOTICES = 100
 
 
 class Store:
     """One open database. Made by `Store.open`; `path` is the file as it was named, links not followed."""
 
-    def __init__(self, path: Path, file: StoreFile, lock: StoreLock | None, tell: _Notices) -> None:
+    def __init__(self, path: Path, file: StoreFile, lock: StoreLock | None, tell: Callable[[str], None]) -> None:
         self.path = path
         self._file = file
         self._lock = lock  # None: nothing can be written, so nothing has to be locked
@@ -68,9 +67,13 @@ class Store:
         file that can be read is served as it is, and every change is refused.
 
         `aside` are folders for what cannot be kept beside a file that is mounted by itself. `warn(event, message=…)` is
-        called for what a person should know, now and later; `notices` keeps it too.
+        called for what a person should know, now and later.
         """
-        tell = _Notices(warn)
+
+        def tell(message: str) -> None:
+            if warn is not None:
+                warn("database", message=message)
+
         path, source = choose(list(paths), seed, last_resort, tell)
         real = Path(os.path.realpath(path))
         folder = folder_for(real, aside)
@@ -83,11 +86,6 @@ class Store:
             store.close()
             raise
         return store
-
-    @property
-    def notices(self) -> list[str]:
-        """What was worth telling a person since the start, oldest first, at most a hundred."""
-        return list(self._tell.told)
 
     def snapshot(self) -> Snapshot:
         """The database as it is now. It never changes; the next change makes another one."""
@@ -392,22 +390,6 @@ def _check_new_settings(after: Snapshot, before: Snapshot) -> None:
         config.load({}, {}, None, new)
     except ConfigError as error:
         raise Broken(str(error).removesuffix(".")) from None
-
-
-# Words for people.
-
-
-class _Notices:
-    """Passes a notice on as a log event, and keeps the last hundred."""
-
-    def __init__(self, warn: Warn | None) -> None:
-        self.told: list[str] = []
-        self._warn = warn
-
-    def __call__(self, message: str) -> None:
-        self.told = [*self.told[1 - MOST_NOTICES :], message]
-        if self._warn is not None:
-            self._warn("database", message=message)
 
 
 def _quiet(path: Path, aside: Sequence[Path] = ()) -> StoreFile:

@@ -22,10 +22,12 @@ class Killed(BaseException):
 
 
 class Shelf:
-    """Opens stores on `path`, looks into their files, and closes at the end what a test left open."""
+    """Opens stores on `path`, looks into their files, and closes at the end what a test left open. `notices` is what they
+    had to tell a person."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
+        self.notices: list[str] = []
         self._open: list[Store] = []
 
     def __enter__(self) -> Shelf:
@@ -35,9 +37,12 @@ class Shelf:
         self.close()
 
     def open(self, *paths: Path, **options: Any) -> Store:
-        store = Store.open(list(paths) or [self.path], **options)
+        store = Store.open(list(paths) or [self.path], warn=self._note, **options)
         self._open.append(store)
         return store
+
+    def _note(self, event: str, message: str) -> None:
+        self.notices.append(message)
 
     def close(self) -> None:
         for store in self._open:

@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_everything_as_it_was(
     assert (raised.value.status, raised.value.code) == (500, "store_unwritable")
     assert os.strerror(number).lower() in raised.value.message
     assert str(shelf.path.parent) not in raised.value.message
-    assert any(str(shelf.path) in notice for notice in store.notices)
+    assert any(str(shelf.path) in notice for notice in shelf.notices)
     assert store.snapshot() is before
     assert shelf.path.read_bytes() == content
     assert not shelf.file(".tmp").exists()
@@ -135,7 +135,7 @@ def test_a_backup_that_cannot_be_made_does_not_stop_a_change(shelf: Shelf, monke
     put(store, x=1)
     put(store, x=2)
     assert settings(shelf.path) == {"x": 2}
-    assert sum("backup" in notice for notice in store.notices) == 1
+    assert sum("backup" in notice for notice in shelf.notices) == 1
 
 
 def test_a_folder_that_cannot_be_synchronised_is_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_folder_that_cannot_be_synchronised_is_told(shelf: Shelf, monkeypatch:
     monkeypatch.setattr(os, "fsync", fsync)
     put(store, x=1)
     assert settings(shelf.path) == {"x": 1}
-    assert any("power cut" in notice for notice in store.notices)
+    assert any("power cut" in notice for notice in shelf.notices)
 
 
 def test_a_file_is_synchronised_before_it_is_renamed_and_the_folder_after(
@@ -205,7 +205,7 @@ def test_a_mounted_file_is_written_in_place(shelf: Shelf, monkeypatch: pytest.Mo
     assert shelf.path.stat().st_ino == inode
     assert settings(shelf.file(".bak.1"))["number"] == 1
     assert settings(shelf.file(".bak.2"))["number"] == 0
-    assert sum("in place" in notice for notice in store.notices) == 1
+    assert sum("in place" in notice for notice in shelf.notices) == 1
     assert not shelf.file(".tmp").exists()
     store.close()
     assert shelf.open().snapshot().settings["number"] == 2
