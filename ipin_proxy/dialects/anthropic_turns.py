@@ -8,15 +8,14 @@ that is said in that turn. A result that belongs to no call is told as text; a c
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import BadRequest
 from .anthropic_parts import Whole, blocks_of, is_thought, text_block, thoughts_of, with_mark
+from .arguments import decode
 
 Json = dict[str, Any]
 Key = tuple[str, str]  # how a result finds its call: by id, or by the name of a function in the older form
@@ -219,22 +218,10 @@ def input_of(arguments: Any) -> Json:
     found: Any = None
     if type(arguments) is str:
         try:
-            found = json.loads(arguments, strict=False, parse_constant=refuse_number, parse_float=finite)
+            found = decode(arguments)
         except (ValueError, RecursionError):
             return {"_raw": arguments}
     return found if type(found) is dict else {"_raw": arguments}
-
-
-def finite(digits: str) -> float:
-    """A number that JSON can hold when it is written again."""
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(digits)
-    return number
-
-
-def refuse_number(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def results_of(turn: Turn) -> list[Json]:

@@ -6,7 +6,6 @@ unless no answer is left.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from ..call import Usage
 from ..errors import UpstreamError
 from ..meter import usage_of
+from .arguments import decode
 from .messages_tools import Names
 from .openai_chunks import first_choice, raise_if_failed
 from .thoughts import THOUGHT, ThinkSplitter, ToldBeside, said_in
@@ -161,27 +161,16 @@ def keep_for_later(message: Json, calls: list[Json], thoughts: str, keep: Callab
 
 def input_of(arguments: Any) -> Json:
     """The arguments of a call as an object: they are a text with one in it, at some providers the object itself, and sometimes
-    a text in a text. Models write line ends into their texts as they are. What cannot be read is empty: the tool says what it
+    a text in a text. What cannot be read is empty: the tool says what it
     lacks, and the model tries again."""
     for _ in range(2):
         if type(arguments) is not str:
             break
         try:
-            arguments = json.loads(arguments, strict=False, parse_constant=_refuse, parse_float=_number)
+            arguments = decode(arguments)
         except (ValueError, RecursionError):
             return {}
     return arguments if type(arguments) is dict else {}
-
-
-def _refuse(word: str) -> float:
-    raise ValueError(word)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(text)
-    return number
 
 
 # -- the end --------------------------------------------------------------------------------------------------------
