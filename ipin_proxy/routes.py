@@ -25,13 +25,25 @@ from .handlers import Later, Made, calls, health
 from .kinds import ALIASES, KEYS, MODELS, PROVIDERS, USERS
 from .web.router import Route
 
-account, admin, aliases, counting, data = map(Later, ("account", "admin", "aliases", "counting", "data"))
-metrics, models, ocr, pages = map(Later, ("metrics", "models", "ocr", "pages"))
-prices, providers, reports, responses, settings = map(
-    Later, ("prices", "providers", "reports", "responses", "settings")
-)
-token, tracking, usage = map(Later, ("token", "tracking", "usage"))
-audio, crud, static = map(Made, ("audio", "admin", "pages"))
+# Loaded when the first handler in them is called. `audio`, `crud` and `static` are functions that make one.
+account = Later("account")
+admin, crud = Later("admin"), Made("admin")
+aliases = Later("aliases")
+audio = Made("audio")
+counting = Later("counting")
+data = Later("data")
+metrics = Later("metrics")
+models = Later("models")
+ocr = Later("ocr")
+pages, static = Later("pages"), Made("pages")
+prices = Later("prices")
+providers = Later("providers")
+reports = Later("reports")
+responses = Later("responses")
+settings = Later("settings")
+token = Later("token")
+tracking = Later("tracking")
+usage = Later("usage")
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/chat/completions", KEY, OPENAI, calls.create(CHAT)),
