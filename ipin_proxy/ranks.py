@@ -31,12 +31,20 @@ KEYS: dict[str, str] = {
 }
 ORDERS = {
     "time": Order(
-        *("time", -1, "0", "calls INDEXED BY calls_time WHERE time >= :from_ms AND time < :to_ms"),
-        *(("time", "facet", "id"), True),
+        "time",
+        -1,
+        key="0",
+        rows="calls INDEXED BY calls_time WHERE time >= :from_ms AND time < :to_ms",
+        columns=("time", "facet", "id"),
+        is_live=True,
     ),
     "request_id": Order(
-        *("request_id", -2, "request_id", "calls INDEXED BY calls_request WHERE 1"),
-        *(("request_id", "time", "facet", "id"), True),
+        "request_id",
+        -2,
+        key="request_id",
+        rows="calls INDEXED BY calls_request WHERE 1",
+        columns=("request_id", "time", "facet", "id"),
+        is_live=True,
     ),
     **{name: Order(name, n, key, f"ranks WHERE col = {n}") for n, (name, key) in enumerate(KEYS.items())},
 }
