@@ -8,6 +8,7 @@ origin. This room knows no page and no route, keeps no password, and never says 
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import math
 import re
@@ -45,6 +46,7 @@ MOST_SCRYPT_BYTES = 128 * 1024 * 1024  # what a hash from a file may ask for
 NOBODY = "scrypt${}${}${}${}${}".format(*SCRYPT_COST, "00" * 16, "00" * 32)
 SCRYPT_HASH = re.compile(r"scrypt\$([0-9]{1,9})\$([0-9]{1,3})\$([0-9]{1,2})\$([0-9a-f]{2,200})\$([0-9a-f]{64})")
 HASHINGS = 4  # at once: they take memory and whole cores
+HASHINGS_EACH = 2  # of one name: who has an account and signs in without a pause must not keep all others out
 
 FREE_BY_NAME, FREE_BY_ADDRESS = 5, 20  # wrong sign-ins without a wait; many people may share an address
 FIRST_WAIT_S, LONGEST_WAIT_S = 4.0, 60.0  # the first is longer than a busy machine needs for a few hashes
@@ -60,7 +62,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # -- passwords --------------------------------------------------------------------------------------------------------
 
 _hashing = threading.BoundedSemaphore(HASHINGS)
-_signing_in = threading.BoundedSemaphore(HASHINGS)
 
 
 def hash_password(password: str) -> str:
@@ -143,6 +144,22 @@ class Attempts:
         self._lock = threading.Lock()
         self._wrong: OrderedDict[tuple[str, ...], Wrong] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._turns: list[str] = []  # the names whose passwords are being looked at
+
+    @contextlib.contextmanager
+    def turn_of(self, name: str) -> Iterator[None]:
+        """While it lasts a password of this name is looked at. Raises TooManyAttempts when that would be too many at once."""
+        with self._lock:
+            if len(self._turns) >= HASHINGS or self._turns.count(name) >= HASHINGS_EACH:
+                raise TooManyAttempts(
+                    "Many people are signing in. Try again in a moment.", headers={"retry-after": "1"}
+                )
+            self._turns.append(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._turns.remove(name)
 
     def begin(self, name: str, address: str) -> None:
         """Count an attempt as wrong until it turns out right, so that a hundred at once are a hundred. Raises
@@ -320,9 +337,7 @@ def authenticate(app: App, username: str, password: str, address: str, *, only_a
     name = username.strip().casefold()
     if len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD:
         raise wrong()
-    if not _signing_in.acquire(blocking=False):
-        raise TooManyAttempts("Many people are signing in. Try again in a moment.", headers={"retry-after": "1"})
-    try:
+    with app.sessions.attempts.turn_of(name):
         app.sessions.attempts.begin(name, address)
         user = app.store.snapshot().users_by_name.get(name)
         is_right = verify_password(user.password_hash if user else None, password)
@@ -330,8 +345,6 @@ def authenticate(app: App, username: str, password: str, address: str, *, only_a
             raise wrong()
         app.sessions.attempts.succeeded(name, address)
         return with_good_hash(app, user, password)
-    finally:
-        _signing_in.release()
 
 
 def wrong() -> Unauthorized:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import threading
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -244,20 +243,32 @@ def test_what_is_remembered_is_bounded(attempts: signin.Attempts, monkeypatch: p
     assert len(attempts._known) <= 10
 
 
-def test_who_comes_while_many_are_signing_in_is_asked_to_come_back(
-    sessions: signin.Sessions, cheaply: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(signin, "_signing_in", threading.BoundedSemaphore(1))
-    app: Any = SimpleNamespace(
-        sessions=sessions, store=SimpleNamespace(snapshot=lambda: SimpleNamespace(users_by_name={}))
-    )
-    with signin._signing_in:
+def nobodys_house(sessions: signin.Sessions) -> Any:
+    store = SimpleNamespace(snapshot=lambda: SimpleNamespace(users_by_name={}))
+    return SimpleNamespace(sessions=sessions, store=store)
+
+
+def test_who_comes_while_many_are_signing_in_is_asked_to_come_back(sessions: signin.Sessions, cheaply: None) -> None:
+    with contextlib.ExitStack() as others:
+        for number in range(signin.HASHINGS):
+            others.enter_context(sessions.attempts.turn_of(f"name-{number}"))
         for _ in range(signin.FREE_BY_NAME + 1):
             with pytest.raises(TooManyAttempts) as refusal:
-                signin.authenticate(app, "ann", PASSWORD, HERE)
+                signin.authenticate(nobodys_house(sessions), "ann", PASSWORD, HERE)
             assert wait_of(refusal) == 1
     with pytest.raises(Unauthorized):
-        signin.authenticate(app, "ann", PASSWORD, HERE)
+        signin.authenticate(nobodys_house(sessions), "ann", PASSWORD, HERE)
+
+
+def test_one_account_that_signs_in_without_a_pause_keeps_nobody_else_out(
+    sessions: signin.Sessions, cheaply: None
+) -> None:
+    with contextlib.ExitStack() as eager:
+        with pytest.raises(TooManyAttempts):
+            for _ in range(signin.HASHINGS):
+                eager.enter_context(sessions.attempts.turn_of("eager"))
+        with pytest.raises(Unauthorized):
+            signin.authenticate(nobodys_house(sessions), "ann", PASSWORD, HERE)
 
 
 # Sessions.
