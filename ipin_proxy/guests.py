@@ -105,6 +105,8 @@ def new_user(draft: Draft, identity: Identity, settings: Settings) -> User:
     except LookupError:
         raise NotWelcome(identity, "DEFAULT_BUDGETS has no row for this account; add one, or * for everybody") from None
     taken = {user.username.casefold() for user in draft.users.values()}
+    if not guestlist.is_sure(settings.allowed_emails, identity.email, identity.domain):
+        taken |= {key.username.casefold() for key in draft.keys.values()}  # a key is that of the user it names
     name = identity.email if identity.email not in taken else f"{identity.email[:200]} {secrets.token_hex(4)}"
     made = User(
         id=f"user-{secrets.token_hex(8)}",

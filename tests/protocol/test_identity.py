@@ -474,6 +474,21 @@ def test_a_private_account_takes_no_record_unless_its_address_is_named(
     assert models(proxy, own_pass(proxy, stranger)).status == 401  # everybody was welcome, and is no more
 
 
+def test_a_private_account_gets_no_key_that_names_its_address(proxy: Proxy, person: Callable[..., Person]) -> None:
+    """Whoever owns a key limits it, and is told what it used."""
+    proxy.add_key("sk-of-fay-0123456789", "key-fay", username="fay@example.net")
+    proxy.add_key("sk-of-gus-0123456789", "key-gus", username="gus@example.org")
+    proxy.admin("PUT", "/settings", {"ALLOWED_EMAILS": "*"})
+    try:
+        assert person(email="fay@example.net", hd=None).sign_in().status == 200
+        assert proxy.get("/v1/usage", "sk-of-fay-0123456789").json["user"] is None
+        gus = person(email="gus@example.org")
+        assert gus.sign_in().status == 200
+        assert proxy.get("/v1/usage", "sk-of-gus-0123456789").json["user"]["id"] == gus.id
+    finally:
+        proxy.admin("PUT", "/settings", {"ALLOWED_EMAILS": LISTS["ALLOWED_EMAILS"]})
+
+
 def test_an_address_that_two_users_have_is_nobodys(proxy: Proxy, person: Callable[..., Person]) -> None:
     twice = f"twice-{next(numbers)}@example.org"
     for number in (next(numbers), next(numbers)):
