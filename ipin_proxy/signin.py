@@ -352,20 +352,25 @@ def wrong() -> Unauthorized:
 
 
 def with_good_hash(app: App, user: User, password: str) -> User:
-    """The user, their password hashed as we do it today. A database that cannot be written keeps nobody out."""
+    """The user, their password hashed as we do it today. A database that cannot be written keeps nobody out; a password that
+    is another one by now does."""
     if user.password_hash is None or not is_outdated(user.password_hash):
         return user
     new_hash = hash_password(password)
     try:
         with app.store.edit() as draft:
             current = draft.users.get(user.id)
-            if current is None or current.password_hash != user.password_hash:
-                return current or user  # somebody was quicker, perhaps the same person in another window
-            draft.users[user.id] = user = replace(current, password_hash=new_hash)
+            if current is not None and current.password_hash == user.password_hash:
+                draft.users[user.id] = replace(current, password_hash=new_hash)
     except ProxyError as error:
         app.log.warning("password_not_rehashed", user=user.username, message=error.message)
-        return app.store.snapshot().users.get(user.id, user)
-    return user
+    current = app.store.snapshot().users.get(user.id, user)
+    if current.password_hash in (user.password_hash, new_hash):
+        return current
+    # Somebody was quicker: the same person in another window, or who has changed the password.
+    if not verify_password(current.password_hash, password):
+        raise wrong()
+    return current
 
 
 # -- who asks ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from ipin_proxy import signin
 from ipin_proxy.errors import BadRequest, Forbidden, TooManyAttempts, Unauthorized
 from ipin_proxy.records import User
+from ipin_proxy.store import Store
 from ipin_proxy.web.head import parse_request
 from ipin_proxy.web.request import Request
 
@@ -258,6 +260,32 @@ def test_who_comes_while_many_are_signing_in_is_asked_to_come_back(sessions: sig
             assert wait_of(refusal) == 1
     with pytest.raises(Unauthorized):
         signin.authenticate(nobodys_house(sessions), "ann", PASSWORD, HERE)
+
+
+@pytest.mark.parametrize("meanwhile", ["the very password", "another password"])
+def test_a_password_that_is_changed_while_it_is_hashed_anew_opens_nothing_any_more(
+    sessions: signin.Sessions, cheaply: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, meanwhile: str
+) -> None:
+    with contextlib.closing(Store.open([tmp_path / "ipin-proxy.db"])) as store:
+
+        def put(password_hash: str) -> None:
+            with store.edit() as draft:
+                draft.users[ANN.id] = replace(ANN, password_hash=password_hash)
+
+        def hash_slowly(password: str) -> str:
+            put(hash_password(meanwhile))
+            return hash_password(password)
+
+        hash_password = signin.hash_password
+        monkeypatch.setattr(signin, "hash_password", hash_slowly)
+        put("sha256$" + hashlib.sha256(b"the very password").hexdigest())
+        app: Any = SimpleNamespace(sessions=sessions, store=store)
+        if meanwhile == "the very password":  # hashed anew by a sign-in from another window
+            user = signin.authenticate(app, "ann", "the very password", HERE)
+            assert sessions.user_of(sessions.open(user), store.snapshot().users) is not None
+        else:
+            with pytest.raises(Unauthorized):
+                signin.authenticate(app, "ann", "the very password", HERE)
 
 
 def test_one_account_that_signs_in_without_a_pause_keeps_nobody_else_out(
