@@ -115,6 +115,19 @@ def test_signing_out_ends_the_session(visit: Visit, session_of: Callable[..., An
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def test_no_way_back_shows_what_was_there_before_the_sign_out(
+    visit: Visit, proxy: Proxy, session_of: Callable[..., Any]
+) -> None:
+    state = session_of("admin")
+    page = visit(state)
+    page.goto("/admin.html#/models")
+    expect(page.get_by_role("table")).to_be_visible()
+    proxy.post("/api/logout", {}, state["cookies"][0]["value"])
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")  # as out of its memory
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("table")).to_have_count(0)
+
+
 def test_signing_out_everywhere_ends_the_others_too(
     visit: Visit, proxy: Proxy, session_of: Callable[..., Any], expecting: Expecting
 ) -> None:

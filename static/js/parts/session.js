@@ -5,7 +5,7 @@ import { part } from "./dialog.js";
 
 const MB = 1024 * 1024;
 
-/** How many bytes of one file this server takes, as it said when it was last asked for the user. */
+/** How many bytes of one file this server takes, once it was asked. */
 export const limits = { audio: 25 * MB, image: 20 * MB };
 
 /** The user `{ id, username, role }`, or null. */
@@ -27,6 +27,8 @@ export function goToSignIn() {
 /** From now on a session that is over is answered by a dialog in place. `user` is who was signed in. */
 export function keepSignedIn(user) {
   onSignedOut(async () => (await fetchPart(() => import("./signin.js"))).signInAgain(user));
+  // Going back shows a page as it was, even after a sign-out.
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 }
 
 /** Signs out here, or in all browsers, and goes to the sign-in page. */
