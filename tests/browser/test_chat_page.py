@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.build import PNG, chunk, completion, finish, opening, spoken, tool_chunk
-from support.proxy import KEY, Proxy
+from support.proxy import KEY, PASSWORD, Proxy
 from support.upstream import Upstream, pause
 
 from .window import HAND_OVER, WITHOUT_STORAGE
@@ -21,6 +21,8 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not 
 expect = sync_api.expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+Visit = Callable[..., "Page"]
 
 
 def connect(page: Page, key: str = KEY) -> None:
@@ -166,6 +168,24 @@ def test_what_is_being_written_survives_a_reload(stranger: Page) -> None:
     stranger.get_by_role("textbox", name="Message").fill("Half a thought")
     stranger.reload()
     expect(stranger.get_by_role("textbox", name="Message")).to_have_value("Half a thought")
+
+
+def test_nobody_goes_on_with_what_somebody_else_has_said(
+    visit: Visit, proxy: Proxy, upstream: Upstream, session_of: Callable[..., Any]
+) -> None:
+    """One browser, several people: what one has said is neither shown nor sent on with the words of the next."""
+    for name in ("ida", "joe"):
+        proxy.admin("POST", "/users", {"username": name, "password": PASSWORD, "role": "admin"})
+    page = visit(session_of("ida"))
+    page.goto("/chat.html?model=gpt-public")
+    upstream.will_stream(*spoken("It stays between us."))
+    say(page, "A secret")
+    expect(page.get_by_role("article", name="gpt-public")).to_contain_text("between us")
+    for name, articles in (("joe", 0), ("ida", 2)):
+        page.context.add_cookies(session_of(name)["cookies"])
+        page.goto("/chat.html")
+        expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+        expect(page.get_by_role("article")).to_have_count(articles)
 
 
 def test_a_browser_that_keeps_nothing_can_be_talked_with(stranger: Page, upstream: Upstream) -> None:

@@ -22,19 +22,35 @@ const main = document.getElementById("main");
 const tools = document.getElementById("tools");
 const heading = main.querySelector("h1");
 const storage = () => localStorage;
-const kept = restore(storage, NAME) ?? {};
-const conversation = new Conversation(kept.conversation);
-let model = new URLSearchParams(location.search).get("model") ?? kept.model ?? "";
-let draft = kept.draft ?? "";
+const conversation = new Conversation();
+let name = ""; // of what is kept: with a session, of that person alone
+let model = new URLSearchParams(location.search).get("model") ?? "";
+let draft = "";
 let pictures = []; // of the draft; browsers have room for words only
 let user = null;
 let key = rememberedKey();
 let chat = null;
 let isFull = false;
 
+/** Out of the browser's storage, once it is known who is there. */
+function recall() {
+  name = user ? `${NAME}:${user.id}` : NAME;
+  const kept = restore(storage, name) ?? {};
+  take(kept.conversation);
+  model ||= kept.model ?? "";
+  draft = kept.draft ?? "";
+}
+
+function take(other) {
+  const { messages, settings } = new Conversation(other);
+  conversation.messages = messages;
+  Object.assign(conversation.settings, settings); // the same object, which a dialog may be writing into
+}
+
 /** Into the browser's storage, so that nothing is lost with the tab. */
 function save() {
-  const how = keep(storage, NAME, { conversation, model, draft: chat?.writing.draft.text ?? draft });
+  if (!name) return;
+  const how = keep(storage, name, { conversation, model, draft: chat?.writing.draft.text ?? draft });
   if (how === "words" && !isFull) toast("This browser has no room for the images; the words are kept.", { kind: "warn" });
   if (how === "nothing" && !isFull) toast("This browser does not keep the conversation. Export it before you leave.", { kind: "warn" });
   isFull = how !== "all";
@@ -49,6 +65,7 @@ async function start() {
   try {
     user = await currentUser();
     if (user) keepSignedIn(user);
+    recall();
     document.getElementById("way-home").href = user ? homeOf(user) : "/";
     if (!user && !key) unconnected();
     else show(await modelsOf(key, user));
@@ -195,12 +212,10 @@ async function putBack(before) {
 addEventListener("pagehide", save);
 // Another tab with this page has gone on: show that, unless something is going on here too.
 addEventListener("storage", (event) => {
-  if (event.key !== NAME || chat?.isBusy) return;
-  const other = restore(storage, NAME)?.conversation;
+  if (event.key !== name || chat?.isBusy) return;
+  const other = restore(storage, name)?.conversation;
   if (!other) return;
-  const { messages, settings } = new Conversation(other);
-  conversation.messages = messages;
-  Object.assign(conversation.settings, settings); // the same object, which a dialog may be writing into
+  take(other);
   chat?.redraw();
 });
 
