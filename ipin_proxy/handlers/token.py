@@ -45,12 +45,14 @@ def issue(app: App, visit: Visit) -> Steps:
     try:
         found = yield from admitted(app, given)
     except NotAccepted as error:
+        app.strangers.failed(visit.address)
         note_refusal(app, visit, error)
         # One sentence for every reason: whoever tries tokens out learns nothing from it.
         raise Unauthorized(
             "Signing in with Google did not work. Sign in there again.", code="invalid_credential"
         ) from None
     except NotWelcome as error:
+        # Google answers for who this is, so nobody is guessing: people who have taken the wrong one of their accounts, often.
         note_refusal(app, visit, error)
         raise Forbidden(
             "This account may not use this server. Ask its administrator.", code="account_not_allowed"
@@ -84,7 +86,6 @@ def answered(app: App, visit: Visit, found: Admitted) -> Response:
 
 
 def note_refusal(app: App, visit: Visit, error: Exception) -> None:
-    app.strangers.failed(visit.address)
     app.log.warning("sign_in_refused", reason=str(error), **about(visit))
 
 

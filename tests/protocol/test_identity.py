@@ -413,6 +413,14 @@ def test_a_class_signs_in_at_once_from_one_address(start_proxy: Callable[..., Pr
         assert len(google.history) == 1
 
 
+def test_a_class_that_takes_its_private_accounts_first_need_not_wait(person: Callable[..., Person]) -> None:
+    ann, private = person(), person(hd=None)
+    private.headers = ann.headers
+    credential = private.credential()
+    assert {private.sign_in(credential).status for _ in range(40)} == {403}
+    assert ann.sign_in().status == 200
+
+
 def test_good_ones_never_do(person: Callable[..., Person]) -> None:
     ann = person()
     credential = ann.credential()
