@@ -30,6 +30,7 @@ from .upkeep import Upkeep
 if TYPE_CHECKING:
     import sqlite3
 
+    from .arrears import Arrear
     from .intake import Writer
     from .requestlog import Page
     from .selection import RequestFilter
@@ -102,6 +103,7 @@ class Ledger:
         self._inode: tuple[int, int] = (0, 0)
         self._writer: Writer | None = None
         self._is_taken_in = False
+        self._arrears: list[Arrear] = []  # until all of them are taken in
         self._failure = self._trail_failure = ""  # the second of the last change
         self._told = ""
         self._retry_s = RETRY_S
@@ -115,6 +117,9 @@ class Ledger:
             except Exception as error:  # noqa: BLE001 the thread tries again
                 self._fail(error)
                 self._tell()
+                from . import arrears
+
+                self._arrears = arrears.of(journal.read(self._journal.paths, self._say))
             self._start()
 
     # -- a call -------------------------------------------------------------------------------------------------------
@@ -170,10 +175,13 @@ class Ledger:
         hour; "" has none."""
         if self._is_new:
             return {}
-        from . import spending
+        from . import arrears
 
+        known = self._arrears
         with self._reading() as db:
-            return spending.spent(db, since_ms, by, until_ms)
+            found = arrears.spent(db, known, since_ms, by, until_ms)
+        # They may have been taken in meanwhile, and what tells which of them were is removed then.
+        return self.spent(since_ms, by, until_ms) if known and self._is_taken_in else found
 
     def sums(self, since_ms: Sequence[int], by: str = "", id_: str = "") -> list[Spent]:
         """What one key or user, or everybody, has spent since each of these times, which count as for `spent`."""
@@ -395,12 +403,12 @@ class Ledger:
     def _open(self) -> sqlite3.Connection:
         """The connection, and with the first one what processes before this one left in the journal."""
         if self._db is not None:
-            if self._inode == _inode_of(self.path):
+            if self._inode == ledgerfile.inode_of(self.path):
                 return self._db
             self._close_database()
             self._say(f"{self.path} was moved or removed; a new ledger begins there")
         self._db = ledgerfile.open_writer(self.path, self._say)
-        self._inode = _inode_of(self.path)
+        self._inode = ledgerfile.inode_of(self.path)
         self._take_in()
         return self._db
 
@@ -415,7 +423,7 @@ class Ledger:
             found = [(line.number, line.text) for line in of]
             for start in range(0, len(found), BATCH):
                 self._insert(found[start : start + BATCH], process)
-        self._is_taken_in = True
+        self._arrears, self._is_taken_in = [], True
         if self._journal.remove_left():
             assert self._db is not None
             self._db.execute("DELETE FROM marks WHERE name LIKE 'journal:%'")
@@ -485,11 +493,3 @@ class Ledger:
         if self._warn is not None:
             with contextlib.suppress(Exception):
                 self._warn("ledger", message=message)
-
-
-def _inode_of(path: Path) -> tuple[int, int]:
-    try:
-        about = os.stat(path)
-    except OSError:
-        return (0, 0)
-    return about.st_dev, about.st_ino

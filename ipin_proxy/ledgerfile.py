@@ -99,6 +99,15 @@ def check_sqlite() -> None:
                 ) from None
 
 
+def inode_of(path: Path) -> tuple[int, int]:
+    """Which file it is, whatever it is called."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return about.st_dev, about.st_ino
+
+
 def is_damage(error: Exception) -> bool:
     """Whether SQLite says that the file itself is broken, and not only out of reach."""
     words = str(error).lower()

@@ -30,6 +30,7 @@ from ipin_proxy.ledger import Ledger
 from ipin_proxy.ledgerfile import place
 from ipin_proxy.migrations import MIGRATIONS
 from ipin_proxy.selection import RequestFilter
+from ipin_proxy.spending import Spent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -719,6 +720,30 @@ def test_closing_on_a_full_disk_leaves_what_the_journal_holds_for_the_next_start
     assert not book.path.exists()
     book.open().close()
     assert book.request_ids() == ids(1, 2)
+
+
+def test_what_waits_in_a_journal_while_somebody_else_has_the_database_was_spent_all_the_same(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start rebuilds the limits of what this says: without it budgets would be used twice."""
+    monkeypatch.setattr(ledgerfile, "BUSY_S", 0.01)
+    next_hour = NOW_MS + 3_600_000
+    book.with_calls(entry(1)).close()
+    with opened(book.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        log = book.open()
+        for each in (entry(2), refused(3), entry(4, time_ms=next_hour, cost=None)):
+            log.record(each)
+        log.close()
+        log = book.open()
+        for by, id_ in (("key", "k1"), ("user", "u1")):
+            assert log.spent(0, by) == {id_: Spent(3, 360, 2_000)}
+            assert log.spent(0, by, next_hour) == {id_: Spent(2, 240, 2_000)}
+            assert log.spent(next_hour, by) == {id_: Spent(1, 120, 0)}
+        other.rollback()
+        assert log.spent(0, "key") == {"k1": Spent(3, 360, 2_000)}
+    log.close()
+    assert book.request_ids() == ids(1, 2, 3, 4)
 
 
 # Files.
