@@ -217,7 +217,7 @@ class Store:
         file = self._file
         _check_not_emptied(file, source)
         if file.backups():
-            self._tell(f"there is no database {file.path}, though there are backups of one. {_advice(file)}")
+            self._keep_newest_backup()
         self._seen = signature
         if source is None:
             self._save(Snapshot.of(), keep=False)
@@ -228,6 +228,17 @@ class Store:
         self._lock_replaced()
         self._tell(f"the database {file.path} begins as a copy of {source}")
         self._adopt(document, content, self._seen)
+
+    def _keep_newest_backup(self) -> None:
+        """A new database begins though there was one: the changes of this start alone would push out two of its versions."""
+        file = self._file
+        told = f"there is no database {file.path}, though there are backups of one"
+        newest = _newest_good(file)
+        if newest is None:
+            self._tell(f"{told}; none of them can be read")
+            return
+        kept = file.keep_aside(file.kept_as(newest.name).read_bytes(), ".last")
+        self._tell(f"{told}; the newest good one is kept as {kept.name} ({_written(newest)}); {_restoring(kept, file)}")
 
     def _take_in_edits(self, *, patient: bool) -> None:
         """Load the file if somebody else wrote it. `patient`: report a broken one only when it has stayed so."""
@@ -407,13 +418,26 @@ def _parsed(file: StoreFile, content: bytes) -> Document:
 
 def _advice(file: StoreFile) -> str:
     """The newest backup that can be read, and the command that puts it back."""
+    newest = _newest_good(file)
+    if newest is None:
+        return "There is no good backup; correct the file, or move it away to begin with an empty database."
+    return (
+        f"The newest good backup is {newest.name} ({_written(newest)}); {_restoring(file.kept_as(newest.name), file)}"
+    )
+
+
+def _newest_good(file: StoreFile) -> Backup | None:
     for backup in file.backups():
-        kept = file.kept_as(backup.name)
-        try:
-            parse(kept.read_bytes())
-        except (OSError, Broken):
-            continue
-        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(backup.saved_at / 1000))
-        copy = "copy /y" if os.name == "nt" else "cp -p"
-        return f"The newest good backup is {backup.name} ({when}); restore it with: {copy} {quoted(kept)} {quoted(file.path)}"
-    return "There is no good backup; correct the file, or move it away to begin with an empty database."
+        with contextlib.suppress(OSError, Broken):
+            parse(file.kept_as(backup.name).read_bytes())
+            return backup
+    return None
+
+
+def _written(backup: Backup) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(backup.saved_at / 1000))
+
+
+def _restoring(kept: Path, file: StoreFile) -> str:
+    copy = "copy /y" if os.name == "nt" else "cp -p"
+    return f"restore it with: {copy} {quoted(kept)} {quoted(file.path)}"

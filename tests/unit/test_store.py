@@ -371,6 +371,24 @@ def test_the_message_names_the_newest_good_backup_and_the_command_that_restores_
     assert shelf.open().snapshot().settings == {"number": 1}
 
 
+def test_where_a_new_database_begins_the_newest_backup_outlives_its_changes(shelf: Shelf) -> None:
+    """A start makes two changes itself before anybody reads what it says."""
+    store = shelf.open()
+    for number in range(3):
+        put(store, number=number)
+    store.close()
+    shelf.path.unlink()
+    store = shelf.open()
+    for number in range(10, 17):
+        put(store, number=number)
+    assert settings(shelf.file(".last.bak")) == {"number": 1}
+    [told] = [notice for notice in store.notices if "there is no database" in notice]
+    assert "ipin-proxy.db.last.bak" in told
+    subprocess.run(told.partition("restore it with: ")[2], shell=True, check=True)
+    assert store.check_for_edits() is True
+    assert store.snapshot().settings == {"number": 1}
+
+
 def test_an_emptied_database_is_not_taken_for_a_new_one(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, x=1)
