@@ -140,7 +140,8 @@ class Store:
     def reload(self) -> bool:
         """Read the file again, though it may look unchanged; whether it is good. A broken one is reported."""
         with self._mutex:
-            self._seen = self._suspect = None
+            if self._file.signature() is not None:  # one that is gone looks different enough
+                self._seen = self._suspect = None
             self._take_in_edits(patient=False)
             self._has_news = False
             return not self._broken

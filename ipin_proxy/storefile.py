@@ -238,9 +238,10 @@ class StoreFile:
         try:
             first = self.kept(".bak.1")
             if first.exists():
-                kept, present = os.stat(first), os.stat(self.path)
-                if content is None and (kept.st_mtime_ns, kept.st_size) == (present.st_mtime_ns, present.st_size):
-                    return  # kept already, and then replacing it did not work out
+                if content is None:
+                    kept, present = os.stat(first), os.stat(self.path)
+                    if (kept.st_mtime_ns, kept.st_size) == (present.st_mtime_ns, present.st_size):
+                        return  # kept already, and then replacing it did not work out
                 self._make_room()
             self._copy_version(first, content, written_ns)
             self._told_of_backups = False

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -572,6 +572,18 @@ def test_a_file_that_was_removed_comes_back_with_the_next_change(shelf: Shelf) -
     assert sum("is gone" in notice for notice in shelf.notices) == 1
     put(store, y=2)
     assert settings(shelf.path) == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize("look", [Store.check_for_edits, Store.reload])
+def test_what_a_file_held_that_was_removed_is_the_newest_backup(shelf: Shelf, look: Callable[[Store], bool]) -> None:
+    """Or the process alone has it, and a kill loses it."""
+    store = shelf.open()
+    put(store, x=1)
+    put(store, x=2)
+    shelf.path.unlink()
+    look(store)
+    assert settings(shelf.file(".bak.1")) == {"x": 2}
+    assert [notice for notice in store.notices if "is gone" not in notice] == []
 
 
 def test_checking_for_edits_never_waits_for_a_writer(shelf: Shelf) -> None:
