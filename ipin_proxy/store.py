@@ -79,7 +79,8 @@ class Store:
         folder = folder_for(real, aside)
         writable = not real.exists() or can_write(real)
         lock = StoreLock(real, tell, folder) if writable else None
-        store = cls(path, StoreFile(real, tell, folder), lock, tell)
+        # Where it is mounted to be read, an edit is often another file that the link leads to, as Kubernetes makes them.
+        store = cls(path, StoreFile(real if writable else path, tell, folder), lock, tell)
         try:
             store._load_first(source)
         except BaseException:

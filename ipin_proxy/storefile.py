@@ -57,10 +57,11 @@ class ChangedMeanwhile(Exception):
 
 
 class StoreFile:
-    """One database file; links are followed once, so that the real file is what is written. Not thread-safe."""
+    """One database file. Where it is to be written, `path` is the file itself and no link: that would be replaced. Not
+    thread-safe."""
 
     def __init__(self, path: Path, warn: Callable[[str], None], folder: Path | None = None) -> None:
-        self.path = Path(os.path.realpath(path))
+        self.path = path
         self._folder = folder or self.path.parent  # of its backups
         self.in_place = False
         self._warn = warn

@@ -459,6 +459,27 @@ def test_an_edit_by_hand_is_noticed_and_loaded(shelf: Shelf) -> None:
     assert store.check_for_edits() is False
 
 
+def test_a_link_to_a_file_that_is_only_read_may_lead_to_another_one(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So Kubernetes edits what it mounts: in a new folder, and the old one is removed."""
+    first, second = tmp_path / "..1", tmp_path / "..2"
+    for number, folder in enumerate((first, second)):
+        folder.mkdir()
+        shelf.write({"version": 1, "settings": {"x": number}}, folder / NAME)
+    data = tmp_path / "..data"
+    data.symlink_to(first)
+    shelf.path.symlink_to(data / NAME)
+    unwritable(monkeypatch, tmp_path, data, first, second)
+    store = shelf.open()
+    assert store.snapshot().settings == {"x": 0}
+    (tmp_path / "..tmp").symlink_to(second)
+    (tmp_path / "..tmp").replace(data)
+    (first / NAME).unlink()
+    assert store.check_for_edits() is True
+    assert store.snapshot().settings == {"x": 1}
+
+
 def test_our_own_writes_are_no_edits_by_hand(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, x=1)
