@@ -178,24 +178,28 @@ class StoreFile:
             self.part_from_backup()
             if keep and expected is not None:
                 self.keep_version()
+                self._expect(expected)
             self.recover()
-            size = os.fstat(descriptor).st_size
-            old = _read_all(descriptor, size)
+            old = _read_all(descriptor)
             # Behind both versions, so that copying the new one to the front does not run into the journal. The gap is
             # blanks, which JSON allows after a document.
-            gap = max(len(content) - size, 0)
+            record = b" " * max(len(content) - len(old), 0) + journal(content)
             try:
-                _write_all(descriptor, b" " * gap + journal(content), size)
+                _write_all(descriptor, record, len(old))
                 os.fsync(descriptor)
+                _expect_content(descriptor, old + record, record)
                 _write_all(descriptor, content, 0)
                 os.fsync(descriptor)
             except OSError:
                 _write_all(descriptor, old, 0)
-                os.ftruncate(descriptor, size)
+                os.ftruncate(descriptor, len(old))
                 raise
+            record = (old + record)[len(content) :]
+            _expect_content(descriptor, content + record, record)
             os.ftruncate(descriptor, len(content))
+            written = _signature(os.fstat(descriptor))
             os.fsync(descriptor)
-            return _signature(os.fstat(descriptor))
+            return written
         finally:
             os.close(descriptor)
 
@@ -361,13 +365,21 @@ def _signature(about: os.stat_result) -> Signature:
     return Signature(about.st_mtime_ns, about.st_size, about.st_ino)
 
 
-def _read_all(descriptor: int, size: int) -> bytes:
+def _read_all(descriptor: int) -> bytes:
     os.lseek(descriptor, 0, os.SEEK_SET)
     parts = []
-    while size > 0 and (part := os.read(descriptor, size)):
+    while part := os.read(descriptor, 1 << 20):
         parts.append(part)
-        size -= len(part)
     return b"".join(parts)
+
+
+def _expect_content(descriptor: int, content: bytes, record: bytes) -> None:
+    """Raises ChangedMeanwhile when somebody wrote the file while the disk was waited for; a record of ours behind it goes."""
+    found = _read_all(descriptor)
+    if found != content:
+        if found.endswith(record):
+            os.ftruncate(descriptor, len(found) - len(record))
+        raise ChangedMeanwhile
 
 
 def _write_all(descriptor: int, content: bytes, offset: int) -> None:

@@ -320,6 +320,40 @@ def test_killed_before_the_journal_is_cut_off_the_new_version_stands(
     assert shelf.document()["settings"] == {"x": 2}
 
 
+@pytest.mark.parametrize("how", ["w", "r+"])
+@pytest.mark.parametrize("long", [1, 3_000], ids=["short", "long"])
+@pytest.mark.parametrize("wait", ["for the backup", "for the journal", "for the new version", "for its end"])
+def test_an_edit_while_a_write_in_place_waits_for_the_disk_is_not_buried(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, wait: str, long: int, how: str
+) -> None:
+    shelf.write({"version": 1})
+    mounted(monkeypatch, shelf.path)
+    store = shelf.open()
+    put(store, x="1" * 1_000)
+    edited = json.dumps({"version": 1, "settings": {"mine": "y" * long}})
+    waits = ["for the backup", "for the journal", "for the new version", "for its end"]
+    real = os.fsync
+
+    def wait_and_edit(descriptor: int) -> None:
+        if waits.pop(0) == wait:
+            with open(shelf.path, how) as file:
+                file.write(edited)
+                file.truncate()
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", wait_and_edit)
+        try:
+            put(store, x="2" * 1_000)
+        except Conflict as error:
+            assert error.code == "store_changed"
+        else:
+            assert wait == "for its end", "what is told as done was done before"
+    assert shelf.path.read_text() == edited
+    assert store.check_for_edits() is True
+    assert store.snapshot().settings == {"mine": "y" * long}
+
+
 @pytest.mark.parametrize("fails_at", range(6))
 def test_a_full_disk_during_a_write_in_place_leaves_the_old_version(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, fails_at: int
