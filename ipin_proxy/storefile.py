@@ -153,6 +153,7 @@ class StoreFile:
             self._expect(expected)
             if keep and expected is not None:
                 self.keep_version()
+                self._expect(expected)  # a copy waits for the disk
             os.replace(temporary, self.path)
         except (OSError, ChangedMeanwhile) as error:
             with contextlib.suppress(OSError):

@@ -72,6 +72,25 @@ def test_a_file_system_without_links_has_backups_too(shelf: Shelf, monkeypatch: 
     assert mode(shelf.file(".bak.1")) == 0o600
 
 
+def test_an_edit_while_a_backup_is_copied_is_not_buried(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", raising(errno.EPERM))
+    store = shelf.open()
+    put(store, x=1)
+    waits = ["for the new version", "for the backup"]
+    real = os.fsync
+
+    def wait_and_edit(descriptor: int) -> None:
+        if waits.pop(0) == "for the backup":
+            shelf.edit_by_hand(mine=1)
+        real(descriptor)
+
+    with monkeypatch.context() as patch, pytest.raises(Conflict):
+        patch.setattr(os, "fsync", wait_and_edit)
+        put(store, x=2)
+    assert store.check_for_edits() is True
+    assert store.snapshot().settings == settings(shelf.path) == {"x": 1, "mine": 1}
+
+
 def test_going_back_to_a_backup(shelf: Shelf) -> None:
     store = shelf.open()
     put(store, x=1)
