@@ -324,8 +324,7 @@ def _from_variables(name: str, variables: Mapping[str, str], where: str) -> str 
     if text:
         raise ConfigError(f"{name} and {name}_FILE are both given in {where}; keep one of them.")
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_SECRET_FILE_BYTES + 1)
+        content = envfile.contents(path, MAX_SECRET_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigError(f"{name}_FILE is {_quoted(path)} (from {where}), which cannot be read: {reason}.") from error

@@ -7,11 +7,15 @@ r"""The `.env` file: KEY=VALUE lines, read into a dict.
 
 It knows nothing of settings, expands no variables, runs nothing and never changes the environment. Of two lines with the same
 key the last wins. Messages name a broken line by its number alone, since it may hold a secret.
+
+`contents` reads this file, and the others that settings stand in.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from .errors import ConfigError
@@ -23,17 +27,32 @@ _ESCAPES = {
     "'": {"'": "'", "\\": "\\"},
 }
 
+_piped: dict[str, bytes] = {}
+
 
 def read(path: Path) -> dict[str, str]:
     """The variables of the file; raises ConfigError, one line, when it cannot be read or understood."""
     try:
-        return parse(path.read_bytes().decode("utf-8-sig"))  # some editors put a byte order mark in front
+        return parse(contents(path).decode("utf-8-sig"))  # some editors put a byte order mark in front
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not text in UTF-8.") from error
     except ValueError as error:
         raise ConfigError(f"{path}, {error}") from error
+
+
+def contents(path: str | os.PathLike[str], most: int = -1) -> bytes:
+    """What a file says, up to so many bytes. Settings are read again and again, and a pipe (`--env-file <(sops -d secrets.env)`)
+    says it once: that is kept as long as the process lives. Raises OSError, and ValueError for what is no path."""
+    name = os.fspath(path)
+    if name not in _piped:
+        with open(path, "rb") as file:
+            content = file.read(most)
+            if not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                return content
+        _piped[name] = content
+    return _piped[name]
 
 
 def parse(text: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,20 @@ def test_a_setting_can_stand_in_a_file_of_its_own(clone: Clone) -> None:
     env = {"MASTER_API_KEY_FILE": "key", "UI_PASSWORD_FILE": "password", "PORT_FILE": "port"}
     proxy = clone.start(**{name: str(clone.folder / file) for name, file in env.items()})
     assert proxy.port == port
+    assert proxy.get("/v1/models", MASTER).status == 200
+    assert sign_in(proxy, PASSWORD).status == 200
+
+
+def test_a_pipe_that_settings_come_from_is_read_once(clone: Clone) -> None:
+    """As a shell makes them for `--env-file <(sops -d secrets.env)`: read again it says nothing, or waits for somebody to write."""
+    env_file, password = clone.folder / "env", clone.folder / "password"
+    for pipe, text in ((env_file, f"MASTER_API_KEY={MASTER}\n"), (password, PASSWORD)):
+        os.mkfifo(pipe)
+        threading.Thread(target=pipe.write_text, args=(text,)).start()
+    proxy = clone.start("--env-file", str(env_file), UI_PASSWORD_FILE=str(password))
+    assert told(proxy.output, "Password") is None and told(proxy.output, "Master key") is None
+    proxy.signal(signal.SIGHUP)
+    proxy.wait_output(lambda text: '"reloaded"' in text, "a reload")
     assert proxy.get("/v1/models", MASTER).status == 200
     assert sign_in(proxy, PASSWORD).status == 200
 
