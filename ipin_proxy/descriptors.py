@@ -11,7 +11,7 @@ import re
 import socket
 
 MOST_CONNECTIONS = 4096
-SPARE_DESCRIPTORS = 64  # database, ledger, log, listening sockets, static files
+SPARE_DESCRIPTORS = 64  # database, ledger, log, listening sockets, static files, and who is turned away
 SCARCE_DESCRIPTORS = 300  # are left: names are looked up with some of them, by as many threads as there may be at once
 
 

@@ -30,6 +30,7 @@ ACCEPT_PAUSE_S = 0.25  # when the process is out of descriptors
 SPARE_THREAD_S = 20.0  # an idle worker above the minimum ends after this long
 MIN_THREADS = 4
 TICK_S = 0.25  # how late a time limit may be noticed
+MOST_TURNED_AWAY = 32  # connections beyond the limit whose request is read for a moment
 
 
 class Service(Protocol):
@@ -120,6 +121,7 @@ class Server(ThreadingHTTPServer):
         self.limits = limits
         self.draining = False
         self.connections: set[Connection] = set()
+        self.turned_away: set[Connection] = set()  # of these, those for which there was no room
         self.pool = Pool(limits.threads, service.failed)
         self.connectors = Pool(limits.threads, service.failed)
         tick_s = min(TICK_S, limits.header_s / 4, limits.body_s / 4, limits.idle_s / 4)
@@ -169,13 +171,19 @@ class Server(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Take a connection in, or say honestly that there is no room."""
         request.setblocking(False)
-        if len(self.connections) >= self.limits.connections:
+        has_room = len(self.connections) - len(self.turned_away) < self.limits.connections
+        if not has_room and len(self.turned_away) >= MOST_TURNED_AWAY:
             self._turn_away(request)
             return
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connections.add(Connection(request, client_address, self))
+        connection = Connection(request, client_address, self)
+        self.connections.add(connection)
+        if not has_room:
+            self.turned_away.add(connection)
+            connection.refuse(ConnectionError("too many connections"))
 
     def _turn_away(self, sock: socket.socket) -> None:
+        """In a flood: who is still sending will not see the answer."""
         response = self.service.refuse(ConnectionError("too many connections"), None)
         try:
             sock.sendall(head_bytes(response, len(response.body), False, False) + bytes(response.body))
@@ -188,6 +196,7 @@ class Server(ThreadingHTTPServer):
 
     def forget(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self.turned_away.discard(connection)
         if self.draining and not self.connections:
             self.loop.stop()
 

@@ -180,6 +180,22 @@ def test_one_connection_too_many_gets_an_honest_503(small: Proxy, upstream: Upst
         assert time.monotonic() < deadline
 
 
+def test_who_is_turned_away_may_finish_sending(small: Proxy, upstream: Upstream) -> None:
+    """To most clients a connection that breaks while they send is no 503, whatever lies there to be read."""
+    held = [small.raw(b"GET /health HTTP/1.1\r\n") for _ in range(8)]
+    wire = small.open()
+    assert wire.reply().status == 503
+    assert wire.ended()
+    wire.sock.sendall(head("Content-Length: 900000"))
+    for _ in range(9):
+        wire.sock.sendall(b" " * 100_000)
+    for each in (*held, wire):
+        each.close()
+    deadline = time.monotonic() + 10
+    while small.get("/health").status == 503:
+        assert time.monotonic() < deadline
+
+
 def test_a_burst_of_connections_is_served(proxy: Proxy) -> None:
     wires = [proxy.open() for _ in range(300)]
     for wire in wires:
