@@ -331,7 +331,7 @@ def _from_variables(name: str, variables: Mapping[str, str], where: str) -> str 
     if len(content) > MAX_SECRET_FILE_BYTES:
         raise ConfigError(f"{name}_FILE is {_quoted(path)} (from {where}), which is larger than 64 KB.")
     try:
-        return re.sub(r"\r?\n\Z", "", content.decode("utf-8"))
+        return re.sub(r"\r?\n\Z", "", content.decode("utf-8-sig"))  # some editors put a byte order mark in front
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name}_FILE is {_quoted(path)} (from {where}), which is not text in UTF-8.") from error
 

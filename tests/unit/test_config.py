@@ -100,6 +100,12 @@ def test_a_setting_can_be_in_a_file_of_its_own(tmp_path: Path, ending: str) -> N
     assert (found.settings.ui_password, found.sources["ui_password"]) == (" two  words ", "envFile")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_password(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("correct horse\n", encoding="utf-8-sig")
+    assert config({"UI_PASSWORD_FILE": str(secret)}).settings.ui_password == "correct horse"
+
+
 def test_a_name_that_ends_in_file_has_a_file_too(tmp_path: Path) -> None:
     name = tmp_path / "name"
     name.write_text("/var/log/ipin.log\n")
