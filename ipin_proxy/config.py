@@ -52,7 +52,7 @@ class Settings:
     )
     ui_password: str | None = _setting(
         None,
-        Kind(converters.password, "at most 1024 characters"),
+        Kind(converters.password, "at most 1024 characters in UTF-8"),
         "Password of the first administrator; generated and shown once when it is not given.",
         secret=True,
     )

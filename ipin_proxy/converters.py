@@ -103,6 +103,7 @@ def url(text: str) -> str:
 def password(text: str) -> str:
     if len(text) > 1024:  # hashing is slow on purpose; a longer text only serves to make it slower
         raise ValueError
+    text.encode()  # ValueError for bytes in another encoding: what they were meant as, nobody could sign in with
     return text
 
 

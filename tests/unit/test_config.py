@@ -212,6 +212,11 @@ def test_a_bad_secret_is_not_repeated() -> None:
     assert "x" * 100 not in complaint("UI_PASSWORD", "x" * 5000)
 
 
+def test_a_password_in_another_encoding_is_refused() -> None:
+    """Of a terminal that does not speak UTF-8: nobody could sign in with what it was taken for."""
+    assert "UTF-8" in complaint("UI_PASSWORD", "Zo\udceb")
+
+
 def test_a_complaint_is_one_short_line_whatever_the_value() -> None:
     assert len(complaint("PORT", "1\n2" + "\x1b[2J" + "3" * 5000)) < 250
 
