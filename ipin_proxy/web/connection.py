@@ -31,8 +31,10 @@ RECV_BYTES = 64 * 1024
 BODY_RECV_BYTES = 256 * 1024
 CHUNKS_RECV_BYTES = 16 * 1024  # may be thousands of chunks
 AHEAD_BYTES = 256 * 1024  # pipelined bytes we keep while a request is being answered
-LINGER_S = 2.0  # after a refusal we read on for a moment, or the reset would destroy the answer (RFC 9112 §9.6)
-LINGER_BYTES = 4 * 1024 * 1024
+# After a refusal we read on while the body still comes, or a reset would destroy the answer (RFC 9112 §9.6): nginx, which
+# sends as fast as it can before it looks, makes a 502 of that.
+LINGER_S = 30.0
+LINGER_SILENCE_S = 2.0
 STUCK_S = 300.0  # a caller who has taken no byte for so long is gone
 BODY_RATE = 8 * 1024  # bytes per second a body must reach on average, beyond BODY_TIMEOUT_S
 
@@ -137,9 +139,7 @@ class Connection:
     def take(self, data: bytes | bytearray) -> None:
         """Bytes of a request, in any cut."""
         if self.state == LINGERING:
-            self.received += len(data)
-            if self.received > LINGER_BYTES:
-                self.close()
+            self.heard_at = self.loop.now
             return
         if self.state == BODY:
             self.take_body(data)
@@ -434,7 +434,6 @@ class Connection:
             return
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
-        self.received = 0
         self.inbuf = bytearray()
         self.enter(LINGERING)
         self.want(EVENT_READ)
@@ -484,7 +483,7 @@ class Connection:
             if now - self.heard_at > limits.body_s or waited > limits.body_s + self.received / BODY_RATE:
                 self.refuse(SlowRequest(f"the body came too slowly, or not at all for {limits.body_s:g} s"))
         elif self.state == LINGERING:
-            if waited > LINGER_S:
+            if now - self.heard_at > LINGER_SILENCE_S or waited > LINGER_S:
                 self.close()
         elif self.state == STREAMING and self.stream is not None:
             self.stream.check_time(now)

@@ -153,6 +153,15 @@ def test_the_refusal_arrives_although_the_caller_is_still_sending(small: Proxy) 
     assert wire.reply().status == 413
 
 
+def test_who_is_refused_may_finish_sending(small: Proxy) -> None:
+    """A proxy in front that sends as fast as it can and looks for the answer later must not find a broken connection."""
+    wire = small.raw(head("Content-Length: 12000000"))
+    assert wire.reply().status == 413
+    for _ in range(12):
+        wire.sock.sendall(b" " * 1_000_000)
+    assert wire.finish_sending().ended()
+
+
 def test_a_body_at_the_limit_passes(small: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, completion())
     body = json.dumps(hello("x" * (1024 * 1024 - len(json.dumps(hello(""))))))
