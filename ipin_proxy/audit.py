@@ -72,11 +72,12 @@ def state(app: App, kind: Collection, record: Any, before: Any = None) -> Json:
 
 def carried(app: App, before: Snapshot, after: Draft, of: Collection, ids: Sequence[str]) -> Iterator[Touched]:
     """What went or changed along with these records: a provider's models, the link of a user to their key."""
+    named = frozenset(ids)
     for kind in KINDS:
         rows = kind.rows(after)
         for id_, record in kind.rows(before).items():
             left = rows.get(id_)
-            if left is record or (kind is of and id_ in ids):
+            if left is record or (kind is of and id_ in named):
                 continue
             was = state(app, kind, record, record)
             if left is None:

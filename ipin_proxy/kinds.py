@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -46,7 +46,7 @@ class Collection(NamedTuple):
 
     `ignored` are members that only the server sets. `for_new` and `for_change` turn a body into members of the record;
     `changed` makes the new record of the old one and those; `check` refuses what does not fit the other records (the old
-    record is None for a new one); `removed` clears what referred to a deleted one and says what went with it, `followed`
+    record is None for a new one); `removed` clears what referred to deleted ones and says what went with them, `followed`
     changes what goes by the name of a changed one. `told_once` are secrets that the answer to their making holds in full.
     """
 
@@ -60,7 +60,7 @@ class Collection(NamedTuple):
     for_change: Callable[[Json], Json]
     changed: Callable[[Any, Json], Any]
     check: Callable[[App, Draft, Any, Any], None]
-    removed: Callable[[App, Draft, Any], Json]
+    removed: Callable[[App, Draft, Sequence[Any]], Json]
     offers: Callable[[App], Mapping[str, Any]] = lambda app: {}
     followed: Callable[[Draft, Any, Any], None] = lambda draft, before, after: None
     told_once: tuple[str, ...] = ()
@@ -168,13 +168,14 @@ def check_provider(app: App, draft: Draft, provider: Provider, before: Provider 
         raise Conflict(f"There is an alias '{provider.id}' already. Choose another id.", param="id")
 
 
-def removed_provider(app: App, draft: Draft, provider: Provider) -> Json:
-    """Its models go with it; models that others serve too only lose the place."""
-    gone = [model.id for model in draft.models.values() if model.provider_id == provider.id]
+def removed_providers(app: App, draft: Draft, providers: Sequence[Provider]) -> Json:
+    """Their models go with them; models that others serve too only lose the place."""
+    ids = {provider.id for provider in providers}
+    gone = [model.id for model in draft.models.values() if model.provider_id in ids]
     for id_ in gone:
         del draft.models[id_]
     for model in list(draft.models.values()):
-        left = tuple(row for row in model.deployments if row.provider_id != provider.id)
+        left = tuple(row for row in model.deployments if row.provider_id not in ids)
         if left != model.deployments:
             draft.models[model.id] = replace(model, deployments=left)
     return {"deletedModels": gone}
@@ -235,8 +236,8 @@ def checked_key(key: Any) -> str:
 
 
 def check_key(app: App, draft: Draft, key: VirtualKey, before: VirtualKey | None) -> None:
-    others = (each for each in draft.keys.values() if each.id != key.id)
-    if key.key_hash == app.master_digest or any(each.key_hash == key.key_hash for each in others):
+    known = app.store.snapshot().keys_by_hash.get(key.key_hash)  # of two new ones in one request the draft itself tells
+    if key.key_hash == app.master_digest or (known is not None and known.id != key.id):
         raise Conflict("This key is in use already. Choose another one.", param="key")
 
 
@@ -247,11 +248,13 @@ def rotated(draft: Draft, key: VirtualKey) -> tuple[VirtualKey, str]:
     return after, secret
 
 
-def removed_key(app: App, draft: Draft, key: VirtualKey) -> Json:
+def removed_keys(app: App, draft: Draft, gone: Sequence[VirtualKey]) -> Json:
+    ids = {key.id for key in gone}
     for user in list(draft.users.values()):
-        if user.api_key_id == key.id:
+        if user.api_key_id in ids:
             draft.users[user.id] = replace(user, api_key_id=None)
-    app.last_used.pop(key.id, None)
+    for id_ in ids:
+        app.last_used.pop(id_, None)
     return {}
 
 
@@ -303,8 +306,8 @@ def renamed_user(draft: Draft, before: User, after: User) -> None:
             draft.keys[key.id] = replace(key, username=after.username)
 
 
-def removed_user(app: App, draft: Draft, user: User) -> Json:
-    check_administrators({**draft.users, user.id: user}, draft.users)
+def removed_users(app: App, draft: Draft, users: Sequence[User]) -> Json:
+    check_administrators({**draft.users, **{user.id: user for user in users}}, draft.users)
     return {}
 
 
@@ -359,7 +362,7 @@ def unchanged(given: Json) -> Json:
     return given
 
 
-def nothing_removed(app: App, draft: Draft, record: Any) -> Json:
+def nothing_removed(app: App, draft: Draft, records: Sequence[Any]) -> Json:
     return {}
 
 
@@ -374,7 +377,7 @@ PROVIDERS = Collection(
     for_change=unchanged,
     changed=changed_provider,
     check=check_provider,
-    removed=removed_provider,
+    removed=removed_providers,
     offers=offers,
 )
 MODELS = Collection(
@@ -401,7 +404,7 @@ KEYS = Collection(
     for_change=changed_key_members,
     changed=merge,
     check=check_key,
-    removed=removed_key,
+    removed=removed_keys,
     told_once=("key",),
 )
 USERS = Collection(
@@ -415,7 +418,7 @@ USERS = Collection(
     for_change=changed_user_members,
     changed=changed_user,
     check=check_user,
-    removed=removed_user,
+    removed=removed_users,
     followed=renamed_user,
 )
 ALIASES = Collection(

@@ -164,7 +164,7 @@ def delete(c: Collection) -> Handler:
                 )
             if record is None:
                 raise c.nothing_called(id_)
-            also = c.removed(app, draft, record)
+            also = c.removed(app, draft, [record])
             gone = audit.Touched("delete", c.plural, id_, audit.state(app, c, record, record))
             changes = [gone, *audit.carried(app, app.store.snapshot(), draft, c, [id_])]
             keys.note_use(app, draft)
@@ -196,6 +196,7 @@ def bulk(c: Collection) -> Handler:
     def handler(app: App, visit: Visit) -> Response:
         ids, action = what_to_do(json_object(visit.request))
         changes: list[audit.Touched] = []
+        gone = []
         with app.store.edit() as draft:
             rows = c.rows(draft)
             for place, id_ in enumerate(ids):
@@ -205,12 +206,14 @@ def bulk(c: Collection) -> Handler:
                         raise c.nothing_called(id_)
                 was, now = audit.state(app, c, record, record), None
                 if action == "delete":
-                    c.removed(app, draft, rows.pop(id_))
+                    gone.append(rows.pop(id_))
                 else:
                     rows[id_] = after = replace(record, enabled=action == "enable")
                     c.check(app, draft, after, record)
                     now = audit.state(app, c, after, after)
                 changes.append(audit.Touched(action, c.plural, id_, was, now))
+            if gone:
+                c.removed(app, draft, gone)
             changed = [rows[id_] for id_ in ids if id_ in rows]
             changes += audit.carried(app, app.store.snapshot(), draft, c, ids)
             keys.note_use(app, draft)
