@@ -187,12 +187,20 @@ class Loop:
                     self._on_error(error)
             if now >= next_tick:
                 next_tick = now + self._tick_s
+                self._forget_closed()
                 self.call(self._on_tick, now)
 
     def close(self) -> None:
         self._poller.close()
         self._wake_out.close()
         self._wake_in.close()
+
+    def _forget_closed(self) -> None:
+        """Nobody tells that a parked file was closed, and with a socket the whole state of its TLS would stay."""
+        for fd, file in list(self._parked.items()):
+            if file.fileno() < 0:
+                del self._parked[fd]
+                self._remove(fd)
 
     def _remove(self, fd: int) -> None:
         """Forget a parked descriptor. The system has forgotten it already if its file was closed."""

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from selectors import EVENT_READ, EVENT_WRITE
 
@@ -302,6 +303,24 @@ def test_a_parked_file_may_be_closed_and_its_number_used_again(room: Room, inter
     room.do(lambda: room.loop.register(other, interest, on_ready))
     assert ready.wait(PATIENCE_S)
     assert room.errors == []
+
+
+def test_what_is_closed_while_it_is_parked_leaves_nothing_behind(room: Room) -> None:
+    left = parked_and_closed(room)
+    while room.ticks.acquire(blocking=False):  # those of before
+        pass
+    for _ in range(2):  # one may be on its way
+        assert room.ticks.acquire(timeout=PATIENCE_S)
+    assert left() is None
+
+
+def parked_and_closed(room: Room) -> weakref.ref[socket.socket]:
+    ours, theirs = socket.socketpair()
+    room.do(lambda: room.loop.register(ours, EVENT_READ, lambda mask: None))
+    room.do(lambda: room.loop.park(ours))
+    room.do(ours.close)
+    theirs.close()
+    return weakref.ref(ours)
 
 
 def test_a_parked_file_can_be_waited_for_otherwise(room: Room) -> None:
