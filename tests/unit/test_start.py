@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -96,3 +97,12 @@ def test_a_reload_for_which_no_thread_is_left_ends_nothing(monkeypatch: pytest.M
     server.loop.call(server.loop.stop)
     server.serve_forever()
     assert [type(error) for error in errors] == [RuntimeError]
+
+
+def test_a_worker_that_computes_gives_way_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call waits for it some times over: five milliseconds, which is what Python gives, are thirty then."""
+    given: list[float] = []
+    monkeypatch.setattr(threading, "stack_size", lambda size: None)
+    monkeypatch.setattr(sys, "setswitchinterval", given.append)
+    start.prepare_threads()
+    assert given and given[0] <= 0.001
