@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from .errors import BadRequest, UnsupportedMediaType
 from .web import members
 from .web.request import Request
-from .web.response import Response
+from .web.response import JSON_HEADERS, Response
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 # Callers forget the header, and curl sends the last one by itself; the body is JSON all the same.
@@ -18,6 +19,7 @@ JSON_SUFFIX = re.compile(r"application/[!#$&^_.a-z0-9-]+\+json")  # RFC 6839: JS
 # 50 MB of `{},{},…` would be a gigabyte of dicts. Counted by what may also be a comma in a text, so it is generous.
 MAX_VALUES = 1_000_000
 PRIVATE = {"cache-control": "no-store"}
+ROWS_DEPTH = 2  # lists of records are members of the answer, or of a member
 YES = ("1", "true", "yes", "on")
 NO = ("0", "false", "no", "off")
 
@@ -72,4 +74,14 @@ def asks_for(request: Request, name: str) -> bool:
 
 def private_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer for this caller's eyes alone."""
-    return Response.json(value, status, {**PRIVATE, **(headers or {})})
+    return Response(status, {**JSON_HEADERS, **PRIVATE, **(headers or {})}, in_rows(value).encode())
+
+
+def in_rows(value: Any, depth: int = ROWS_DEPTH) -> str:
+    """A value as `json.dumps` writes it, one row of its lists after the other: for as long as one call of that takes no other
+    thread goes on, and with it no call, which is a second for ten thousands of records."""
+    if depth and isinstance(value, dict):
+        return f"{{{', '.join([f'{json.dumps(str(name))}: {in_rows(inner, depth - 1)}' for name, inner in value.items()])}}}"
+    if depth and isinstance(value, list):
+        return f"[{', '.join([json.dumps(row) for row in value])}]"
+    return json.dumps(value)
