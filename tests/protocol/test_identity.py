@@ -127,7 +127,7 @@ def own_pass(proxy: Proxy, person: Person, **changes: object) -> str:
         "sub": user["id"],
         "gen": user["passGeneration"],
         "iat": now,
-        "exp": now + 9,
+        "exp": now + 900,
         "jti": "1",
     }
     message = f"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{encoded({**said, **changes})}"
@@ -658,8 +658,10 @@ def test_an_administrators_pass_opens_no_page(proxy: Proxy, person: Callable[...
 def test_what_a_pass_says_is_looked_at(proxy: Proxy, person: Callable[..., Person], change: Json) -> None:
     ann = person()
     assert ann.sign_in().status == 200
-    assert models(proxy, own_pass(proxy, ann)).status == 200
-    assert models(proxy, own_pass(proxy, ann, **change)).status == 401
+    good, other = own_pass(proxy, ann), own_pass(proxy, ann, **change)
+    assert (models(proxy, good).status, models(proxy, other).status) == (200, 401)
+    assert proxy.post("/api/logout?everywhere=1", key=other).status == 200
+    assert models(proxy, good).status == 200, "what lets nobody in ends nothing, either"
 
 
 def test_no_other_token_is_a_pass(proxy: Proxy, person: Callable[..., Person]) -> None:
@@ -727,6 +729,18 @@ def test_the_key_that_is_linked_to_a_person_limits_their_pass(proxy: Proxy, pers
     assert models(proxy, held).error["code"] == "ip_not_allowed"
     assert proxy.admin("DELETE", "/apikeys/linked").status == 200
     assert len(models(proxy, held).json["data"]) == 2
+
+
+def test_a_pass_is_none_without_the_key_that_was_to_limit_it(proxy: Proxy, person: Callable[..., Person]) -> None:
+    ann = person()
+    held, stored = ann.get_pass(), database(proxy)
+    user = next(user for user in stored["users"] if user["id"] == ann.id)
+    user["apiKeyId"] = "deleted-by-hand"
+    (proxy.folder / "ipin-proxy.db").write_text(json.dumps(stored))
+    proxy.log_lines(lambda line: "edited by hand and is loaded" in str(line.get("message")))
+    assert models(proxy, held).status == 401
+    ann.change(apiKeyId=None)
+    assert models(proxy, held).status == 200
 
 
 # The database as a document.
