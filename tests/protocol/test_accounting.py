@@ -109,6 +109,17 @@ def test_every_usage_costs_what_it_costs(
     row = row_of(proxy, ask(proxy, stream=streamed))
     assert round(row["costUsd"] * 1e9) == nano
     assert row["costBasis"] == ("reported" if "cost" in told else "priced")
+    assert sum(round(line["costUsd"] * 1e9) for line in row["costLines"]) == (0 if "cost" in told else nano)
+
+
+def test_a_call_of_the_log_tells_its_price_line_by_line(proxy: Proxy, upstream: Upstream) -> None:
+    told = {**build.usage_of(1_000, 100), "prompt_tokens_details": {"cached_tokens": 600}}
+    upstream.will_answer(200, completion() | {"usage": told})
+    assert row_of(proxy, ask(proxy))["costLines"] == [
+        {"kind": "input", "quantity": 400, "price": "3", "costUsd": 0.0012},
+        {"kind": "cachedInput", "quantity": 600, "price": "0.3", "costUsd": 0.00018},
+        {"kind": "output", "quantity": 100, "price": "15", "costUsd": 0.0015},
+    ]
 
 
 @pytest.mark.parametrize(

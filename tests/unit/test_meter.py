@@ -91,6 +91,15 @@ SHAPES: dict[str, tuple[Json, Json]] = {
         {"prompt_tokens": 30, "prompt_cache_hit_tokens": 20, "prompt_cache_miss_tokens": 10, "completion_tokens": 4},
         {"input_tokens": 30, "cached_tokens": 20, "output_tokens": 4},
     ),
+    "cache hits beside details that do not tell them": (
+        {
+            "prompt_tokens": 30,
+            "prompt_cache_hit_tokens": 20,
+            "completion_tokens": 4,
+            "prompt_tokens_details": {"audio_tokens": 0},
+        },
+        {"input_tokens": 30, "cached_tokens": 20, "output_tokens": 4},
+    ),
     "kept for minutes and for an hour": (
         {
             "input_tokens": 10,
@@ -137,6 +146,7 @@ SHAPES: dict[str, tuple[Json, Json]] = {
         {"input_tokens": 14, "audio_input_tokens": 14, "output_tokens": 45},
     ),
     "transcription by time": ({"type": "duration", "seconds": 12.5}, {"seconds": 12.5}),
+    "less than a second": ({"type": "duration", "seconds": 0.5}, {"seconds": 0.5}),
     "reranking": ({"total_tokens": 7}, {"input_tokens": 7}),
     "embeddings": ({"prompt_tokens": 4, "total_tokens": 4}, {"input_tokens": 4}),
     "a price": ({"prompt_tokens": 1, "cost": 0.00014}, {"input_tokens": 1, "cost": 140_000}),
@@ -178,10 +188,18 @@ BESIDE: dict[str, tuple[Json, Usage]] = {
         Usage(7, output_tokens=1),
     ),
     "pages": ({"pages": [], "usage_info": {"pages_processed": 3, "doc_size_bytes": 1234}}, Usage(pages=3)),
+    "pages and tokens": (
+        {"usage_info": {"pages_processed": 3}, "usage": {"prompt_tokens": 9, "completion_tokens": 50}},
+        Usage(9, output_tokens=50, pages=3),
+    ),
     "pictures": ({"created": 1, "data": PICTURES}, Usage(images=2)),
     "pictures and tokens": (
         {"data": PICTURES[:1], "usage": {"input_tokens": 9, "output_tokens": 4160}},
         Usage(9, output_tokens=4160, image_output_tokens=4160, images=1),
+    ),
+    "pictures and words": (
+        {"data": PICTURES[:1], "usage": {"output_tokens": 4160, "output_tokens_details": {"image_tokens": 4100}}},
+        Usage(output_tokens=4160, image_output_tokens=4100, images=1),
     ),
     "a picture at the end of a stream": (
         {"type": "image_generation.completed", "b64_json": "QUJD", "usage": {"input_tokens": 9, "output_tokens": 50}},
@@ -205,6 +223,7 @@ def test_what_stands_elsewhere_is_found(body: Json, expected: Usage) -> None:
         {"data": []},
         {"data": [{"embedding": [1, 2]}]},
         {"data": "QUJD", "meta": None, "usage_info": 3},
+        {"data": ["QUJD"]},
         {"meta": {"billed_units": []}},
         {"type": "image_generation.partial_image", "b64_json": "QUJD"},
         {"prompt_eval_count": "26", "eval_count": None},
