@@ -191,6 +191,9 @@ def test_of_messages_a_system_text_stays_a_text() -> None:
         assert for_messages({}, prompt(mode=mode)) == {"system": "OURS"}
         assert for_messages({"system": []}, prompt(mode=mode)) == {"system": "OURS"}
         assert for_messages({}, prompt("{{ENV_INFO}}", mode)) == {}
+    for mode in ("prepend", "append"):
+        assert for_messages({"system": "theirs"}, prompt("{{ENV_INFO}}", mode)) == {}
+        assert for_messages({"system": [text("theirs")]}, prompt("{{ENV_INFO}}", mode)) == {}
 
 
 def test_of_messages_blocks_stay_blocks_and_marks_of_the_cache_are_kept() -> None:
@@ -203,6 +206,8 @@ def test_of_messages_blocks_stay_blocks_and_marks_of_the_cache_are_kept() -> Non
         text("OURS", cache_control=theirs[1]["cache_control"]),
     ]
     assert for_messages({"system": theirs[:1]}, prompt("", "replace"))["system"] == []
+    said_later = for_messages({"system": [theirs[0], BILLING]}, prompt(mode="replace"))["system"]
+    assert said_later == [text("OURS", cache_control=CACHED)], "of the prompt, only what comes first is none"
 
 
 def test_of_messages_the_placeholders_are_filled_from_all_blocks() -> None:
@@ -223,6 +228,8 @@ def test_of_responses_the_instructions_change() -> None:
         assert for_responses({"instructions": None}, prompt(mode=mode)) == {"instructions": "OURS"}
     assert for_responses({"instructions": "theirs"}, prompt("", "replace")) == {"instructions": ""}
     assert for_responses({}, prompt("", "replace")) == {}
+    for mode in ("prepend", "append"):
+        assert for_responses({"instructions": "theirs"}, prompt("{{ENV_INFO}}", mode)) == {}
 
 
 # In a body.
