@@ -13,11 +13,11 @@ from contextlib import closing
 
 import pytest
 from support import build
-from support.build import completion, delta, hello
+from support.build import chunk, completion, delta, hello
 from support.client import Wire, request
 from support.proxy import KEY, PASSWORD, Proxy
 from support.script import Json
-from support.upstream import CERTIFICATE, Script, Seen, Upstream, answer
+from support.upstream import CERTIFICATE, Script, Seen, Upstream, answer, hang_up
 
 CHAT = "/v1/chat/completions"
 SPEECH = {"model": "speech-public", "input": "hi", "voice": "a"}
@@ -316,3 +316,15 @@ def test_a_logged_body_holds_no_providers_key(start_proxy: Callable[..., Proxy],
     proxy.log_lines(lambda line: line.get("event") == "call")
     assert "the question is [redacted]" in proxy.output and "the answer is [redacted]" in proxy.output
     assert secret not in proxy.output
+
+
+def test_a_stream_that_breaks_off_says_so_although_it_is_logged(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    proxy = start_proxy(env={"LOG_BODIES": "on"})
+    upstream.will_stream(chunk("the first word"), hang_up)
+    reply = proxy.post(CHAT, hello(stream=True), KEY)
+    assert list(reply.events())[-1].json["error"]["code"] == "upstream_stream_interrupted"
+    about = {"direction": "reply", "request_id": reply.header("x-request-id")}
+    (logged,) = proxy.log_lines(lambda line: about.items() <= line.items())
+    assert "the first word" in logged["body"] and "upstream_stream_interrupted" in logged["body"]

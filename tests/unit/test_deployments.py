@@ -59,6 +59,14 @@ def test_a_name_is_a_model_that_is_enabled() -> None:
     assert [found(shelf, name) for name in ("off", "A", "b", "", "demo")] == [None] * 5
 
 
+def test_a_model_of_which_no_provider_is_enabled_is_known_but_not_offered() -> None:
+    off = Provider(id="off", base_url="https://off.test", enabled=False)
+    spare = model("spared", "off", deployments=(DeploymentRow(provider_id="acme"),))
+    shelf = catalog(model("a"), model("b", "off"), spare, providers=(ACME, off))
+    assert list(shelf.models) == ["a", "spared"]
+    assert found(shelf, "b") == "off:b"
+
+
 def test_behind_a_pin_only_its_own_models_are_found_by_both_names() -> None:
     shelf = catalog(
         model("a", upstream_model="vendor/a"),
