@@ -49,7 +49,16 @@ class Catalog:
         if is_demo_there and all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
             self.models = {DEMO_MODEL.id: DEMO_MODEL, **self.models}
         self._by_upstream_name = {
+            (row.provider_id, name_at(model, row)): model for model in self.models.values() for row in model.deployments
+        }
+        # Of two that a provider knows by one name, the one goes before that is its own.
+        self._by_upstream_name |= {
             (model.provider_id, model.upstream_model or model.id): model for model in self.models.values()
+        }
+        self._recorded = {
+            (row.provider_id, name_at(model, row))
+            for model in models.values()
+            for row in (first_row(model), *model.deployments)
         }
         self.only: dict[tuple[str, str | None, str], list[Deployment]] = {}  # what relay has found out, for next time
         self._rows = {model.id: [first_row(model), *model.deployments] for model in self.models.values()}
@@ -126,11 +135,7 @@ class Catalog:
         names = (upstream_name, id_)
         if any((known := self._known.get(name)) is not None and self.serves(known, provider_id) for name in names):
             return None
-        if any(
-            (each.provider_id, each.upstream_model) == (provider_id, upstream_name) for each in self._known.values()
-        ):
-            return None
-        return without_record(upstream_name, provider_id)
+        return None if (provider_id, upstream_name) in self._recorded else without_record(upstream_name, provider_id)
 
     def _unserved(self, name: str) -> Model | None:
         """A model that is switched on while none of its providers is: it exists, and somebody has to see to it."""
@@ -180,6 +185,11 @@ def is_name(text: str) -> bool:
 def first_row(model: Model) -> DeploymentRow:
     """A model's own provider as one of its deployments."""
     return DeploymentRow(provider_id=model.provider_id, upstream_model=model.upstream_model)
+
+
+def name_at(model: Model, row: DeploymentRow) -> str:
+    """What a model is called where one of its deployments is."""
+    return row.upstream_model or model.upstream_model or model.id
 
 
 def weighted(rows: list[DeploymentRow]) -> list[DeploymentRow]:

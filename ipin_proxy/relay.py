@@ -29,7 +29,7 @@ from .call import (
     Picture,
     Usage,
 )
-from .deployments import Catalog, asked_for, no_deployment
+from .deployments import Catalog, asked_for, name_at, no_deployment
 from .dialects import client_dialect, way
 from .dialects.parts import Part
 from .dialects.passage import Passage
@@ -294,8 +294,8 @@ def deployments_of(app: App, catalog: Catalog, call: Call, model: Model) -> list
             secret = app.secret_of(provider)
             if secret is None:
                 continue
-        upstream_model = row.upstream_model or each.upstream_model or each.id
-        found.append(Deployment(each, provider, upstream_model, secret, provider.timeout_seconds or default_s))
+        timeout_s = provider.timeout_seconds or default_s
+        found.append(Deployment(each, provider, name_at(each, row), secret, timeout_s))
     if not found:
         raise no_deployment(model)
     if len(found) == 1 and not model.fallbacks and catalog.is_curated(model) and not reads_a_file(found[0].provider):

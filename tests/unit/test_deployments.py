@@ -10,10 +10,11 @@ import pytest
 from support.clock import Clock
 
 from ipin_proxy import deployments
+from ipin_proxy.aliases import written
 from ipin_proxy.call import CHAT, EMBEDDING, Call, Caller, Deployment, Operation
 from ipin_proxy.deployments import COOLDOWN_S, Catalog, Cooldowns, check_model, weighted
 from ipin_proxy.errors import BadRequest, Forbidden, ModelNotFound
-from ipin_proxy.records import DeploymentRow, Model, Provider, VirtualKey
+from ipin_proxy.records import DeploymentRow, Model, Price, Provider, VirtualKey
 
 ACME = Provider(id="acme", base_url="https://acme.test")
 OTHER = Provider(id="other", base_url="https://other.test")
@@ -81,7 +82,21 @@ def test_behind_a_pin_only_its_own_models_are_found_by_both_names() -> None:
     assert found(shelf, "b", "acme") is None
     assert found(shelf, "a", "nobody") is None
     assert found(shelf, "a", "other") == "other:a", "another provider's model of that public name is not meant"
-    assert served(shelf, "shared", "other") == ["other:shared"]
+    assert served(shelf, "shared", "other") == served(shelf, "theirs", "other") == ["other:shared"]
+
+
+def test_of_two_names_at_a_provider_that_of_its_own_model_goes_first() -> None:
+    place = DeploymentRow(provider_id="other", upstream_model="x")
+    own = model("b", "other", upstream_model="x")
+    for models in ((model("a", deployments=(place,)), own), (own, model("c", deployments=(place,)))):
+        assert served(catalog(*models), "x", "other") == ["other:b"]
+
+
+def test_a_map_leads_to_the_record_that_has_a_place_by_that_name_and_past_none_that_is_disabled() -> None:
+    place = DeploymentRow(provider_id="other", upstream_model="x")
+    priced = model("a", deployments=(place,), price=Price(input=1))
+    assert written(catalog(priced), OTHER, "x").model is priced, "and not to one without a price"
+    assert written(catalog(model("off", deployments=(place,), enabled=False)), OTHER, "x").model is None
 
 
 def test_messages_name_at_most_what_the_key_may_use() -> None:
