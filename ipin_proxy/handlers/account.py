@@ -49,14 +49,15 @@ def logout(app: App, visit: Visit) -> Response:
         signin.check_same_origin(visit.request)
     is_everywhere = asks_for(visit.request, "everywhere")
     given = signin.tokens(visit.request)
-    people = (
-        {user.id for user in map(partial(signin.holder_of, app), given) if user is not None} if is_everywhere else ()
-    )
+    holders = map(partial(signin.holder_of, app), given) if is_everywhere else ()
+    people = {user.id: user for user in holders if user is not None}
     for token in given:
         app.sessions.close(token)
-    for user_id in people:
-        app.sessions.close_all_of(user_id)
-        passes.revoke(app, user_id)
+    for user in people.values():
+        app.sessions.close_all_of(user.id)
+        passes.revoke(app, user.id)
+        visit.caller = Caller(user.username, user=user)
+        audit.note(app, visit, "revoke", "users", user.id)
     return private_json({"success": True}, headers={"set-cookie": signin.cookie(app, visit.request, "")})
 
 

@@ -184,6 +184,20 @@ def test_sign_ins_of_administrators_are_in_the_trail(admin: Admin, proxy: Proxy)
     assert {row["actor"] for row in found} == {"admin"}
 
 
+def test_who_signs_out_everywhere_is_in_the_trail(admin: Admin, proxy: Proxy) -> None:
+    admin("POST", "/users", {"id": "u-out", "username": "out", "password": PASSWORD})
+    token = proxy.post("/api/user/login", {"username": "out", "password": PASSWORD}).json["token"]
+    before = trail(admin)
+    assert proxy.post("/api/logout", None, "nobody's").status == 200
+    assert trail(admin) == before
+    assert proxy.post("/api/logout?everywhere=1", None, token).status == 200
+    row = last(admin)
+    assert (row["actor"], row["action"], row["resource"], row["id"]) == ("out", "revoke", "users", "u-out")
+    before = trail(admin)
+    assert proxy.post("/api/logout?everywhere=1", None, token).status == 200
+    assert trail(admin) == before, "there was nothing left to end"
+
+
 def test_what_was_refused_is_no_change(admin: Admin) -> None:
     before = trail(admin)
     assert admin("POST", "/models", {"id": "nobody", "providerId": "nobody"}).status == 400
