@@ -33,11 +33,11 @@ class NotWelcome(Exception):
 
 
 class Admitted(NamedTuple):
-    """A user who may have a pass, the secret to sign it with, and whether the user is new."""
+    """A user who may have a pass, the secret to sign it with, and who they were before; None for a new one."""
 
     user: User
     secret: str
-    is_new: bool
+    before: User | None
 
 
 def admitted(app: App, identity: Identity) -> Admitted:
@@ -48,13 +48,13 @@ def admitted(app: App, identity: Identity) -> Admitted:
     known = user_of(snapshot.users, identity, settings)
     secret = passes.secret_in(snapshot.settings)
     if known is not None and secret and known.pass_generation and known == with_identity(known, identity):
-        return Admitted(known, secret, is_new=False)
+        return Admitted(known, secret, known)
     with app.store.edit() as draft:
         known = user_of(draft.users, identity, settings)
         user = with_identity(known, identity) if known is not None else new_user(draft, identity, settings)
         draft.users[user.id] = user = passes.prepare(draft, user)
         keys.note_use(app, draft)
-        return Admitted(user, passes.secret_in(draft.settings), is_new=known is None)
+        return Admitted(user, passes.secret_in(draft.settings), known)
 
 
 def check_listed(settings: Settings, identity: Identity) -> None:

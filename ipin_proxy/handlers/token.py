@@ -77,12 +77,20 @@ def answered(app: App, visit: Visit, found: Admitted) -> Response:
     user = found.user
     made = passes.issue(user, found.secret, app.config.settings.token_days)
     visit.caller = Caller(user.username, user=user)
-    if found.is_new:
-        audit.note(app, visit, "create", "users", user.id, None, audit.state(app, USERS, user, user))
+    note_change(app, visit, found)
     if user.role == "admin":
         audit.note(app, visit, "sign_in", "users", user.id)
     app.log.info("signed_in", actor=user.username, by="google", pass_id=made.id, **about(visit))
     return private_json({"token": made.text, "email": user.email, "expiresAt": made.expires_at})
+
+
+def note_change(app: App, visit: Visit, found: Admitted) -> None:
+    """What this sign-in has made of the user's record: a new one, one that is theirs from now on, or another address."""
+    user, before = found.user, found.before
+    was = audit.state(app, USERS, before, before) if before is not None else None
+    now = audit.state(app, USERS, user, user)
+    if was != now:
+        audit.note(app, visit, "create" if before is None else "update", "users", user.id, was, now)
 
 
 def note_refusal(app: App, visit: Visit, error: Exception) -> None:

@@ -106,6 +106,11 @@ def models(proxy: Proxy, key: str) -> Reply:
     return proxy.get("/v1/models", key)
 
 
+def changes_of(person: Person) -> list[Json]:
+    """What the trail has of their record, the newest first."""
+    return list(person.proxy.admin("GET", f"/audit?resource=users&id={person.id}").json["items"])
+
+
 def reason(proxy: Proxy, reply: Reply) -> str:
     """What the log says about a refused sign-in."""
     id_ = reply.header("x-request-id")
@@ -440,6 +445,11 @@ def test_a_record_that_was_made_before_becomes_theirs(proxy: Proxy, person: Call
     assert ann.record is not None and ann.id == made.json["id"]
     assert ann.record["username"] == made.json["username"] and ann.record["budgets"] == []
     assert models(proxy, key).status == 200
+    (taken, _) = changes_of(ann)
+    assert (taken["action"], taken["actor"], taken["before"]["googleSub"]) == ("update", made.json["username"], None)
+    assert taken["after"]["googleSub"] == ann.said["sub"]
+    ann.get_pass()
+    assert len(changes_of(ann)) == 2, "nothing has changed since"
 
 
 def test_an_address_may_change_the_person_stays(proxy: Proxy, person: Callable[..., Person]) -> None:
@@ -449,6 +459,8 @@ def test_an_address_may_change_the_person_stays(proxy: Proxy, person: Callable[.
     assert ann.sign_in().status == 200
     assert ann.id == id_ and ann.record is not None and ann.record["email"] == ann.said["email"]
     assert models(proxy, key).status == 200
+    newest = changes_of(ann)[0]
+    assert (newest["action"], newest["after"]["email"]) == ("update", ann.said["email"])
 
 
 def test_an_address_that_is_given_to_somebody_else_brings_no_record_along(
