@@ -9,9 +9,10 @@ which `/ready` tells.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import config
 from .errors import ProxyError
 from .kinds import ALIASES, KEYS, MODELS, PROVIDERS, USERS, Collection, Json
 from .records import User
@@ -70,20 +71,40 @@ def state(app: App, kind: Collection, record: Any, before: Any = None) -> Json:
     return found
 
 
-def carried(app: App, before: Snapshot, after: Draft, of: Collection, ids: Sequence[str]) -> Iterator[Touched]:
-    """What went or changed along with these records: a provider's models, the link of a user to their key."""
-    named = frozenset(ids)
+def carried(
+    app: App, before: Snapshot, after: Snapshot | Draft, of: Collection | None = None, ids: Sequence[str] = ()
+) -> Iterator[Touched]:
+    """What has become of every other record than these: what went or changed along with them, such as a provider's models or
+    the link of a user to their key; without any, all that is different."""
+    told = frozenset(ids)
     for kind in KINDS:
-        rows = kind.rows(after)
-        for id_, record in kind.rows(before).items():
-            left = rows.get(id_)
-            if left is record or (kind is of and id_ in named):
+        old, new = kind.rows(before), kind.rows(after)
+        for id_ in {**old, **new}:
+            record, left = old.get(id_), new.get(id_)
+            if left is record or (kind is of and id_ in told):
                 continue
-            was = state(app, kind, record, record)
-            if left is None:
-                yield Touched("delete", kind.plural, id_, was)
-            else:
-                yield Touched("update", kind.plural, id_, was, state(app, kind, left, record))
+            was = state(app, kind, record, record) if record is not None else None
+            now = state(app, kind, left, record) if left is not None else None
+            if was != now:
+                action = "create" if was is None else "delete" if now is None else "update"
+                yield Touched(action, kind.plural, id_, was, now)
+
+
+def settings_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Touched]:
+    """The settings in the database that are others, or gone."""
+    for name in {**before, **after}:
+        was, now = before.get(name), after.get(name)
+        if was != now:
+            yield setting(name, was, now)
+
+
+def setting(name: str, before: Any, after: Any) -> Touched:
+    """A setting in the database that was set, or taken out (None); of a secret, that it was is all."""
+    from .interchange import OURS, is_hidden, without_hidden
+
+    is_secret = name in OURS or is_hidden(name) or any(line.secret for line in config.SETTINGS if line.name == name)
+    was, now = (config.MASK if is_secret and value else without_hidden(value) for value in (before, after))
+    return Touched("update", "settings", name, {"value": was}, {"value": now})
 
 
 def counts(snapshot: Snapshot) -> Json:

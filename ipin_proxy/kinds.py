@@ -87,7 +87,8 @@ def offers(app: App) -> Mapping[str, Provider]:
 
 
 def shown_provider(app: App, provider: Provider) -> Json:
-    is_offer = provider.id not in app.store.snapshot().providers
+    catalog = app.catalog()
+    is_offer = provider.id in catalog.offered and catalog.providers[provider.id] == provider
     shown = {"baseUrl": queries.masked(provider.base_url), "source": "environment" if is_offer else "database"}
     return {**provider.public_json(), **shown}
 

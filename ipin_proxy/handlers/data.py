@@ -104,9 +104,12 @@ def restore(app: App, visit: Visit) -> Response:
 
 
 def note(app: App, visit: Visit, action: str, name: str, before: Snapshot, after: Snapshot) -> None:
-    """A whole database has taken the place of another: how many records there were and are, and how many are different."""
+    """A whole database has taken the place of another: what has become of each record and each setting, as if that had been
+    done alone; and how many records there were and are, and how many are different."""
     different = {what: len(rows) for what, rows in interchange.changes(before, after).items()}
-    audit.note(app, visit, action, "database", name, audit.counts(before), {**audit.counts(after), **different})
+    whole = audit.Touched(action, "database", name, audit.counts(before), {**audit.counts(after), **different})
+    each = [*audit.carried(app, before, after), *audit.settings_changed(before.settings, after.settings)]
+    audit.note_all(app, visit, [*each, whole])
 
 
 def acceptable(found: Taken) -> Taken:

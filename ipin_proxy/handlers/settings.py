@@ -27,8 +27,7 @@ def change(app: App, visit: Visit) -> Response:
     changes = []
     with app.store.edit() as draft:
         for name, value in checked.items():
-            shown = [shown_value(name, each) for each in (draft.settings.get(name), value)]
-            changes.append(audit.Touched("update", "settings", name, *shown))
+            changes.append(audit.setting(name, draft.settings.get(name), value))
             if value is None:
                 draft.settings.pop(name, None)
             else:
@@ -39,11 +38,6 @@ def change(app: App, visit: Visit) -> Response:
     sources = {line.name: app.config.sources[line.attribute] for line in config.SETTINGS}
     overridden = [name for name, value in checked.items() if value is not None and sources[name] in STRONGER]
     return private_json({"settings": described(app), "overridden": overridden})
-
-
-def shown_value(name: str, value: Any) -> Any:
-    is_secret = any(line.secret for line in config.SETTINGS if line.name == name)
-    return {"value": config.MASK if is_secret and value else value}
 
 
 def described(app: App) -> list[dict[str, Any]]:

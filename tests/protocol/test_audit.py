@@ -20,6 +20,7 @@ SECRET = "acme-planted-secret-0123456789"
 HEADER_SECRET = "header-planted-secret-0123456789"
 QUERY_SECRET = "query-planted-secret-0123456789"
 OTHER_PASSWORD = "another good password"
+HASH = "scrypt$16384$8$1$c2FsdHNhbHRzYWx0c2FsdA==$aGFzaGhhc2hoYXNoaGFzaA=="
 PLANTED = (SECRET, HEADER_SECRET, QUERY_SECRET, PASSWORD, OTHER_PASSWORD, "scrypt$", MASTER_KEY, KEY)
 
 
@@ -158,19 +159,48 @@ def test_settings_and_prices_are_in_the_trail(admin: Admin) -> None:
     assert tuple(row[when]["price"]["longContext"] for when in ("before", "after")) == tiers
 
 
-def test_a_whole_database_is_told_by_its_counts(admin: Admin) -> None:
+def test_a_whole_database_is_told_by_its_counts_and_record_by_record(admin: Admin) -> None:
+    admin(
+        "POST", "/providers", {"id": "going", "baseUrl": f"https://x.example/v1?key={QUERY_SECRET}", "apiKey": SECRET}
+    )
+    admin("POST", "/apikeys", {"id": "key-raised", "budgets": [{"usd": 1}]})
     document = admin("GET", "/export?secrets=0").json
     assert (last(admin)["action"], last(admin)["id"]) == ("export", "without secrets")
+    document["providers"] = [row for row in document["providers"] if row["id"] != "going"]
     document["models"].append({"id": "imported", "providerId": "acme"})
+    document["users"].append({"id": "u-in", "username": "brought in", "role": "admin", "passwordHash": HASH})
+    document["settings"] |= {"MAX_IMAGE_MB": 7, "someToken": SECRET}
+    next(row for row in document["apiKeys"] if row["id"] == "key-raised")["budgets"][0]["usd"] = 1000
+    begin = len(trail(admin, "pageSize=1000"))
+    assert admin("POST", "/import?dryRun=1", document).status == 200
+    assert len(trail(admin, "pageSize=1000")) == begin
     assert admin("POST", "/import", document).status == 200
-    row = last(admin)
-    assert (row["action"], row["resource"]) == ("import", "database")
+    row, *others = trail(admin, "pageSize=1000")[:-begin]
+    assert (row["action"], row["resource"], row["actor"]) == ("import", "database", "admin")
     assert row["after"]["models"] == row["before"]["models"] + 1
-    assert (row["after"]["added"], row["after"]["removed"]) == (1, 0)
+    assert (row["after"]["added"], row["after"]["removed"]) == (4, 1)
+    found = {(each["action"], each["resource"], each["id"]): each for each in others}
+    assert found.keys() == {
+        ("delete", "providers", "going"),
+        ("create", "models", "imported"),
+        ("update", "apiKeys", "key-raised"),
+        ("create", "users", "u-in"),
+        ("update", "settings", "MAX_IMAGE_MB"),
+        ("update", "settings", "someToken"),
+    }
+    gone, raised = found["delete", "providers", "going"], found["update", "apiKeys", "key-raised"]
+    assert (gone["before"]["source"], gone["after"]) == ("database", None)
+    assert [raised[when]["budgets"][0]["usd"] for when in ("before", "after")] == [1, 1000]
+    assert found["create", "users", "u-in"]["after"]["password"] == "set"
+    assert found["update", "settings", "MAX_IMAGE_MB"]["after"] == {"value": 7}
+    assert found["update", "settings", "someToken"]["after"] == {"value": "********"}
+
     name = admin("GET", "/backups").json["backups"][0]["name"]
     assert admin("POST", f"/backups/{name}/restore").status == 200
-    row = last(admin)
-    assert (row["action"], row["id"], row["after"]["removed"]) == ("restore", name, 1)
+    row, *others = trail(admin, f"pageSize={len(others) + 1}")
+    assert (row["action"], row["id"], row["after"]["removed"]) == ("restore", name, 4)
+    back = {"create": "delete", "delete": "create", "update": "update"}
+    assert {(back[each["action"]], each["resource"], each["id"]) for each in others} == found.keys()
 
 
 def test_sign_ins_of_administrators_are_in_the_trail(admin: Admin, proxy: Proxy) -> None:
