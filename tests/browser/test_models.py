@@ -177,6 +177,26 @@ def test_several_are_disabled_enabled_and_deleted_at_once(models: Page, proxy: P
     assert proxy.admin("GET", "/models/bulk-3").status == 404
 
 
+def test_a_model_is_unreachable_only_when_none_of_its_places_is_enabled(models: Page, proxy: Proxy) -> None:
+    page = models
+    for id_ in ("first", "second"):
+        assert proxy.admin("POST", "/providers", {"id": id_, "baseUrl": "https://x.example/v1"}).status == 201
+    served = {"id": "twice-served", "providerId": "first", "deployments": [{"providerId": "second"}]}
+    assert proxy.admin("POST", "/models", served).status == 201
+    try:
+        for disabled, state in (("first", "enabled"), ("second", "provider disabled")):
+            proxy.admin("PUT", f"/providers/{disabled}", {"enabled": False})
+            page.goto("/admin.html#/overview")
+            finding = page.get_by_text("1 enabled model has no enabled provider.")
+            expect(page.get_by_role("heading", name="Worth a look")).to_be_visible()
+            expect(finding).to_have_count(0 if state == "enabled" else 1)
+            page.goto("/admin.html#/models")
+            expect(row(page, "twice-served").get_by_text(state, exact=True)).to_be_visible()
+    finally:
+        for id_ in ("first", "second"):
+            proxy.admin("DELETE", f"/providers/{id_}")
+
+
 def test_a_thousand_models_are_shown_a_page_at_a_time(page: Page, proxy: Proxy) -> None:
     many = [build.model(f"many-{number:04}") for number in range(MANY)]
     assert proxy.admin("POST", "/models", {"models": many}).status == 201

@@ -78,10 +78,11 @@ export function screen(root, params, app) {
   }
 
   function stateOf(row) {
-    const provider = providers.find((each) => each.id === row.providerId);
     if (!row.enabled) return "disabled";
-    if (!provider) return "no provider";
-    return provider.enabled ? "enabled" : "provider disabled";
+    const places = [row, ...(row.deployments ?? [])];
+    const serving = providers.filter(({ id }) => places.some((each) => each.providerId === id));
+    if (!serving.length) return "no provider";
+    return serving.some((each) => each.enabled) ? "enabled" : "provider disabled";
   }
 
   function stateCell(row) {

@@ -161,7 +161,11 @@ function attention({ providers, models, keys, users, limits }) {
       ),
   );
   const orphans = models.filter(
-    (each) => each.enabled && !providers.some((provider) => provider.id === each.providerId && provider.enabled),
+    (model) =>
+      model.enabled &&
+      ![model, ...(model.deployments ?? [])].some((place) =>
+        providers.some((each) => each.id === place.providerId && each.enabled),
+      ),
   );
   const soon = keys.filter(
     (each) => each.enabled && each.expiresAt > Date.now() && each.expiresAt < Date.now() + 14 * 86_400_000,
