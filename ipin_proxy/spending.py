@@ -173,7 +173,7 @@ def usage(db: sqlite3.Connection, from_ms: int, to_ms: int, by: str, **only: str
         for bucket, row in zip(sorted(buckets), series, strict=True):
             row.update(spread.get(bucket, nobody))
     if by in NAMED:
-        names = dict(db.execute("SELECT id, name FROM names WHERE kind = ?", (by,)))
+        names = _names(db, by)
         for row in series:
             row["name"] = names.get(row["bucket"], row["bucket"])
     return {"from": first * HOUR_MS, "to": end * HOUR_MS, "totals": totals, "series": series}
@@ -189,7 +189,7 @@ def months(db: sqlite3.Connection, by: str, id_: str | None) -> list[Month]:
         month = time.strftime("%Y-%m", time.gmtime(day * DAY_MS // 1000))
         before = found.get((month, who), (0, 0))
         found[month, who] = (before[0] + calls, before[1] + cost)
-    names = dict(db.execute("SELECT id, name FROM names WHERE kind = ?", (by,)))
+    names = _names(db, by)
     rows = [Month(who, names.get(who, who), month, *values) for (month, who), values in found.items()]
     return sorted(rows, key=lambda row: (row.month, row.cost, row.calls, row.id), reverse=True)
 
@@ -215,6 +215,12 @@ def pieces(db: sqlite3.Connection, first: int, end: int, *, by_hour: bool = Fals
 
 def nano(whole: int | None, rest: int | None) -> int:
     return (whole or 0) * NANO + (rest or 0)
+
+
+def _names(db: sqlite3.Connection, by: str) -> dict[str, str]:
+    """What keys or users were last called, by id. Without an id come the master key and all who have no key: together they are
+    called nothing."""
+    return dict(db.execute("SELECT id, name FROM names WHERE kind = ? AND id <> ''", (by,)))
 
 
 def _sums(row: list[Any]) -> list[int]:

@@ -176,6 +176,12 @@ def test_keys_and_users_have_the_name_they_were_last_called(book: Book) -> None:
     assert names == {"k1": "New", "k2": "k2"}
 
 
+def test_calls_without_a_key_are_not_all_the_master_keys(book: Book) -> None:
+    log = book.with_calls(entry(1, key_id="", key_name="master key"), entry(2, key_id="", key_name="", user_id="u1"))
+    (row,) = log.usage(0, NOW_MS + DAY_MS, "key")["series"]
+    assert (row["bucket"], row["name"], row["calls"]) == ("", "", 2)
+
+
 def test_a_key_that_gets_its_old_name_back_is_called_that(book: Book) -> None:
     log = book.with_calls(entry(1, key_name="Old"), entry(2, key_name="New"))
     for number, name in enumerate(("Old", "New", "Old"), 3):
