@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import build
-from support.book import DAY_MS, entry, prefill
+from support.book import DAY_MS, entry, prefill, refused
 from support.proxy import KEY, PASSWORD, Proxy
 from support.upstream import Upstream
 
@@ -23,12 +23,13 @@ NANO = 1_000_000_000
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream, chromium: Any) -> Iterator[Proxy]:
-    """A server on which ann has spent 1.25 dollars with her key today, and half a dollar in a year that is over."""
+    """A server on which ann has spent 1.25 dollars with her key today, when a call was refused too, and half a dollar in a year
+    that is over."""
     folder = tmp_path_factory.mktemp("spend")
     now = int(time.time() * 1000)
     hers = {"key_id": "key-1", "key_name": "Hers", "user_id": "ann", "user_name": "ann"}
     old = entry(2, time_ms=now - 400 * DAY_MS, cost=NANO // 2, **hers)
-    prefill(folder, [entry(1, time_ms=now, cost=5 * NANO // 4, **hers), old])
+    prefill(folder, [entry(1, time_ms=now, cost=5 * NANO // 4, **hers), refused(3, time_ms=now, **hers), old])
     budgets = [{"usd": 100, "window": "month"}, {"usd": 2, "window": "total", "name": "trial"}]
     keys = [
         build.key(KEY, name="Hers", budgets=budgets, rpm=30),
@@ -98,5 +99,8 @@ def test_ones_own_page_shows_usage_and_limits_with_when_they_begin_anew(
     expect(page.get_by_role("table", name="By the calendar").get_by_role("row", name="In all")).to_contain_text("$1.75")
     page.get_by_role("navigation", name="Time").get_by_role("link", name="Today").click()
     expect(page).to_have_url(re.compile(r"/user\.html#/overview\?days=1"))
-    expect(figures.filter(has_text=re.compile("^Calls"))).to_contain_text("1")
+    expect(figures.filter(has_text=re.compile("^Calls"))).to_contain_text("2")
+    calendar = page.get_by_role("region", name="By the calendar")
+    expect(calendar.get_by_role("row", name="Today")).to_have_text("Today$1.251120")
+    expect(calendar).to_contain_text("A call that was refused here, such as over a limit, counts for nothing.")
     assert "/api/admin" not in page.content()

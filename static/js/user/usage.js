@@ -64,5 +64,6 @@ function spentCard(spent) {
         rows.map(([name, each]) => h("tr", h("th", { scope: "row" }, name), [money(each.costUsd), number(each.requests), number(each.tokens)].map((text) => h("td.number", text)))),
       ),
     ),
+    h("p.hint", "A call that was refused here, such as over a limit, counts for nothing."),
   );
 }
