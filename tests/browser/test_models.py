@@ -121,6 +121,23 @@ def test_a_model_is_added_by_hand_and_changed(models: Page, proxy: Proxy) -> Non
     proxy.admin("DELETE", "/models/by/hand-vision")
 
 
+def test_a_further_place_needs_no_more_than_a_provider(models: Page, proxy: Proxy) -> None:
+    page = models
+    act(page, "gpt-public", "Edit")
+    form = page.get_by_role("dialog")
+    form.get_by_text("Fallbacks and further places").click()
+    form.get_by_role("button", name="Add a fallback").click()
+    form.get_by_role("button", name="Add a place").click()
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_have_count(0)
+    saved = proxy.admin("GET", "/models/gpt-public").json
+    try:
+        assert saved["deployments"] == [{"providerId": "acme", "weight": 1}]
+        assert len(saved["fallbacks"]) == 1
+    finally:
+        proxy.admin("PUT", "/models/gpt-public", {"deployments": [], "fallbacks": []})
+
+
 def test_an_id_that_is_taken_or_missing_is_told(models: Page) -> None:
     page = models
     page.get_by_role("button", name="Add by hand").click()

@@ -136,7 +136,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
           name: "fallbacks",
           hint: "Other models that answer, in this order, when this one cannot.",
           ...rows({
-            columns: [{ name: "id", label: "Model", type: "select", options: others.map((each) => [each.id, each.id]), wide: true }],
+            columns: [{ name: "id", label: "Model", type: "select", counts: true, options: others.map((each) => [each.id, each.id]), wide: true }],
             add: "Add a fallback",
             noun: "fallback",
             ordered: true,
@@ -149,7 +149,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
           hint: "The same model at other providers. A place with weight 2 gets twice the calls of one with weight 1.",
           ...rows({
             columns: [
-              { name: "providerId", label: "Provider", type: "select", options: providers.map((each) => [each.id, each.name]) },
+              { name: "providerId", label: "Provider", type: "select", counts: true, options: providers.map((each) => [each.id, each.name]) },
               { name: "upstreamModel", label: "Name there", placeholder: "Name there, if different" },
               { name: "weight", label: "Weight", type: "number", placeholder: "1" },
             ],

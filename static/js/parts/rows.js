@@ -5,8 +5,9 @@ import { LAST_MOMENT } from "../format.js";
 
 /**
  * The properties `control`, `read` and `write` of a field. `columns`: { name, label, type: text | number | select | secret |
- * date-time, options, placeholder, wide }. `add` are the words on the button, `noun` what one line is. With `ordered` lines
- * can be moved. `read` answers a list of objects without the blank lines; numbers are numbers, and what has no column stays.
+ * date-time, options, placeholder, wide, counts }. `add` are the words on the button, `noun` what one line is. With `ordered`
+ * lines can be moved. `read` answers a list of objects without the blank lines: a choice alone is one, unless it `counts`.
+ * Numbers are numbers, and what has no column stays.
  */
 export function rows({ columns, add, noun = "line", ordered = false, empty = "" }) {
   const list = h("div.rows-list");
@@ -76,10 +77,8 @@ export function rows({ columns, add, noun = "line", ordered = false, empty = "" 
           columns.map(({ name, type }) => [name, valueOf(line.querySelector(`[data-name="${name}"]`), type)]),
         ),
       }))
-      .filter(
-        (each) =>
-          columns.some(({ name, type }) => type !== "select" && each[name] !== "" && each[name] !== null) ||
-          columns.every(({ type }) => type === "select"),
+      .filter((each) =>
+        columns.some(({ name, type, counts }) => (counts || type !== "select") && each[name] !== "" && each[name] !== null),
       );
   const write = (values) => {
     fill(list);
