@@ -138,6 +138,22 @@ def test_a_further_place_needs_no_more_than_a_provider(models: Page, proxy: Prox
         proxy.admin("PUT", "/models/gpt-public", {"deployments": [], "fallbacks": []})
 
 
+def test_what_has_no_field_in_a_further_place_stays(models: Page, proxy: Proxy) -> None:
+    page = models
+    place = {"providerId": "acme", "upstreamModel": "theirs", "weight": 1, "region": "eu"}
+    proxy.admin("PUT", "/models/gpt-public", {"deployments": [place]})
+    try:
+        page.reload()
+        act(page, "gpt-public", "Edit")
+        form = page.get_by_role("dialog")
+        form.get_by_label("Weight").fill("2")
+        form.get_by_role("button", name="Save").click()
+        expect(form).to_have_count(0)
+        assert proxy.admin("GET", "/models/gpt-public").json["deployments"] == [{**place, "weight": 2}]
+    finally:
+        proxy.admin("PUT", "/models/gpt-public", {"deployments": []})
+
+
 def test_an_id_that_is_taken_or_missing_is_told(models: Page) -> None:
     page = models
     page.get_by_role("button", name="Add by hand").click()

@@ -187,7 +187,7 @@ export function editModel({ model = null, providerId = "", models, providers }) 
 function recordOf(values, model) {
   const places = values.deployments
     .filter((each) => each.providerId)
-    .map(({ providerId, upstreamModel, weight }) => ({ providerId, ...(upstreamModel ? { upstreamModel } : {}), weight: weight ?? 1 }));
+    .map(({ upstreamModel, weight, ...others }) => ({ ...others, ...(upstreamModel ? { upstreamModel } : {}), weight: weight ?? 1 }));
   return {
     ...values,
     ...(model ? { id: model.id } : {}),
