@@ -223,6 +223,8 @@ def test_a_model_is_unreachable_only_when_none_of_its_places_is_enabled(models: 
             finding = page.get_by_text("1 enabled model has no enabled provider.")
             expect(page.get_by_role("heading", name="Worth a look")).to_be_visible()
             expect(finding).to_have_count(0 if state == "enabled" else 1)
+            page.goto("/admin.html#/providers")
+            expect(page.get_by_role("link", name="1 model of second")).to_be_visible()
             page.goto("/admin.html#/models")
             expect(row(page, "twice-served").get_by_text(state, exact=True)).to_be_visible()
     finally:

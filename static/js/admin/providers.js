@@ -32,7 +32,8 @@ export function screen(root, params, app) {
     providers = one.providers;
     models = two.models;
   };
-  const modelsOf = (id) => models.filter((each) => each.providerId === id);
+  const modelsOf = (id) =>
+    models.filter((each) => [each, ...(each.deployments ?? [])].some((place) => place.providerId === id));
 
   const table = dataTable({
     label: "Providers",
