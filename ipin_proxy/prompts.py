@@ -44,8 +44,7 @@ def for_chat(body: Mapping[str, Any], prompt: SystemPrompt, whole: Whole = str) 
     messages = body.get("messages")
     if not isinstance(messages, list):
         return {}
-    count = next((place for place, each in enumerate(messages) if not is_leading(each)), len(messages))
-    first, others = messages[:count], messages[count:]
+    first, others = parted(messages)
     ours = filled(prompt, (whole(text) for each in first for text in texts_of(each.get("content"))))
     if not ours.strip() and prompt.mode != "replace":
         return {}
@@ -79,12 +78,22 @@ def for_messages(body: Mapping[str, Any], prompt: SystemPrompt, whole: Whole = s
 
 
 def for_responses(body: Mapping[str, Any], prompt: SystemPrompt, whole: Whole = str) -> Json:
-    """A Responses request: `instructions` is a text."""
-    theirs = body.get("instructions")
+    """A Responses request: `instructions` is a text. Clients that have none put their prompt where a chat has it: then it is the
+    system (or developer) messages that `input` begins with."""
+    theirs, items = body.get("instructions"), body.get("input")
     text = theirs if isinstance(theirs, str) else ""
-    ours = filled(prompt, [whole(text)])
+    first, others = parted(items) if isinstance(items, list) and not text else ([], [])
+    if not others or is_continued(body):
+        first = []  # they are all that is asked, or are said in the middle of a conversation
+    said = [text, *(each for item in first for each in texts_of(item.get("content")))]
+    ours = filled(prompt, map(whole, said))
+    if first and prompt.mode == "replace":
+        return {"input": others, **({"instructions": ours} if ours.strip() else {})}
     if not ours.strip() and (prompt.mode != "replace" or not text):
         return {}
+    if first and prompt.mode == "append":
+        last = {**first[-1], "content": beside(first[-1].get("content"), ours, "append", "input_text")}
+        return {"input": [*first[:-1], last, *others]}
     return {"instructions": beside(text if prompt.mode != "replace" else "", ours, prompt.mode)}
 
 
@@ -155,6 +164,17 @@ def section_of(text: str, wanted: re.Pattern[str]) -> str:
 # -- texts and parts --------------------------------------------------------------------------------------------------
 
 
+def parted(messages: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The system (or developer) messages that a conversation begins with, and all others."""
+    count = next((place for place, each in enumerate(messages) if not is_leading(each)), len(messages))
+    return messages[:count], messages[count:]
+
+
+def is_continued(body: Mapping[str, Any]) -> bool:
+    """Whether a Responses request is about what was said before and only referred to."""
+    return bool(body.get("previous_response_id") or body.get("conversation"))
+
+
 def is_leading(message: Any) -> bool:
     return isinstance(message, dict) and message.get("role") in LEADING
 
@@ -181,10 +201,10 @@ def replaced(parts: list[Any], ours: str) -> list[Json]:
     return [{"type": "text", "text": ours, **({"cache_control": marks[-1]} if marks else {})}]
 
 
-def beside(content: Any, ours: str, mode: str) -> Any:
-    """A prompt as a text, or its parts, with ours before or behind."""
+def beside(content: Any, ours: str, mode: str, kind: str = "text") -> Any:
+    """A prompt as a text, or its parts, with ours before or behind; `kind` is what a part of text is called."""
     if isinstance(content, list):
-        part = {"type": "text", "text": ours}
+        part = {"type": kind, "text": ours}
         return [*content, part] if mode == "append" else [part, *content]
     if not isinstance(content, str) or not content:
         return ours

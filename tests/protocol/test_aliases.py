@@ -247,6 +247,16 @@ def test_a_prompt_leaves_pictures_and_everything_else_as_it_was(proxy: Proxy, up
     assert (sent["x"], sent["model"]) == ("é", "gpt-upstream")
 
 
+def test_a_prompt_goes_beside_that_of_clients_who_have_no_instructions(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.will(answer(200, build.response("Hi")))
+    theirs, long = "You are powered by the model named Sample.", "x" * 400_000
+    asked = [{"role": "developer", "content": theirs}, {"role": "user", "content": long}]
+    proxy.post("/v1/responses", {"model": "prompted", "input": asked}, KEY).read()
+    sent = upstream.history[0].json
+    ours = {"role": "developer", "content": f"{theirs}\n\nOURS {theirs}"}
+    assert sent == {"model": "gpt-upstream", "input": [ours, asked[1]]}
+
+
 def test_a_prompt_reaches_a_provider_that_speaks_another_language(proxy: Proxy, upstream: Upstream) -> None:
     proxy.add_provider(f"{upstream.origin}/other/v1", "other", type="anthropic", modelMap={"sonnet": "claude-sonnet-5"})
     prompt = {"template": "OURS", "mode": "prepend"}

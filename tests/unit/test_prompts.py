@@ -37,6 +37,7 @@ Look first.
 
 # Tone
 Be brief."""
+SAID = "You are powered by the model named Sonnet."
 NEWER = """Intro.
 
 # Environment
@@ -230,6 +231,25 @@ def test_of_responses_the_instructions_change() -> None:
     assert for_responses({}, prompt("", "replace")) == {}
     for mode in ("prepend", "append"):
         assert for_responses({"instructions": "theirs"}, prompt("{{ENV_INFO}}", mode)) == {}
+
+
+def test_where_a_response_has_no_instructions_its_prompt_is_what_input_begins_with() -> None:
+    parts = [{"type": "input_text", "text": SAID}]
+    first, last = {"role": "system", "content": "A"}, {"type": "message", "role": "developer", "content": parts}
+    others = [{"role": "user", "content": "Hi"}, {"role": "system", "content": "late"}]
+    body = {"input": [first, last, *others]}
+    ours = prompt("OURS {{MODEL_INFO}}", "replace")
+    assert for_responses(body, ours) == {"instructions": f"OURS {SAID}", "input": others}
+    assert for_responses(body, prompt("", "replace")) == {"input": others}
+    assert for_responses(body, prompt()) == {"instructions": "OURS"}
+    behind = {**last, "content": [*parts, {"type": "input_text", "text": "OURS"}]}
+    assert for_responses(body, prompt(mode="append")) == {"input": [first, behind, *others]}
+    assert for_responses({"input": [first, *others]}, prompt(mode="append")) == {
+        "input": [{"role": "system", "content": "A\n\nOURS"}, *others]
+    }
+    for same in ({**body, "instructions": "theirs"}, {**body, "previous_response_id": "r"}, {"input": [first, last]}):
+        for mode in ("append", "replace"):
+            assert for_responses(same, prompt(mode=mode)).keys() == {"instructions"}, same
 
 
 # In a body.

@@ -36,12 +36,17 @@ MODES = st.sampled_from(["replace", "prepend", "append"])
 def test_whatever_a_body_holds_it_is_not_changed_and_what_comes_out_can_be_sent(
     value: Any, mode: str, template: str
 ) -> None:
-    for shape, member in ((for_chat, "messages"), (for_messages, "system"), (for_responses, "instructions")):
+    for shape, member, *also in (
+        (for_chat, "messages"),
+        (for_messages, "system"),
+        (for_responses, "instructions"),
+        (for_responses, "input", "instructions"),
+    ):
         body = {member: value}
         before = json.dumps(body)
         changes = shape(body, prompt(template, mode))
         assert json.dumps(body) == before
-        assert set(changes) <= {member}
+        assert set(changes) <= {member, *also}
         json.dumps(changes)
 
 
