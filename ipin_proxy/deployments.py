@@ -7,6 +7,7 @@ that failed a moment ago goes last. What a call names is found, or refused, here
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -193,8 +194,9 @@ def name_at(model: Model, row: DeploymentRow) -> str:
 
 
 def weighted(rows: list[DeploymentRow]) -> list[DeploymentRow]:
-    """A random order in which a row comes first as often as its weight says (Efraimidis and Spirakis, 2006)."""
-    return sorted(rows, key=lambda row: random.random() ** (1 / row.weight) if row.weight > 0 else -1.0, reverse=True)
+    """A random order in which a row comes first as often as its weight says (Efraimidis and Spirakis, 2006). In logarithms, since
+    of powers by small weights nothing would be left to compare."""
+    return sorted(rows, key=lambda row: random.expovariate(row.weight) if row.weight > 0 else math.inf)
 
 
 class Cooldowns:

@@ -253,9 +253,10 @@ def rows(**weights: float) -> list[DeploymentRow]:
     return [DeploymentRow(provider_id=id_, weight=weight) for id_, weight in weights.items()]
 
 
-def test_a_weight_says_how_often_a_deployment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scale", [1, 1e-6, 1e12])
+def test_a_weight_says_how_often_a_deployment_comes_first(monkeypatch: pytest.MonkeyPatch, scale: float) -> None:
     monkeypatch.setattr(deployments, "random", random.Random(7))
-    firsts = Counter(weighted(rows(a=3, b=1, c=0))[0].provider_id for _ in range(4000))
+    firsts = Counter(weighted(rows(b=scale, a=3 * scale, c=0))[0].provider_id for _ in range(4000))
     assert set(firsts) == {"a", "b"}
     assert 2.8 < firsts["a"] / firsts["b"] < 3.2
 
