@@ -80,6 +80,26 @@ def test_the_first_alias_is_added_looked_at_and_used(page: Page, proxy: Proxy) -
     proxy.admin("DELETE", "/aliases/agent")
 
 
+def test_no_name_that_is_typed_is_lost(page: Page, proxy: Proxy) -> None:
+    add(proxy, "typed", modelMap={"x": "y"})
+    page.goto("/admin.html#/aliases")
+    act(page, "typed", "Edit")
+    form = page.get_by_role("dialog")
+    form.get_by_role("button", name="Add a name").click()
+    form.get_by_label("Model", exact=True).last.fill("z")
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_contain_text("A line has nothing on its left, so it would be lost.")
+    name = form.get_by_role("group", name="Exact names").get_by_label("Asked for").last
+    name.fill("x")
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_contain_text('There are two lines for "x".')
+    name.fill("x2")
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_have_count(0)
+    assert proxy.admin("GET", "/aliases/typed").json["modelMap"] == {"x": "y", "x2": "z"}
+    proxy.admin("DELETE", "/aliases/typed")
+
+
 def test_an_alias_is_changed_disabled_deleted_and_brought_back(page: Page, proxy: Proxy) -> None:
     add(proxy, "cheap", modelMap={"haiku": "org/blind", "x": "y"}, systemPrompt={"template": "T", "mode": "append"})
     page.goto("/admin.html#/aliases")

@@ -5,7 +5,7 @@ import { calmly, fill, h } from "../dom.js";
 import { formDialog } from "../parts/dialog.js";
 import { changesOf, field, readFields } from "../parts/field.js";
 import { note } from "../parts/marks.js";
-import { rows, toLines, toMapping } from "../parts/rows.js";
+import { rows, toLines, toMapping, wrongIn } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
 
 const FAMILIES = ["haiku", "sonnet", "opus"];
@@ -61,6 +61,7 @@ export function editAlias({ alias = null, aliases, models, providers }) {
       add: "Add a name",
       noun: "name",
     }),
+    check: wrongIn,
   });
   const template = field({
     label: "Prompt",

@@ -6,7 +6,7 @@ import { duration } from "../format.js";
 import { busy, formDialog } from "../parts/dialog.js";
 import { changesOf, checkFields, field, readFields, showFieldError } from "../parts/field.js";
 import { note } from "../parts/marks.js";
-import { rows, toLines, toMapping } from "../parts/rows.js";
+import { rows, toLines, toMapping, wrongIn } from "../parts/rows.js";
 import { toast } from "../parts/toast.js";
 import { PROVIDER_TYPES } from "./types.js";
 
@@ -150,6 +150,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
             add: "Add a header",
             noun: "header",
           }),
+          check: wrongIn,
         }),
       ),
       across(
@@ -159,6 +160,7 @@ export function providerFields({ provider = null, preset = null, taken = [] }) {
           hint: "What callers ask for under this provider's own address or an alias of it, and what is sent instead. The words haiku, sonnet and opus stand for every name they are a part of, as coding agents ask for them.",
           value: toLines(from.modelMap),
           ...rows({ columns: [{ name: "name", label: "Asked for" }, { name: "value", label: "Sent", wide: true }], add: "Add a name", noun: "name" }),
+          check: wrongIn,
         }),
       ),
       field({

@@ -123,6 +123,14 @@ function valueOf(input, type) {
   return input.value === "" ? null : Number(input.value);
 }
 
+/** What is wrong with the lines of a mapping, which would lose one of them: no name, or one that another line has. */
+export function wrongIn(lines) {
+  const names = lines.map(({ name }) => name);
+  if (names.includes("")) return "A line has nothing on its left, so it would be lost.";
+  const twice = names.find((each, at) => names.indexOf(each) < at);
+  return twice && `There are two lines for "${twice}".`;
+}
+
 /** A mapping as lines and back: { a: "b" } ⇄ [{ name: "a", value: "b" }]. */
 export const toLines = (mapping = {}) => Object.entries(mapping ?? {}).map(([name, value]) => ({ name, value }));
 export const toMapping = (lines) =>
