@@ -394,7 +394,8 @@ def error_told(body: bytes, media_type: str) -> dict[str, Any]:
 
 
 def error_of(value: Any) -> dict[str, Any]:
-    """message, type, param and code out of OpenAI's, vLLM's flat, Gemini's array, FastAPI's, Ollama's, Anthropic's."""
+    """message, type, param and code out of OpenAI's, vLLM's flat, Gemini's array, FastAPI's, Ollama's, Anthropic's, Mistral's,
+    Cloudflare's `errors`, Hugging Face's list of texts."""
     if isinstance(value, list):
         value = value[0] if value else {}
     if isinstance(value, str):
@@ -402,35 +403,43 @@ def error_of(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         return {}
     error = value.get("error")
+    several = error or value.get("errors")
+    if isinstance(several, list):
+        error = several[0] if several else None
     if isinstance(error, dict):
         metadata = error.get("metadata")
         raw = metadata.get("raw") if isinstance(metadata, dict) else None
         message = error.get("message")
         if message == "Provider returned error" and isinstance(raw, str):
             message = f"{message}: {raw}"  # OpenRouter; what was meant stands behind it
-        return {**error, "message": message, "type": error.get("type") or error.get("status")}
+        return {**error, "message": message_text(message), "type": error.get("type") or error.get("status")}
     if isinstance(error, str):
-        return {**value, "message": value.get("message") or error}
+        return {**value, "message": message_text(value.get("message")) or error}
     if "detail" in value:
-        with contextlib.suppress(RecursionError):  # what could just be read may be too deep to be written
-            return {"message": detail_text(value["detail"])}
-        return {}
-    return value
+        return {"message": message_text(value["detail"])}
+    return {**value, "message": message_text(value.get("message"))}
+
+
+def message_text(told: Any) -> str:
+    """A message as a text; "" where there is none to be made of it."""
+    with contextlib.suppress(RecursionError):  # what could just be read may be too deep to be written
+        return "" if told is None else detail_text(told)
+    return ""
 
 
 def detail_text(detail: Any) -> str:
     """FastAPI's `detail`: a text, an object with a message, or a list of validation errors with their place."""
-    if isinstance(detail, dict):
-        message = detail.get("message")
-        return message if isinstance(message, str) and message else json.dumps(detail)
     if isinstance(detail, list):
-        return "; ".join(f"{place_text(row.get('loc'))}: {row.get('msg')}" for row in detail if isinstance(row, dict))
-    return str(detail)
-
-
-def place_text(place: Any) -> str:
-    """`body.messages.0`: the way to a value that was refused."""
-    return ".".join(map(str, place)) if isinstance(place, list) else str(place or "")
+        return "; ".join([detail_text(row) for row in detail if isinstance(row, (dict, str))])
+    if not isinstance(detail, dict):
+        return str(detail)
+    if "msg" in detail:
+        place = detail.get("loc")  # `body.messages.0`: the way to a value that was refused
+        return f"{'.'.join(map(str, place)) if isinstance(place, list) else place or ''}: {detail['msg']}"
+    message = detail.get("message")
+    if isinstance(message, str) and message:
+        return message
+    return detail_text(detail["detail"]) if "detail" in detail else json.dumps(detail)
 
 
 def clean_message(told: Any, deployment: Deployment) -> str:

@@ -271,6 +271,25 @@ FOREIGN_ERRORS: dict[str, tuple[int, object, str, str | None]] = {
         "Field required",
         None,
     ),
+    "mistral": (
+        422,
+        {
+            "object": "error",
+            "message": {"detail": [{"type": "missing", "loc": ["body", "messages"], "msg": "Field required"}]},
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        },
+        "body.messages: Field required",
+        None,
+    ),
+    "cloudflare": (
+        400,
+        {"success": False, "errors": [{"code": 5007, "message": "No such model @cf/x"}], "messages": [], "result": {}},
+        "No such model @cf/x",
+        "5007",
+    ),
+    "hugging-face": (422, {"error": ["Error in `parameters`: unknown"]}, "Error in `parameters`: unknown", None),
     "ollama": (404, {"error": "model 'x' not found"}, "model 'x' not found", None),
     "anthropic": (
         529,

@@ -152,6 +152,7 @@ def test_an_answer_of_another_shape_does_not_become_a_stream(body: Any) -> None:
         ([{"msg": "x"}], ": x"),
         ({"message": "x"}, "x"),
         ({"message": 5}, '{"message": 5}'),
+        ({"detail": [{"loc": ["body"], "msg": "x"}, "y"]}, "body: x; y"),
     ],
 )
 def test_details_in_every_shape(detail: Any, told: str) -> None:
