@@ -314,6 +314,30 @@ def test_a_whole_answer_to_a_request_for_a_stream(proxy: Proxy, upstream: Upstre
     assert ask(proxy, stream=True).status == 502
 
 
+@pytest.mark.parametrize("media_type", ["", "text/plain;charset=UTF-8", "text/event-stream"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_whole_answer_that_does_not_say_that_it_is_one(
+    proxy: Proxy, upstream: Upstream, media_type: str, indent: int | None
+) -> None:
+    """Workers of Cloudflare's answer so unless they are told otherwise."""
+
+    def will_answer(told: object) -> None:
+        upstream.will_answer(200, json.dumps(told, indent=indent), headers={"content-type": media_type})
+
+    will_answer(completion("Hello!"))
+    reply = ask(proxy, stream=True)
+    assert ("".join(reply.texts()), reply.body.count(DONE)) == ("Hello!", 1)
+    line = proxy.log_lines(lambda line: line.get("request_id") == reply.header("x-request-id"))[0]
+    assert (line["input_tokens"], line["output_tokens"], line["finish_reason"]) == (3, 2, "stop")
+    will_answer(completion("Hello!"))
+    message = proxy.post("/v1/messages", hello(stream=True, max_tokens=9), KEY)
+    assert b'"text":"Hello!"' in message.body and b"message_stop" in message.body
+    for path in (CHAT, "/v1/messages"):
+        will_answer(build.error("No capacity."))
+        reply = proxy.post(path, hello(stream=True, max_tokens=9), KEY)
+        assert (reply.status, reply.json["error"]["message"]) == (502, "No capacity.")
+
+
 def test_a_whole_response_to_a_request_for_a_stream_comes_in_deltas(proxy: Proxy, upstream: Upstream) -> None:
     """Who shows an answer while it comes looks at nothing else."""
     call = {"id": "fc_1", "type": "function_call", "call_id": "c", "name": "f", "arguments": '{"a":1}'}
