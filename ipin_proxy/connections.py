@@ -173,7 +173,7 @@ class Connections:
         """Speak TLS from here on."""
         try:
             yield CONNECTOR  # certificates are read and checked, which takes longer than the loop has
-            context = tls_context(origin.ca_file, origin.verify)
+            context = context_of(origin)
             sock = tls = context.wrap_socket(sock, server_hostname=origin.host, do_handshake_on_connect=False)
             while True:
                 try:
@@ -261,8 +261,20 @@ def reason_of(error: BaseException) -> str:
     return "the connection failed"
 
 
+def context_of(origin: Origin) -> ssl.SSLContext:
+    """Whom TLS trusts there. Authorities are read anew when their file has changed. Raises UpstreamUnreachable where it is no good."""
+    if not origin.ca_file:
+        return tls_context("", origin.verify, 0)
+    try:
+        return tls_context(origin.ca_file, origin.verify, os.stat(origin.ca_file).st_mtime_ns)
+    except OSError as error:
+        is_read = type(error).__name__.startswith("SSL")
+        what = "holds no certificate" if is_read else f"cannot be read ({reason_of(error)})"
+        raise UpstreamUnreachable(f"its caFile {what}") from error
+
+
 @lru_cache(maxsize=64)
-def tls_context(ca_file: str, verify: bool) -> ssl.SSLContext:
+def tls_context(ca_file: str, verify: bool, changed_ns: int) -> ssl.SSLContext:
     import ssl
 
     context: Any = ssl.create_default_context(cafile=ca_file or None)

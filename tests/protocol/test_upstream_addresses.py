@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from support import build
 from support.build import chunk, completion, finish, hello
 from support.client import Reply
 from support.proxy import KEY, Proxy
-from support.upstream import CERTIFICATE, Seen, Upstream
+from support.upstream import CERTIFICATE, Seen, Upstream, goodbye
 
 CHAT = "/v1/chat/completions"
 
@@ -129,6 +130,29 @@ def test_tls(varied: Proxy, secure: Upstream, model: str) -> None:
     secure.will_answer(200, completion())
     assert ask(varied, model, user="x" * 3_000_000).status == 200
     assert len({seen.connection for seen in secure.history}) == 1
+
+
+def test_a_file_of_authorities_counts_as_it_is_now_and_is_what_is_wrong_when_it_is_no_good(
+    varied: Proxy, secure: Upstream, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    varied.add_provider(secure.base_url, "tls-changing", caFile=str(file))
+    varied.add_model("tls-changing", "tls-changing")
+    for content, words in (
+        (None, "its caFile cannot be read (no such file or directory)."),
+        (CERTIFICATE.read_text(), ""),
+        ("no certificate", "its caFile holds no certificate."),
+    ):
+        if content is not None:
+            file.write_text(content)
+        secure.clear()
+        secure.will_answer(200, completion(), goodbye)
+        reply = ask(varied, "tls-changing")
+        assert reply.status == (502 if words else 200), reply.body
+        if words:
+            assert (reply.error["code"], words in reply.error["message"]) == ("upstream_unreachable", True), reply.error
+            assert str(tmp_path) not in reply.error["message"]
+            assert words in varied.admin("POST", "/providers/tls-changing/test").json["message"]
 
 
 def test_unchecked_tls_is_warned_about(varied: Proxy) -> None:
