@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from ..call import Deployment
 from ..upstream import Outbound, Piece
-from .openai import JSON_TYPE, credentials, split_base
+from .bases import split_base
+from .openai import JSON_TYPE, credentials
 
 # The end of a base URL that such paths do not have: some people write one of them behind it.
 NOT_NATIVE = re.compile(r"(?:/v1)?/(?:transcribe|speak|generate)(?:/v1)?$|/v1$")

@@ -11,9 +11,8 @@ import contextlib
 import json
 import re
 from collections.abc import Generator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from .. import __version__, queries
 from ..call import (
@@ -41,6 +40,7 @@ from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
 from ..web.response import STREAM_TYPE, Pipe
 from . import vision
+from .bases import split_base
 from .openai_stream import StreamTap, events_of_completion, events_of_pictures, events_of_response
 from .passage import Sounds
 
@@ -74,11 +74,6 @@ decode_json = json.JSONDecoder().decode  # what `loads` comes to after a look at
 ANSWER_MEMBERS = frozenset({"choices", "chunks", "data", "output", "results", "segments", "text", "transcription"})
 # And where that of an operation is.
 ANSWERS = {CHAT: "choices", COMPLETION: "choices", EMBEDDING: "data", RESPONSE: "output"}
-
-VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
-ENDPOINT = re.compile(r"/(?:chat/completions|completions|embeddings|responses|messages|models)/?$")
-# Hosts whose paths carry no version although they have a path; everywhere else a missing /v1 is added.
-UNVERSIONED = re.compile(r"/(?:inference|deployments/[^/]+)$")
 
 
 class Upstream:
@@ -349,21 +344,6 @@ def endpoint(provider: Provider, path: str) -> tuple[Origin, str]:
     """Where a provider's `path` (behind `/v1`) is: the origin, and the path with the base URL's query."""
     origin, base, query = split_base(provider.base_url, provider.ca_file or "", provider.verify)
     return origin, f"{base}{path}?{query}" if query else base + path
-
-
-@lru_cache(maxsize=1024)
-def split_base(base_url: str, ca_file: str, verify: bool) -> tuple[Origin, str, str]:
-    """A base URL as origin, path with a version, and query. It may end in a slash, in `/v1`, or in an endpoint."""
-    parts = urlsplit(base_url.strip())
-    scheme = parts.scheme.lower()
-    path = ENDPOINT.sub("", parts.path.rstrip("/")).rstrip("/")
-    if not any(VERSION_SEGMENT.fullmatch(segment) for segment in path.split("/")) and not UNVERSIONED.search(path):
-        path += "/v1"
-    port = parts.port or (443 if scheme == "https" else 80)
-    host = parts.hostname or ""
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")  # as it goes into the Host header
-    return Origin(scheme, host, port, ca_file, verify), path, parts.query
 
 
 def credentials(provider: Provider, secret: str | None) -> dict[str, str]:

@@ -30,6 +30,13 @@ BASES = {
     "/v1beta/openai/": "/v1beta/openai/chat/completions",
     "/v1?api-version=7&x=a%20b": CHAT + "?api-version=7&x=a%20b",
     "?api-version=7": CHAT + "?api-version=7",
+    "/v1/chat/completions": CHAT,
+    "/v2/rerank/": "/v2/chat/completions",
+    "/v1/audio/speech": CHAT,
+    "/chat/completions": "/chat/completions",
+    "/serving-endpoints/chat/completions": "/serving-endpoints/chat/completions",
+    "/models/chat/completions?api-version=7": "/models/chat/completions?api-version=7",
+    "/openai/deployments/gpt/chat/completions?api-version=7": "/openai/deployments/gpt/chat/completions?api-version=7",
 }
 
 # Fields of the provider record → the header that carries its key, and its value.
