@@ -429,7 +429,10 @@ def clean_message(told: Any, deployment: Deployment) -> str:
     for secret in secrets:
         message = message.replace(secret, "[key]")
     if host:
-        message = re.sub(rf"(?:https?://)?{re.escape(host)}(?::\d+)?", "[provider]", message, flags=re.IGNORECASE)
+        name = re.escape(host)
+        if "." not in host:  # on a network of one's own it is a word, such as "model", which may be a part of others
+            name = rf"(?<!\w){name}(?!\w)"
+        message = re.sub(rf"(?:https?://)?{name}(?::\d+)?", "[provider]", message, flags=re.IGNORECASE)
     return message[:MESSAGE_CHARS]
 
 

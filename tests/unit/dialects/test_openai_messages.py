@@ -35,6 +35,15 @@ def test_no_secret_is_in_a_message(told: Any, shown: str) -> None:
     assert openai.clean_message(told, deployment()) == shown
 
 
+def test_a_host_whose_name_is_a_word_is_found_where_it_is_one() -> None:
+    """Services in a compose file have such names; codes that clients compare have them in theirs."""
+    there = deployment(baseUrl="http://model:8000/v1")
+    assert openai.word("model_not_found", there) == "model_not_found"
+    told = "No submodels at http://model:8000/v1 (host='model', port=8000)."
+    assert openai.clean_message(told, there) == "No submodels at [provider]/v1 (host='[provider]', port=8000)."
+    assert openai.clean_message("eu_acme.test", deployment()) == "eu_[provider]"
+
+
 def test_a_secret_that_is_the_beginning_of_another_leaves_no_rest() -> None:
     longer = QUERY + "-and-more"
     assert openai.clean_message(longer, deployment(headers={"x-token": longer})) == "[key]"
