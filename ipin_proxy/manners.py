@@ -32,6 +32,10 @@ class Manners:
         known = self.refused_by(provider)
         self._refused[provider.id, provider.base_url] = (known if len(known) < MOST_NAMES else NOTHING) | members
 
+    def takes(self, provider: Provider, members: Set[str]) -> None:
+        """These are not what a call was refused for."""
+        self._refused[provider.id, provider.base_url] = self.refused_by(provider) - members
+
     def name_at(self, deployment: Deployment) -> str:
         """What the model is called there."""
         return self._names.get(_place_of(deployment), deployment.upstream_model)

@@ -98,7 +98,9 @@ class Upstream:
         heard = yield self.encode_request(call, deployment, ask_usage=ask_usage)
         if ask_usage and heard.status in (400, 422) and USAGE_MEMBER.search(heard.body):
             manners.refuses(deployment.provider, {"stream_options"})
-            yield self.encode_request(call, deployment, ask_usage=False)
+            again = yield self.encode_request(call, deployment, ask_usage=False)
+            if again.status == heard.status:  # what was asked had only been repeated in it
+                manners.takes(deployment.provider, {"stream_options"})
 
     def replies_of(self, call: Call) -> int:
         return 1

@@ -529,6 +529,20 @@ def test_any_other_refusal_stands(proxy: Proxy, upstream: Upstream) -> None:
     assert (reply.status, len(upstream.history)) == (400, 2), "the caller's own wish is the caller's to withdraw"
 
 
+def test_a_refusal_that_repeats_what_was_asked_says_nothing_of_its_members(proxy: Proxy, upstream: Upstream) -> None:
+    """FastAPI tells the whole body with a member that is missing. Whoever leaves one out must not decide what is asked for others."""
+    missing = {"type": "missing", "loc": ["body", "x"], "msg": "Field required"}
+    upstream.default(lambda seen: answer(422, {"detail": [{**missing, "input": seen.json}]}))
+    assert ask(proxy, stream=True).status == 422
+    assert embed(proxy, encoding_format="base64").status == 422
+    upstream.will_stream(*spoken("Hi"))
+    ask(proxy, stream=True).read()
+    assert asked(upstream) == {"include_usage": True}
+    upstream.will_answer(200, embeddings(*VECTORS))
+    assert embed(proxy, encoding_format="base64").status == 200
+    assert upstream.history[-1].json["encoding_format"] == "base64"
+
+
 def test_usage_beside_a_delta_is_read_and_stays(proxy: Proxy, upstream: Upstream) -> None:
     """Some providers count up on every chunk: the last number holds, and no frame with words in it is taken out."""
     counting = [chunk(word) | {"usage": build.usage_of(9, n + 1)} for n, word in enumerate(("a", "b", "c"))]
