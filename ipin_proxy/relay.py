@@ -58,8 +58,9 @@ LONG_BODY_BYTES = 256 * 1024  # parsing more than this would hold up everybody's
 PICTURE_BYTES = 32 * 1024  # likewise looking at images in more than this
 REWRITTEN_BYTES = 16 * 1024  # likewise writing this anew in another dialect, or as a stream
 MOST_BYTES = 128 * 1024 * 1024  # of several replies that make one answer
-# Whose streams are events, whatever the provider makes of them.
-SPOKEN_OPERATIONS = (CHAT, COMPLETION, RESPONSE, MESSAGE, *HEARING)
+# Whose streams are events, whatever the provider makes of them, or calls them.
+TALKING = (CHAT, COMPLETION, RESPONSE, MESSAGE)
+SPOKEN_OPERATIONS = (*TALKING, *HEARING)
 EXPECTED_ENDS = (ProxyError, CallerGone, TimeoutError, ShuttingDown)
 STREAM_HEADERS = {"content-type": STREAM_TYPE, "cache-control": "no-cache", "x-accel-buffering": "no"}
 
@@ -322,6 +323,9 @@ def ask(app: App, call: Call, bill: Bill, deployment: Deployment) -> Generator[N
     back = way(call, deployment, app.memory)
     reply = yield from accepted(app, back, bill, deployment)
     try:
+        if call.wants_stream and call.operation in TALKING:
+            yield from reply.look()
+        raise_if_none(reply, call, deployment)
         passing = back.pipe_of(reply, bill, deployment)
         if passing is not None:
             return (yield from streamed(*passing, deployment, reply, app.config.settings.keepalive_s))
@@ -356,7 +360,7 @@ def accepted(app: App, back: Way, bill: Bill, deployment: Deployment, number: in
             reply = yield from app.upstreams.send(outbound, bill.sent)
             is_question = outbound.method == "GET"  # of the dialect's own, whose answer it waits for
             if 200 <= reply.status < 300 and not is_question:
-                return raise_if_none(reply, bill.call, deployment)
+                return reply
             try:
                 body = yield from reply.read_beginning(ERROR_BYTES)
             finally:
@@ -381,17 +385,13 @@ def is_long(call: Call) -> bool:
     return is_response and (call.member("previous_response_id") is not None or bool(references_of(call)))
 
 
-def raise_if_none(reply: Reply, call: Call, deployment: Deployment) -> Reply:
-    """A reply that may hold an answer. Raises UpstreamError for one that cannot."""
+def raise_if_none(reply: Reply, call: Call, deployment: Deployment) -> None:
+    """Raises UpstreamError for a reply that cannot hold an answer."""
     provider = deployment.provider.id
     if reply.media_type == PAGE_TYPE and call.operation not in HEARING:  # whose texts some call so
-        reply.close()
         raise web_page(provider)
     if reply.status in (204, 205):
-        reply.keep_alive = False  # as in `ask`
-        reply.close()
         raise UpstreamError(f"Provider '{provider}' answered without a body.")
-    return reply
 
 
 def whole(reply: Reply, deployment: Deployment) -> Generator[Next, None, Content]:
@@ -409,7 +409,11 @@ def further(app: App, back: Way, bill: Bill, deployment: Deployment, number: int
     """One more of the replies that make an answer together."""
     reply = yield from accepted(app, back, bill, deployment, number)
     try:
+        raise_if_none(reply, bill.call, deployment)
         return (yield from whole(reply, deployment))
+    except BaseException:
+        reply.keep_alive = False  # as in `ask`
+        raise
     finally:
         reply.close()
 

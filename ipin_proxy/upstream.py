@@ -21,7 +21,7 @@ from .errors import DO_NOT_RETRY, UpstreamError, UpstreamTimeout, UpstreamUnreac
 from .web.framing import Body, FramingError, reply_body
 from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
 from .web.inflate import inflated
-from .web.response import STREAM_TYPE
+from .web.response import PAGE_TYPE, STREAM_TYPE
 from .web.task import TURN, Next, Wait
 
 RECV_BYTES = 64 * 1024
@@ -34,6 +34,9 @@ PIECES_A_TURN = 2
 INTERIM_REPLIES = 16  # 1xx heads before the real one
 INTERIM = re.compile(rb"HTTP/1\.[01] 1")
 INTERIM_BYTES = 10  # it takes to see that
+JSON_TYPE = "application/json"
+BEFORE_A_BODY = b"\xef\xbb\xbf \t\r\n"
+EVENT = re.compile(rb"(?:data|event|id|retry)?:")
 FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)
 
 
@@ -225,9 +228,27 @@ class Reply:
     deadline: float
     keep_alive: bool
     media_type: str
+    ahead: bytes = b""  # of the payload: looked at, and still to be read
     pieces: int = 0  # waited for so far
     recv_bytes: int = RECV_BYTES  # at once
     closed: bool = False
+
+    def look(self) -> Generator[Next, None, None]:
+        """Find out by its beginning whether a body that is not called events is some, or JSON. Clients that asked for a stream
+        do not care what it is called, and some servers call it JSON, a page, or nothing at all. Raises as `read_all`."""
+        if self.media_type == STREAM_TYPE:
+            return
+        found = b""
+        try:
+            while not found.strip(BEFORE_A_BODY) and (piece := (yield from self._read(self.deadline))) is not None:
+                found += piece
+        except FAILURES as error:
+            raise explained(error, self.outbound.provider) from error
+        self.ahead, begin = found, found.lstrip(BEFORE_A_BODY)
+        if EVENT.match(begin):
+            self.media_type = STREAM_TYPE
+        elif begin.startswith(b"{") and self.media_type != PAGE_TYPE:
+            self.media_type = JSON_TYPE
 
     def read_all(self) -> Generator[Next, None, bytes]:
         """The whole body, before the deadline. Raises UpstreamError when it is cut, too long or too late."""
@@ -272,6 +293,8 @@ class Reply:
 
     def _read(self, deadline: float) -> Generator[Next, None, bytes | None]:
         """The next piece of payload, waiting for it; None at the proper end."""
+        if self.ahead:
+            return self._ahead()
         if self.unparsed:
             return self._unparsed()
         if self.body.done:
@@ -282,6 +305,10 @@ class Reply:
         if self.body.pending:
             return self.body.feed(b"")
         return self._decode((yield from receive(self.sock, deadline, self.upstreams.clock, self.recv_bytes)))
+
+    def _ahead(self) -> bytes:
+        data, self.ahead = self.ahead, b""
+        return data
 
     def _unparsed(self) -> bytes:
         data, self.unparsed = self.unparsed, b""
@@ -299,6 +326,8 @@ class Reply:
     def read_ready(self) -> bytes | None:
         """For a running stream: what is there without waiting. Raises UpstreamError when it breaks off."""
         try:
+            if self.ahead:
+                return self._ahead()
             if self.unparsed:
                 return self._unparsed()
             if self.body.pending:
@@ -313,7 +342,7 @@ class Reply:
             raise UpstreamError("The connection broke.", code="upstream_stream_interrupted") from error
 
     def has_more(self) -> bool:
-        if self.unparsed or self.body.done or self.body.pending:
+        if self.ahead or self.unparsed or self.body.done or self.body.pending:
             return True
         pending = getattr(self.sock, "pending", None)  # a TLS socket's, of decrypted bytes
         return pending is not None and pending() > 0

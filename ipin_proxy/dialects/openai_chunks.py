@@ -70,17 +70,14 @@ class ChunkReader:
 
     def _chunk(self, raw: bytes) -> Json | None:
         event = parse_event(raw)
-        data = event.data
-        if data is None:
-            for line in BARE_LINE.findall(raw):
-                self._look_for_error(_read(line))
-            if self._has_said:
-                return None
-            data = raw  # it may be all of an answer, by who streams nothing and does not say what it sends
-        if data.strip() == b"[DONE]":
+        if event.data is None:
+            for text in (raw, *BARE_LINE.findall(raw)):
+                self._look_for_error(_read(text))
+            return None
+        if event.data.strip() == b"[DONE]":
             self.is_complete = self.is_done = True
             return None
-        body = _read(data)
+        body = _read(event.data)
         if body is None:
             return None  # a broken frame; those after it still count
         self._look_for_error(body if event.event != "error" or body.get("error") else {"error": body})

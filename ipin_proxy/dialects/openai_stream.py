@@ -174,7 +174,7 @@ class StreamTap:
         """Open one frame: the frame as it came, changed, or b"" when it is not for the caller."""
         event = parse_event(raw)
         if event.data is None:
-            return self._bare(raw)
+            return self._bare_error(raw)
         if event.data.strip() == LAST_WORD:
             self._is_done = self._is_complete = self._is_over = True
             return raw
@@ -216,31 +216,16 @@ class StreamTap:
                 self._finished.add(index if isinstance(index, int) else 0)
         self._is_complete = self._is_complete or len(self._finished) >= self._answers
 
-    def _bare(self, raw: bytes) -> bytes:
-        """JSON without `data:`, which SDKs would not see at all: an error (in the middle of a stream Chutes tells it in a line), or
-        all of an answer, by who streams nothing and does not say what it sends."""
+    def _bare_error(self, raw: bytes) -> bytes:
+        """JSON without `data:` (a line of Chutes' in the middle of a stream, or all there is): SDKs would not see it at all."""
         for text in (raw, *BARE_LINE.findall(raw)):
             try:
                 body = json.loads(text)
             except (ValueError, RecursionError):
                 continue
-            if not isinstance(body, dict):
-                continue
-            if body.get("error") or body.get("detail"):
+            if isinstance(body, dict) and (body.get("error") or body.get("detail")):
                 return self._error(raw, body)
-            if body.get("choices") and text is raw and not (self._has_begun or self._is_typed):
-                return self._whole(raw, body)
         return raw
-
-    def _whole(self, raw: bytes, completion: Json) -> bytes:
-        try:
-            frames = events_of_completion(completion, with_usage=self._bill.call.asks_usage)
-        except (TypeError, ValueError):
-            return raw
-        self._bill.used(usage_of(completion))
-        self._note_finished(completion["choices"])
-        self._is_done = self._is_complete = self._is_over = True
-        return frames
 
     def _error(self, raw: bytes, body: Json) -> bytes:
         """An error inside the stream: before anything was sent an honest status, afterwards an event."""

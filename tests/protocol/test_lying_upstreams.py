@@ -314,28 +314,53 @@ def test_a_whole_answer_to_a_request_for_a_stream(proxy: Proxy, upstream: Upstre
     assert ask(proxy, stream=True).status == 502
 
 
-@pytest.mark.parametrize("media_type", ["", "text/plain;charset=UTF-8", "text/event-stream"])
-@pytest.mark.parametrize("indent", [None, 2])
-def test_a_whole_answer_that_does_not_say_that_it_is_one(
-    proxy: Proxy, upstream: Upstream, media_type: str, indent: int | None
-) -> None:
+@pytest.mark.parametrize("media_type", ["", "text/plain;charset=UTF-8", "application/octet-stream"])
+def test_a_whole_answer_that_does_not_say_that_it_is_one(proxy: Proxy, upstream: Upstream, media_type: str) -> None:
     """Workers of Cloudflare's answer so unless they are told otherwise."""
 
-    def will_answer(told: object) -> None:
-        upstream.will_answer(200, json.dumps(told, indent=indent), headers={"content-type": media_type})
+    def answered(path: str, told: object, before: str = "") -> Reply:
+        upstream.will_answer(200, before + json.dumps(told, indent=2), headers={"content-type": media_type})
+        return proxy.post(path, hello(stream=True, max_tokens=9, input="Say hello."), KEY)
 
-    will_answer(completion("Hello!"))
-    reply = ask(proxy, stream=True)
+    reply = answered(CHAT, completion("Hello!"), "\n\n")
     assert ("".join(reply.texts()), reply.body.count(DONE)) == ("Hello!", 1)
     line = proxy.log_lines(lambda line: line.get("request_id") == reply.header("x-request-id"))[0]
     assert (line["input_tokens"], line["output_tokens"], line["finish_reason"]) == (3, 2, "stop")
-    will_answer(completion("Hello!"))
-    message = proxy.post("/v1/messages", hello(stream=True, max_tokens=9), KEY)
-    assert b'"text":"Hello!"' in message.body and b"message_stop" in message.body
-    for path in (CHAT, "/v1/messages"):
-        will_answer(build.error("No capacity."))
-        reply = proxy.post(path, hello(stream=True, max_tokens=9), KEY)
+    assert b'"text":"Hello!"' in answered("/v1/messages", completion("Hello!")).body
+    told = build.response("Hello!") | {"text": {"format": {"type": "text"}}}
+    assert check(answered("/v1/responses", told).body) == told
+    for path in (CHAT, "/v1/messages", "/v1/responses"):
+        reply = answered(path, build.error("No capacity."))
         assert (reply.status, reply.json["error"]["message"]) == (502, "No capacity.")
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages"])
+def test_an_error_on_several_lines_where_events_were_announced_is_told(
+    proxy: Proxy, upstream: Upstream, path: str
+) -> None:
+    upstream.will_stream(json.dumps(build.error("No capacity."), indent=2), done=False)
+    reply = proxy.post(path, hello(stream=True, max_tokens=9), KEY)
+    assert (reply.status, reply.json["error"]["message"]) == (502, "No capacity.")
+
+
+@pytest.mark.parametrize("media_type", ["", "application/json", "text/html; charset=utf-8", "application/stream+json"])
+def test_a_stream_that_is_called_something_else_is_one(proxy: Proxy, upstream: Upstream, media_type: str) -> None:
+    """SDKs that asked for a stream do not look at what it is called; servers made by hand call it whatever comes first."""
+    for before in (b"", b"\n", b": warming up\n\n", b"event: message\n"):
+        upstream.will_stream(before, chunk("Hel"), pause, chunk("lo"), finish(), headers={"content-type": media_type})
+        reply = ask(proxy, stream=True)
+        assert (reply.status, reply.header("content-type")) == (200, "text/event-stream")
+        assert next(reply.texts()) == "Hel"
+        upstream.resume()
+        assert ("".join(reply.texts()), reply.body.count(DONE)) == ("lo", 1)
+    upstream.will_stream(*spoken("Hello"), headers={"content-type": media_type})
+    message = proxy.post("/v1/messages", hello(stream=True, max_tokens=9), KEY)
+    assert b'"text":"Hello"' in message.body and b"message_stop" in message.body
+    upstream.will_stream(chunk("Hel"), stall, headers={"content-type": media_type})
+    reply = ask(proxy, stream=True)
+    assert next(reply.texts()) == "Hel"
+    reply.close()
+    upstream.wait_closed()
 
 
 def test_a_whole_response_to_a_request_for_a_stream_comes_in_deltas(proxy: Proxy, upstream: Upstream) -> None:
