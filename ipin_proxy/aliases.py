@@ -121,6 +121,8 @@ def check(catalog: Catalog, call: Call, alias: Alias) -> tuple[Call, Model]:
     """A call through an alias, and its model. Raises Forbidden, NotConfigured, ModelNotFound."""
     caller, is_own = call.caller, call.pin is None and call.model == alias.id
     found = lead(catalog, alias, None if is_own else call.model)
+    if found.model is not None and found.pin is not None and not found.is_written:
+        found = found._replace(model=catalog.fitting(found.model, call, found.pin))
     if found.trouble and caller.may_use(alias.id):
         raise NotConfigured(f"The alias '{alias.id}' {found.trouble}. An administrator can set it right.")
     if found.model is None or not may_use(caller, alias, found):

@@ -49,13 +49,11 @@ class Catalog:
         is_demo_there = self.providers[DEMO_PROVIDER.id].type == DEMO_PROVIDER.type
         if is_demo_there and all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
             self.models = {DEMO_MODEL.id: DEMO_MODEL, **self.models}
-        self._by_upstream_name = {
-            (row.provider_id, name_at(model, row)): model for model in self.models.values() for row in model.deployments
-        }
-        # Of two that a provider knows by one name, the one goes before that is its own.
-        self._by_upstream_name |= {
-            (model.provider_id, model.upstream_model or model.id): model for model in self.models.values()
-        }
+        self._by_upstream_name: dict[tuple[str, str], list[Model]] = {}
+        own = [(model, first_row(model)) for model in self.models.values()]
+        elsewhere = [(model, row) for model in self.models.values() for row in model.deployments]
+        for model, row in own + elsewhere:  # of those that a provider knows by one name, the ones go before that are its own
+            self._by_upstream_name.setdefault((row.provider_id, name_at(model, row)), []).append(model)
         self._recorded = {
             (row.provider_id, name_at(model, row))
             for model in models.values()
@@ -118,7 +116,15 @@ class Catalog:
         model = self.find_curated(name)
         if model is not None and self.serves(model, provider_id):
             return model
-        return self._by_upstream_name.get((provider_id, name))
+        return next(iter(self._by_upstream_name.get((provider_id, name), ())), None)
+
+    def fitting(self, model: Model, call: Call, provider_id: str) -> Model:
+        """Of several models that a provider has under the name it was asked for, one that is for such a call, and for its caller."""
+        namesakes = self._by_upstream_name.get((provider_id, call.model), [])
+        if model.id == call.model or model not in namesakes[:1]:
+            return model
+        types, may_use = call.operation.model_types, call.caller.may_use
+        return next((each for each in namesakes if each.type in types and may_use(each.id)), model)
 
     def passes_on(self, provider_id: str) -> bool:
         """Whether a provider takes any name: it is offered from the environment, and nobody has set up models of it."""
@@ -247,6 +253,8 @@ def check_model(catalog: Catalog, call: Call) -> Model:
     What a key may use is asked of the model that is found: pinned to a provider, another one may answer to its name.
     """
     model = catalog.find(call.model, call.pin)
+    if model is not None and call.pin is not None:
+        model = catalog.fitting(model, call, call.pin)
     keys.check_model(call.caller, model.id if model is not None else call.model, call.shown_model)
     check_further(call)
     if model is None:

@@ -446,7 +446,7 @@ def test_a_pinned_list_is_of_that_provider(proxy: Proxy) -> None:
 def test_a_pin_opens_nothing_that_is_closed(proxy: Proxy, upstream: Upstream) -> None:
     for path in (f"/first{CHAT}", f"/none{CHAT}", f"/unkeyed{CHAT}"):
         refused(ask(proxy, key="sk-wrong", path=path), 401, "invalid_api_key")
-    refused(ask(proxy, "gpt-upstream", secret("listed"), path=f"/acme{CHAT}"), 403, "model_not_allowed")
+    refused(ask(proxy, "gpt-upstream", secret("listed"), path=f"/first{CHAT}"), 403, "model_not_allowed")
     refused(ask(proxy, "unkeyed-model", path=f"/unkeyed{CHAT}"), 503, "provider_not_configured")
     assert upstream.started == 0
 
@@ -872,3 +872,26 @@ def test_a_provider_cannot_give_its_credentials_away(
         shown = reply.body.decode()
         assert "Not accepted" in shown
         assert [each for each in secrets if each in shown] == []
+
+
+def test_of_models_that_share_a_providers_name_one_is_meant_that_fits(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    """One for each group of people, with a price of its own, and others for other kinds of calls."""
+    models = [
+        build.model("drawer", type="image"),
+        build.model("for-staff"),
+        build.model("for-class"),
+        build.model("hearer", type="transcription"),
+    ]
+    alias = {"id": "cheap", "target": "acme"}
+    keys = [build.key(KEY), build.key(secret("class"), "class", allowedModels=["for-class", "hearer"])]
+    proxy = start_proxy(models=models, keys=keys)
+    assert proxy.admin("POST", "/aliases", alias).status == 201
+    upstream.default(lambda seen: answer(200, completion()))
+    for prefix in ("/acme", "/cheap"):
+        for who, meant in ((KEY, "for-staff"), (secret("class"), "for-class")):
+            reply = proxy.post(prefix + CHAT, hello(model="gpt-upstream"), who)
+            assert (reply.status, reply.header("x-ipin-model")) == (200, meant), reply.body
+    reply = proxy.post("/acme/v1/embeddings", {"model": "gpt-upstream", "input": "x"}, KEY)
+    assert (reply.status, reply.error["code"]) == (400, "invalid_model_type")
