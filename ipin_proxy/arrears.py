@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import spending
-from .entries import HOUR_MS, MOST_TIME, Entry, money, read, text, value_of, whole
+from .entries import HOUR_MS, MOST_TIME, Entry, money, read, text, whole
+from .marks import value_of
 from .spending import Spent
 
 if TYPE_CHECKING:

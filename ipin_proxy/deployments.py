@@ -52,7 +52,7 @@ class Catalog:
         self._by_upstream_name: dict[tuple[str, str], list[Model]] = {}
         own = [(model, first_row(model)) for model in self.models.values()]
         elsewhere = [(model, row) for model in self.models.values() for row in model.deployments]
-        for model, row in own + elsewhere:  # of those that a provider knows by one name, the ones go before that are its own
+        for model, row in own + elsewhere:  # of those that a provider knows by one name, its own go before
             self._by_upstream_name.setdefault((row.provider_id, name_at(model, row)), []).append(model)
         self._recorded = {
             (row.provider_id, name_at(model, row))
