@@ -122,13 +122,13 @@ def test_a_value_and_a_file_at_once_is_an_error_within_one_source(tmp_path: Path
     assert config({"PORT": "1"}, env_file=env_file).settings.port == 1
 
 
-def test_a_secret_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    absent, binary, large = tmp_path / "absent", tmp_path / "binary", tmp_path / "large"
-    binary.write_bytes(b"\xff\xfe")
-    large.write_bytes(b"x" * 70_000)
-    for path, reason in ((absent, "No such file"), (tmp_path, "directory"), (binary, "UTF-8"), (large, "64 KB")):
-        with pytest.raises(ConfigError, match=re.escape(str(path))) as raised:
-            config({"MASTER_API_KEY_FILE": str(path)})
+def test_a_secret_file_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("binary").write_bytes(b"\xff\xfe")
+    Path("large").write_bytes(b"x" * 70_000)
+    for path, reason in (("absent", "No such file"), (".", "directory"), ("binary", "UTF-8"), ("large", "64 KB")):
+        with pytest.raises(ConfigError, match=re.escape(f"'{path}'")) as raised:
+            config({"MASTER_API_KEY_FILE": path})
         assert reason in str(raised.value)
 
 

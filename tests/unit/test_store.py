@@ -382,7 +382,7 @@ def test_where_a_new_database_begins_the_newest_backup_outlives_its_changes(shel
     for number in range(10, 17):
         put(store, number=number)
     assert settings(shelf.file(".last.bak")) == {"number": 1}
-    [told] = [notice for notice in store.notices if "there is no database" in notice]
+    [told] = [notice for notice in shelf.notices if "there is no database" in notice]
     assert "ipin-proxy.db.last.bak" in told
     subprocess.run(told.partition("restore it with: ")[2], shell=True, check=True)
     assert store.check_for_edits() is True
@@ -604,7 +604,7 @@ def test_what_a_file_held_that_was_removed_is_the_newest_backup(shelf: Shelf, lo
     shelf.path.unlink()
     look(store)
     assert settings(shelf.file(".bak.1")) == {"x": 2}
-    assert [notice for notice in store.notices if "is gone" not in notice] == []
+    assert [notice for notice in shelf.notices if "is gone" not in notice] == []
 
 
 def test_checking_for_edits_never_waits_for_a_writer(shelf: Shelf) -> None:
