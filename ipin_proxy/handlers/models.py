@@ -12,12 +12,12 @@ from typing import Any
 
 from .. import keys, probe
 from ..app import App, Visit
+from ..bodies import private_json
 from ..call import IMAGE_PART, VIDEO_PART
 from ..dialects import OPENAI, vision
 from ..entries import MOST_TIME
 from ..errors import ModelNotFound
 from ..records import Model, Provider
-from ..web.response import Response
 from ..web.task import THREAD, Next, Steps
 
 Json = dict[str, Any]
@@ -29,8 +29,8 @@ def list_all(app: App, visit: Visit) -> Steps:
     rows = yield from usable(app, visit)
     found = list(rows.values())
     if visit.dialect == OPENAI:
-        return Response.json({"object": "list", "data": found})
-    return Response.json(page([shown(row) for row in found], visit.request.query))
+        return private_json({"object": "list", "data": found})
+    return private_json(page([shown(row) for row in found], visit.request.query))
 
 
 def retrieve(app: App, visit: Visit) -> Steps:
@@ -48,7 +48,7 @@ def retrieve(app: App, visit: Visit) -> Steps:
         raise ModelNotFound(
             f"The model '{name}' does not exist{where}. GET {prefix}/v1/models lists those that do.", param="model"
         )
-    return Response.json(row if visit.dialect == OPENAI else shown(row))
+    return private_json(row if visit.dialect == OPENAI else shown(row))
 
 
 def shown(row: Json) -> Json:

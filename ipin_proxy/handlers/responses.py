@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from .. import keys
 from ..app import App, Visit
+from ..bodies import private_json
 from ..call import RESPONSE
 from ..conversations import Kept
 from ..dialects.openai_stream import events_of_response
@@ -21,7 +22,7 @@ MOST_DIGITS = 15
 def retrieve(app: App, visit: Visit) -> Response:
     query = visit.request.query
     if query.get("stream") != "true":
-        return Response.json(kept(app, visit).response)
+        return private_json(kept(app, visit).response)
     after = query.get("starting_after", "")  # SDKs go on so where a stream was broken off
     if after and not (after.isascii() and after.isdigit() and len(after) <= MOST_DIGITS):
         raise BadRequest("'starting_after' must be the number of an event.", param="starting_after")
@@ -32,7 +33,7 @@ def retrieve(app: App, visit: Visit) -> Response:
 def delete(app: App, visit: Visit) -> Response:
     kept(app, visit)
     app.memory.conversations.delete(owner_of(visit.caller), visit.params["id"])
-    return Response.json(deleted(visit.params["id"]))
+    return private_json(deleted(visit.params["id"]))
 
 
 def input_items(app: App, visit: Visit) -> Response:
@@ -44,7 +45,7 @@ def input_items(app: App, visit: Visit) -> Response:
     if order not in ("asc", "desc"):
         raise BadRequest("'order' must be asc or desc.", param="order")
     items = kept(app, visit).input
-    return Response.json(page_of(items, after=query.get("after"), limit=int(limit), newest_first=order == "desc"))
+    return private_json(page_of(items, after=query.get("after"), limit=int(limit), newest_first=order == "desc"))
 
 
 def kept(app: App, visit: Visit) -> Kept:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support import build
 from support.client import Reply
-from support.proxy import MASTER_KEY, PASSWORD, Proxy
+from support.proxy import KEY, MASTER_KEY, PASSWORD, Proxy
 from support.upstream import Upstream, answer
 
 Json = dict[str, Any]
@@ -55,6 +55,16 @@ def person(proxy: Proxy, name: str, **fields: object) -> str:
 
 
 # Who is there.
+
+
+@pytest.mark.parametrize("path", ["/v1/models", f"/v1/models/{build.PUBLIC_MODEL}", "/v1/usage", "/usage"])
+@pytest.mark.parametrize("version", [[], [("anthropic-version", "2023-06-01")]])
+def test_what_a_key_may_see_is_kept_by_no_cache_in_between(
+    proxy: Proxy, path: str, version: list[tuple[str, str]]
+) -> None:
+    """Of a key in `x-api-key` a cache knows nothing, and would tell the next one, who has none."""
+    reply = proxy.get(path, headers=[("x-api-key", KEY), *version])
+    assert (reply.status, reply.header("cache-control")) == (200, "no-store")
 
 
 def test_a_page_learns_who_is_there_without_an_error(proxy: Proxy, id_: str) -> None:

@@ -193,7 +193,8 @@ def test_a_response_is_continued_read_and_forgotten_by_its_key_alone(proxy: Prox
     assert len(upstream.history[-1].json["messages"]) == 5
 
     place = f"{PATH}/{first['id']}"
-    assert proxy.get(place, KEY).json == first
+    alone = proxy.get(place, KEY)
+    assert (alone.json, alone.header("cache-control")) == (first, "no-store")
     told = proxy.get(f"{place}?stream=true", KEY)
     assert told.header("content-type") == "text/event-stream" and check(told.body) == first
     rest = proxy.get(f"{place}?stream=true&starting_after=4", KEY).body
