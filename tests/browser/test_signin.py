@@ -68,6 +68,18 @@ def test_too_many_wrong_passwords_make_one_wait(stranger: Page, proxy: Proxy, ex
     expect(stranger.get_by_role("alert")).to_be_hidden()
 
 
+def test_who_comes_while_many_sign_in_is_not_told_of_attempts(stranger: Page, expecting: Expecting) -> None:
+    expecting("status of 429")
+    error = {"message": "Many people are signing in. Try again in a moment.", "type": "rate_limit_error"}
+    stranger.route(
+        "**/api/user/login",
+        lambda route: route.fulfill(status=429, headers={"retry-after": "30"}, json={"error": error}),
+    )
+    sign_in(stranger)
+    shown = stranger.get_by_role("alert").locator("span[aria-hidden=true]")
+    expect(shown).to_have_text(re.compile(r"Many people are signing in\. You can try again in \d+ s\."))
+
+
 def test_one_comes_back_to_where_one_wanted_to_go(stranger: Page) -> None:
     stranger.goto("/admin.html#/models?type=embedding")
     expect(stranger.get_by_role("heading", name="Sign in")).to_be_visible()

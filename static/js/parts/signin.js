@@ -46,8 +46,9 @@ export function signInForm({ username = "", done }) {
   const waitFor = (seconds, message) => {
     clearInterval(pause);
     const left = h("strong", number(seconds));
+    const [why] = message.split(/\.(?: |$)/); // wrong passwords, or many people
     // Said once; the ticking number is for the eyes only.
-    complain(h("span.visually-hidden", message), h("span", { "aria-hidden": "true" }, "Too many attempts. You can try again in ", left, " s."));
+    complain(h("span.visually-hidden", message), h("span", { "aria-hidden": "true" }, `${why}. You can try again in `, left, " s."));
     button.disabled = true;
     const until = Date.now() + seconds * 1000;
     pause = setInterval(() => {
