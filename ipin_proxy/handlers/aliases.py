@@ -7,6 +7,7 @@ from typing import Any
 from .. import aliases, prompts
 from ..app import App, Visit
 from ..bodies import json_object, private_json
+from ..deployments import Catalog, first_row, name_at
 from ..errors import BadRequest
 from ..kinds import ALIASES
 from ..records import Alias
@@ -42,13 +43,7 @@ def preview(app: App, visit: Visit) -> Response:
     alias = Alias.from_json({"id": UNNAMED, **{k: v for k, v in ALIASES.known(given).items() if v not in ("", None)}})
     catalog = app.catalog()
     led = aliases.lead(catalog, alias, model or None)
-    found = None
-    if led.model is not None:
-        provider = led.pin or led.model.provider_id
-        places = led.model.deployments if led.pin not in (None, led.model.provider_id) else ()
-        own = next((row.upstream_model for row in places if row.provider_id == provider), None)
-        upstream = own or led.model.upstream_model or led.model.id
-        found = {"model": led.model.id, "provider": provider, "upstreamModel": upstream}
+    found = place_of(catalog, led)
     system = system if "system" in body else SAMPLE
     prompt = system
     if alias.system_prompt is not None:
@@ -57,7 +52,7 @@ def preview(app: App, visit: Visit) -> Response:
         {
             "model": model or alias.id,
             "leadsTo": found,
-            "trouble": trouble(led, model),
+            "trouble": "" if found is not None else trouble(led, model),
             "system": system,
             "sections": prompts.sections(system),
             "prompt": prompt,
@@ -65,10 +60,29 @@ def preview(app: App, visit: Visit) -> Response:
     )
 
 
+def place_of(catalog: Catalog, led: aliases.Lead) -> dict[str, str] | None:
+    """Where a call would go first, or might, of several places; None where no provider is enabled that it could go to."""
+    if led.model is None:
+        return None
+    rows = (first_row(led.model), *led.model.deployments)
+    enabled = (each for each in rows if led.pin in (None, each.provider_id) and is_enabled(catalog, each.provider_id))
+    row = next(enabled, None)
+    if row is None:
+        return None
+    return {"model": led.model.id, "provider": row.provider_id, "upstreamModel": name_at(led.model, row)}
+
+
+def is_enabled(catalog: Catalog, provider_id: str) -> bool:
+    provider = catalog.providers.get(provider_id)
+    return provider is not None and provider.enabled
+
+
 def trouble(led: aliases.Lead, model: str) -> str:
     if led.trouble:
         return f"It {led.trouble}."
-    return "" if led.model is not None else f"There is no model '{model}' there."
+    if led.model is not None:
+        return f"It leads to '{led.model.id}', and no provider that serves it is enabled."
+    return f"There is no model '{model}' there."
 
 
 def text_in(body: dict[str, Any], name: str) -> str:

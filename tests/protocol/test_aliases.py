@@ -370,6 +370,27 @@ def test_a_preview_says_where_a_name_leads_and_what_a_prompt_becomes(proxy: Prox
         assert (reply.status, reply.error["param"]) == (400, param)
 
 
+def test_a_preview_passes_over_places_that_are_disabled(proxy: Proxy, upstream: Upstream) -> None:
+    for id_ in ("one", "two"):
+        proxy.add_provider(upstream.base_url, id_)
+    proxy.add_model("twice", "one", deployments=[{"providerId": "two", "upstreamModel": "theirs"}])
+    found = []
+    for disabled in (None, "one", "two"):
+        if disabled is not None:
+            assert proxy.admin("PUT", f"/providers/{disabled}", {"enabled": False}).status == 200
+        told = proxy.admin("POST", "/aliases/preview", {"alias": {"target": "twice"}}).json
+        place = told["leadsTo"]
+        found.append((place and (place["provider"], place["upstreamModel"]), told["trouble"]))
+    assert found == [
+        (("one", "gpt-upstream"), ""),
+        (("two", "theirs"), ""),
+        (None, "It leads to 'twice', and no provider that serves it is enabled."),
+    ]
+    refused(ask(proxy, "twice"), 503, "provider_not_configured")
+    for id_ in ("one", "two"):
+        proxy.admin("DELETE", f"/providers/{id_}")
+
+
 def test_aliases_travel_with_the_database(proxy: Proxy) -> None:
     document = proxy.admin("GET", "/export").json
     assert {each["id"] for each in document["aliases"]} >= {"cheap", "prompted"}
