@@ -48,13 +48,15 @@ def note_all(app: App, visit: Visit, touched: Sequence[Touched]) -> None:
     if not touched:
         return
     who: dict[str, Any] = {"request_id": visit.id, "actor": visit.caller.name, "address": visit.address}
-    for each in touched:
-        app.log.info("admin", **who, action=each.action, resource=each.resource, id=each.id)
+    lines = [{**who, "action": each.action, "resource": each.resource, "id": each.id} for each in touched]
+    for line in lines:
+        app.log.info("admin", **line)
     now_ms = int(time.time() * 1000)
     try:
         app.ledger.audit(*(Change(now_ms, visit.caller.name, visit.address, *each) for each in touched))
     except ProxyError as error:
-        app.log.error("change_not_in_trail", **who, message=error.message)
+        for line in lines:  # the lines above are not in every log
+            app.log.error("change_not_in_trail", **line, message=error.message)
 
 
 # -- what is shown of a record ----------------------------------------------------------------------------------------

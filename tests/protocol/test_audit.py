@@ -251,7 +251,7 @@ def test_the_trail_is_filtered_and_paged(admin: Admin) -> None:
 
 
 def test_a_change_stands_where_it_cannot_be_written_down(start_proxy: Callable[..., Proxy], tmp_path: Path) -> None:
-    proxy = start_proxy()
+    proxy = start_proxy(env={"LOG_LEVEL": "error"})
     proxy.admin("PUT", f"/models/{build.PUBLIC_MODEL}", {"name": "Before"})
     ledger = proxy.folder / "ipin-proxy-usage.db"
     with opened(ledger) as db:
@@ -260,6 +260,7 @@ def test_a_change_stands_where_it_cannot_be_written_down(start_proxy: Callable[.
     assert (reply.status, reply.json["name"]) == (200, "After")
     (line,) = proxy.log_lines(lambda line: line["event"] == "change_not_in_trail")
     assert (line["level"], line["actor"]) == ("error", "admin")
+    assert (line["action"], line["resource"], line["id"]) == ("update", "models", build.PUBLIC_MODEL)
     ready = proxy.get("/ready")
     assert (ready.status, ready.json) == (200, {"status": "ready", "ledger": "trouble"})
     assert "trail" in proxy.admin("GET", "/usage").json["trouble"]
