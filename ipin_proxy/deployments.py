@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from . import keys
 from .call import NAME_CHARS, Call, Caller, Deployment, Operation
 from .errors import BadRequest, ModelNotFound, NotConfigured, NotFound
+from .once import Once
 from .records import Alias, DeploymentRow, Model, Price, Provider
 
 COOLDOWN_S = 30.0
@@ -54,16 +55,20 @@ class Catalog:
         elsewhere = [(model, row) for model in self.models.values() for row in model.deployments]
         for model, row in own + elsewhere:  # of those that a provider knows by one name, its own go before
             self._by_upstream_name.setdefault((row.provider_id, name_at(model, row)), []).append(model)
-        self._recorded = {
-            (row.provider_id, name_at(model, row))
-            for model in models.values()
-            for row in (first_row(model), *model.deployments)
-        }
         self.only: dict[tuple[str, str | None, str], list[Deployment]] = {}  # what relay has found out, for next time
         self._rows = {model.id: [first_row(model), *model.deployments] for model in self.models.values()}
         # An alias goes before what the environment merely offers, and behind what is stored.
         self.aliases = {each.id: each for each in aliases.values() if each.enabled and each.id not in providers}
         self._default = next((each for each in self.aliases.values() if each.default), None)
+
+    @Once
+    def _recorded(self) -> set[tuple[str, str]]:
+        """Whatever a record says something of: a provider, and a model's name there."""
+        return {
+            (row.provider_id, name_at(model, row))
+            for model in self._known.values()
+            for row in (first_row(model), *model.deployments)
+        }
 
     def _is_served(self, model: Model) -> bool:
         rows = (model.provider_id, *(row.provider_id for row in model.deployments))
