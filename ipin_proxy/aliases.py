@@ -190,5 +190,15 @@ def trouble(catalog: Catalog, alias: Alias) -> str:
         return f"There is a model '{alias.id}', which goes before it."
     if alias.enabled and alias.id not in catalog.aliases:
         return f"There is a provider '{alias.id}', which goes before it."
-    names = alias.model_map or ([alias.id] if target_of(catalog, alias) is None else [])
-    return next((f"It {each}." for name in names if (each := lead(catalog, alias, name).trouble)), "")
+    own = () if isinstance(target_of(catalog, alias), Provider) else (alias.id,)
+    for name in (*alias.model_map, *own):
+        led = lead(catalog, alias, name)
+        if led.trouble:
+            return f"It {led.trouble}."
+        if led.model is not None and catalog.place(led.model, led.pin) is None:
+            return f"It {unserved(led.model)}."
+    return ""
+
+
+def unserved(model: Model) -> str:
+    return f"leads to the model '{model.id}', and no provider that serves it is enabled"

@@ -174,6 +174,14 @@ class Catalog:
             found += [(each, row) for row in choices if pin is None or row.provider_id == pin]
         return found
 
+    def place(self, model: Model, pin: str | None) -> DeploymentRow | None:
+        """Where a call would go first, or might, of several places; None where no provider is enabled that it could go to."""
+        for row in self._rows.get(model.id) or [first_row(model)]:
+            provider = self.providers.get(row.provider_id)
+            if pin in (None, row.provider_id) and provider is not None and provider.enabled:
+                return row
+        return None
+
     def _fallbacks(self, model: Model, caller: Caller) -> Iterator[Model]:
         for name in model.fallbacks:
             fallback = self.models.get(name)

@@ -7,7 +7,7 @@ from typing import Any
 from .. import aliases, prompts
 from ..app import App, Visit
 from ..bodies import json_object, private_json
-from ..deployments import Catalog, first_row, name_at
+from ..deployments import Catalog, name_at
 from ..errors import BadRequest
 from ..kinds import ALIASES
 from ..records import Alias
@@ -61,28 +61,16 @@ def preview(app: App, visit: Visit) -> Response:
 
 
 def place_of(catalog: Catalog, led: aliases.Lead) -> dict[str, str] | None:
-    """Where a call would go first, or might, of several places; None where no provider is enabled that it could go to."""
-    if led.model is None:
-        return None
-    rows = (first_row(led.model), *led.model.deployments)
-    enabled = (each for each in rows if led.pin in (None, each.provider_id) and is_enabled(catalog, each.provider_id))
-    row = next(enabled, None)
-    if row is None:
+    row = catalog.place(led.model, led.pin) if led.model is not None else None
+    if led.model is None or row is None:
         return None
     return {"model": led.model.id, "provider": row.provider_id, "upstreamModel": name_at(led.model, row)}
-
-
-def is_enabled(catalog: Catalog, provider_id: str) -> bool:
-    provider = catalog.providers.get(provider_id)
-    return provider is not None and provider.enabled
 
 
 def trouble(led: aliases.Lead, model: str) -> str:
     if led.trouble:
         return f"It {led.trouble}."
-    if led.model is not None:
-        return f"It leads to '{led.model.id}', and no provider that serves it is enabled."
-    return f"There is no model '{model}' there."
+    return f"It {aliases.unserved(led.model)}." if led.model is not None else f"There is no model '{model}' there."
 
 
 def text_in(body: dict[str, Any], name: str) -> str:

@@ -370,10 +370,12 @@ def test_a_preview_says_where_a_name_leads_and_what_a_prompt_becomes(proxy: Prox
         assert (reply.status, reply.error["param"]) == (400, param)
 
 
-def test_a_preview_passes_over_places_that_are_disabled(proxy: Proxy, upstream: Upstream) -> None:
+def test_places_that_are_disabled_are_passed_over_and_told_when_none_is_left(proxy: Proxy, upstream: Upstream) -> None:
     for id_ in ("one", "two"):
         proxy.add_provider(upstream.base_url, id_)
     proxy.add_model("twice", "one", deployments=[{"providerId": "two", "upstreamModel": "theirs"}])
+    for row in ({"id": "to-it", "target": "twice"}, {"id": "by-name", "target": "acme", "modelMap": {"opus": "twice"}}):
+        assert proxy.admin("POST", "/aliases", row).status == 201
     found = []
     for disabled in (None, "one", "two"):
         if disabled is not None:
@@ -381,14 +383,16 @@ def test_a_preview_passes_over_places_that_are_disabled(proxy: Proxy, upstream: 
         told = proxy.admin("POST", "/aliases/preview", {"alias": {"target": "twice"}}).json
         place = told["leadsTo"]
         found.append((place and (place["provider"], place["upstreamModel"]), told["trouble"]))
+        for id_ in ("to-it", "by-name"):
+            assert proxy.admin("GET", f"/aliases/{id_}").json["trouble"] == told["trouble"]
     assert found == [
         (("one", "gpt-upstream"), ""),
         (("two", "theirs"), ""),
-        (None, "It leads to 'twice', and no provider that serves it is enabled."),
+        (None, "It leads to the model 'twice', and no provider that serves it is enabled."),
     ]
-    refused(ask(proxy, "twice"), 503, "provider_not_configured")
-    for id_ in ("one", "two"):
-        proxy.admin("DELETE", f"/providers/{id_}")
+    refused(ask(proxy, "to-it"), 503, "provider_not_configured")
+    for path in ("/aliases/to-it", "/aliases/by-name", "/providers/one", "/providers/two"):
+        assert proxy.admin("DELETE", path).status == 200
 
 
 def test_aliases_travel_with_the_database(proxy: Proxy) -> None:
