@@ -286,7 +286,7 @@ class Ledger:
                     self._do(None, PATIENCE_S)
             with contextlib.closing(ledgerfile.open_reader(self.path)) as db:
                 yield db
-        except (sqlite3.Error, OSError, TimeoutError) as error:
+        except (sqlite3.Error, OSError, TimeoutError, UnicodeDecodeError) as error:
             # Callers see it too, so it names no path.
             why = reason(error) if isinstance(error, OSError) else error
             raise ProxyError(f"The ledger cannot be read: {why}.", status=503, code="ledger_unreadable") from error

@@ -75,7 +75,8 @@ def check(path: Path) -> None:
         return
     import sqlite3
 
-    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(open_reader(path, "immutable=1")) as db:
+    unusable = contextlib.suppress(sqlite3.Error, OSError, UnicodeDecodeError)
+    with unusable, contextlib.closing(open_reader(path, "immutable=1")) as db:
         _check_version(path, _version(db))
 
 
@@ -108,10 +109,11 @@ def inode_of(path: Path) -> tuple[int, int]:
     return about.st_dev, about.st_ino
 
 
-def is_damage(error: Exception) -> bool:
-    """Whether SQLite says that the file itself is broken, and not only out of reach."""
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite says that the file itself is broken, and not only out of reach: perhaps in words that are no text, since it
+    names what is."""
     words = str(error).lower()
-    return isinstance(error, Broken) or "malformed" in words or "not a database" in words
+    return isinstance(error, (Broken, UnicodeDecodeError)) or "malformed" in words or "not a database" in words
 
 
 def set_aside(path: Path, why: str, tell: Callable[[str], object]) -> None:
@@ -148,7 +150,7 @@ def _opened(path: Path, tell: Callable[[str], object]) -> sqlite3.Connection:
         return db
     except BaseException as error:
         db.close()
-        if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+        if isinstance(error, (sqlite3.DatabaseError, UnicodeDecodeError)) and is_damage(error):
             raise Broken(str(error)) from error
         raise
 

@@ -787,6 +787,18 @@ def test_a_file_that_breaks_while_it_is_used_is_set_aside_with_nothing_new_lost(
     assert len([*book.path.parent.glob("*.broken-*")]) == 1
 
 
+def test_a_file_whose_damage_sqlite_tells_in_what_is_no_text_is_set_aside_too(book: Book) -> None:
+    """Such a file ended every start."""
+    book.with_calls(entry(1)).close()
+    content = book.path.read_bytes()
+    assert content.count(b"CREATE TABLE latencies ") == 1
+    book.path.write_bytes(content.replace(b"CREATE TABLE latencies ", b"CREATE \x8e\x8e\x8e\x8e\x8e latencies "))
+    ledgerfile.check(book.path)
+    book.with_calls(entry(2)).close()
+    assert book.request_ids() == ids(2)
+    assert len([*book.path.parent.glob("*.broken-*")]) == 1
+
+
 def test_an_empty_file_is_a_new_ledger(book: Book) -> None:
     book.path.touch()
     book.with_calls(entry(1)).close()
