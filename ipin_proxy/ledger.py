@@ -270,8 +270,8 @@ class Ledger:
 
     @property
     def _is_new(self) -> bool:
-        """Nothing has ever been recorded, so there is nothing to open a database for."""
-        return not self._number and self._db is None and not self.path.exists()
+        """Nothing has ever been recorded, so there is nothing to open a database for. A link to a disk that is away is no such case."""
+        return not self._number and self._db is None and not os.path.lexists(self.path)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -807,6 +807,21 @@ def test_an_empty_file_is_a_new_ledger(book: Book) -> None:
     ]
 
 
+def test_a_link_to_a_disk_that_is_away_is_no_new_ledger(book: Book, tmp_path: Path) -> None:
+    """Or a start would begin all budgets anew."""
+    disk, away = tmp_path / "disk", tmp_path / "away"
+    book.with_calls(entry(1)).close()
+    away.mkdir()
+    book.path.rename(away / "ledger.db")
+    book.path.symlink_to(disk / "ledger.db")
+    log = book.open()
+    with pytest.raises(ProxyError) as raised:
+        log.spent(0, "key")
+    assert raised.value.code == "ledger_unreadable"
+    away.rename(disk)
+    assert log.spent(0, "key") == {"k1": Spent(1, 120, 1_000)}
+
+
 def test_a_file_that_is_taken_away_is_noticed(book: Book) -> None:
     log = book.with_calls(entry(1))
     book.path.rename(book.path.with_name("elsewhere.db"))
