@@ -440,8 +440,10 @@ class Ledger:
     def _close_database(self) -> None:
         db, self._db, self._writer = self._db, None, None
         if db is not None:
-            with contextlib.suppress(Exception):
-                db.close()
+            with contextlib.suppress(Exception), contextlib.closing(db):
+                if self._inode != ledgerfile.inode_of(self.path):
+                    # SQLite would leave the newest rows behind, in a file that the next ledger removes.
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _keep_house(self) -> float:
         """Long jobs, a step at a time; how long there is nothing more to do."""

@@ -831,6 +831,36 @@ def test_a_file_that_is_taken_away_is_noticed(book: Book) -> None:
     assert book.said == [f"{book.path} was moved or removed; a new ledger begins there"]
 
 
+@pytest.mark.parametrize("then", ["a call", "the end"])
+def test_a_file_that_is_moved_has_all_its_calls(book: Book, then: str) -> None:
+    log = book.with_calls(entry(1), entry(2))
+    elsewhere = book.path.with_name("elsewhere.db")
+    book.path.rename(elsewhere)
+    if then == "a call":
+        log.record(entry(3))
+        assert log.flush(30)
+    log.close()
+    with opened(elsewhere) as db:
+        assert db.execute("SELECT request_id FROM calls ORDER BY id").fetchall() == [(id_,) for id_ in ids(1, 2)]
+
+
+def test_a_backup_that_takes_the_place_of_the_file_is_gone_on_with(book: Book, tmp_path: Path) -> None:
+    log = book.with_calls(entry(1))
+    kept = tmp_path / "kept.db"
+    with opened(book.path) as db, opened(kept) as copy:
+        db.backup(copy)
+    for number in range(2, 50):
+        log.record(entry(number))
+    assert log.flush(30)
+    kept.replace(book.path)
+    log.record(entry(50))
+    assert log.flush(30)
+    log.close()
+    assert book.request_ids() == ids(1, 50)
+    with opened(book.path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
 def test_a_newer_file_is_refused_with_one_line_and_left_alone(book: Book) -> None:
     book.with_calls(entry(1)).close()
     with opened(book.path) as db:
