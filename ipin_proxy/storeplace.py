@@ -82,7 +82,8 @@ def can_write(path: Path) -> bool:
 
 def takes_files(folder: str) -> bool:
     """Whether a file can be made in this folder. By trying: permissions alone do not know of read-only mounts, quotas or policies."""
-    probe = os.path.join(folder, f".ipin-proxy-{os.getpid()}")
+    # Not by the process's number: in containers that is always the same, also of one that was killed, or shares the folder.
+    probe = os.path.join(folder, f".ipin-proxy-{os.urandom(6).hex()}")
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         os.unlink(probe)

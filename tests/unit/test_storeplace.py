@@ -70,6 +70,15 @@ def test_the_first_folder_that_can_be_written_gets_the_new_one(
     assert not second.parent.exists()
 
 
+def test_what_another_start_left_behind_is_in_nobodys_way(shelf: Shelf, tmp_path: Path) -> None:
+    """It may have been killed while it tried to write there, and in a container each process has the same number."""
+    first, second = (tmp_path / name / NAME for name in ("data", "spare"))
+    for folder in (first.parent, second.parent):
+        folder.mkdir()
+    (first.parent / f".ipin-proxy-{os.getpid()}").touch()
+    assert shelf.open(first, second).path == first
+
+
 def test_a_database_that_can_only_be_read_is_copied_to_where_it_can_be_changed(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
