@@ -68,7 +68,8 @@ def main(arguments: Sequence[str], folder: Path) -> int:
 
 def read_config(flags: Flags, folder: Path, database: dict[str, Any]) -> Config:
     beside = folder / ".env"
-    env_file = Path(flags.env_file) if flags.env_file else beside if beside.exists() else None
+    is_there = os.path.lexists(beside)  # a link that leads nowhere, or where we may not look, is to be told of
+    env_file = Path(flags.env_file) if flags.env_file else beside if is_there else None
     return config.load({"port": flags.port, "host": flags.host}, os.environ, env_file, database)
 
 

@@ -383,6 +383,9 @@ def test_an_env_file_that_cannot_be_read(clone: Clone) -> None:
     clone.env_file.mkdir()
     assert ".env" in clone.refuses("--port", "0")
     clone.env_file.rmdir()
+    clone.env_file.symlink_to("gone.env")
+    assert ".env" in clone.refuses("--port", "0")
+    clone.env_file.unlink()
     clone.env_file.write_bytes(b"PORT=\xff\xfe")
     assert "UTF-8" in clone.refuses()
 
