@@ -223,7 +223,7 @@ class Server(ThreadingHTTPServer):
     def _drain_on(self, now: float) -> None:
         late = now >= self._drain_until
         for connection in list(self.connections):
-            if connection.state == IDLE:
+            if connection.state == IDLE and not connection.inbuf:  # else a request is here already
                 connection.close()
             elif late and connection.state == STREAMING and connection.stream is not None:
                 connection.stream.fail(ShuttingDown("the server is shutting down"))

@@ -127,6 +127,22 @@ def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
     assert answers(sock, 300) == [b"/%d" % number for number in range(300)]
 
 
+def test_a_request_that_was_here_before_the_end_is_answered(door: Door) -> None:
+    """The server is asked to end between the answer to one request and the beginning of the next."""
+    door.service.in_thread = False
+    handle = door.service.handle
+
+    def end_meanwhile(request: Request) -> Steps:
+        if request.path == "/0":
+            door.server.loop.call(door.server.shut_down, PATIENCE_S)
+        return handle(request)
+
+    door.service.handle = end_meanwhile  # type: ignore[method-assign]
+    sock = door.call(GET % 0 + GET % 1)
+    assert answers(sock, 2) == [b"/0", b"/1"]
+    assert sock.recv(1) == b""
+
+
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_who_sends_ahead_is_slowed_down_and_not_remembered(door: Door, in_thread: bool) -> None:
     """It reads every answer and never stops sending: what is kept of it must not grow."""
