@@ -223,7 +223,9 @@ class Server(ThreadingHTTPServer):
     def _drain_on(self, now: float) -> None:
         late = now >= self._drain_until
         for connection in list(self.connections):
-            if connection.state == IDLE and not connection.inbuf:  # else a request is here already
+            if connection.state == IDLE:
+                connection.on_readable()  # a request that has just come is one to finish
+            if connection.state == IDLE and not connection.inbuf:  # else there is one already
                 connection.close()
             elif late and connection.state == STREAMING and connection.stream is not None:
                 connection.stream.fail(ShuttingDown("the server is shutting down"))
