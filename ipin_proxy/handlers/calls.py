@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .. import keys
 from ..app import App, Visit
 from ..bodies import json_members, model_name
-from ..call import RESPONSE, SPEECH, Operation
+from ..call import COMPLETION, RESPONSE, SPEECH, Operation
 from ..errors import BadRequest, MethodNotAllowed, ProxyError
 from ..relay import LONG_BODY_BYTES, relay
 from ..web.task import THREAD, Steps
@@ -70,8 +70,9 @@ def refuse_websocket(app: App, visit: Visit) -> NoReturn:
 
 
 def check_members(operation: Operation, values: Mapping[str, Any]) -> None:
+    nothing = (None,) if operation is COMPLETION else (None, "")  # what is before the cursor at the top of a file
     for member, code in operation.required.items():
-        if values.get(member) in (None, "") or (member == "documents" and not values[member]):
+        if values.get(member) in nothing or (member == "documents" and not values[member]):
             raise BadRequest(f"The body has no '{member}'.", code=code, param=member)
     if operation is RESPONSE and not any(
         values.get(member) for member in ("input", "prompt", "previous_response_id", "conversation")

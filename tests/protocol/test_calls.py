@@ -333,6 +333,14 @@ MISSING: dict[str, tuple[str, Json, str, str]] = {
 }
 
 
+def test_a_completion_may_begin_with_nothing(proxy: Proxy, upstream: Upstream) -> None:
+    """Editors ask so at the top of a file, for what comes before a suffix."""
+    upstream.will_answer(200, build.text_completion("import os"))
+    body = {"model": "chat-same", "prompt": "", "suffix": "os.getcwd()"}
+    assert proxy.post("/v1/completions", body, KEY).status == 200
+    assert upstream.history[0].json["prompt"] == ""
+
+
 def test_who_names_no_model_for_a_moderation_means_the_apis_own(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_answer(200, build.moderation())
     assert proxy.post("/v1/moderations", {"input": "hm"}, KEY).status == 200
