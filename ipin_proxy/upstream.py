@@ -36,7 +36,7 @@ INTERIM = re.compile(rb"HTTP/1\.[01] 1")
 INTERIM_BYTES = 10  # it takes to see that
 JSON_TYPE = "application/json"
 BEFORE_A_BODY = b"\xef\xbb\xbf \t\r\n"
-EVENT = re.compile(rb"(?:data|event|id|retry)?:")
+FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")  # one of which a stream of events begins with
 FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)
 
 
@@ -238,14 +238,14 @@ class Reply:
         do not care what it is called, and some servers call it JSON, a page, or nothing at all. Raises as `read_all`."""
         if self.media_type == STREAM_TYPE:
             return
-        found = b""
+        begin = b""
         try:
-            while not found.strip(BEFORE_A_BODY) and (piece := (yield from self._read(self.deadline))) is not None:
-                found += piece
+            while may_become_an_event(begin) and (piece := (yield from self._read(self.deadline))) is not None:
+                begin = (begin + piece).lstrip(BEFORE_A_BODY)
         except FAILURES as error:
             raise explained(error, self.outbound.provider) from error
-        self.ahead, begin = found, found.lstrip(BEFORE_A_BODY)
-        if EVENT.match(begin):
+        self.ahead = begin
+        if begin.startswith(FIELDS):
             self.media_type = STREAM_TYPE
         elif begin.startswith(b"{") and self.media_type != PAGE_TYPE:
             self.media_type = JSON_TYPE
@@ -366,6 +366,11 @@ class EarlyAnswer(Exception):
     def __init__(self, heard: bytes) -> None:
         super().__init__()
         self.heard = heard
+
+
+def may_become_an_event(begin: bytes) -> bool:
+    """Whether so little of a body does not tell yet if it is events."""
+    return any(len(begin) < len(each) and each.startswith(begin) for each in FIELDS)
 
 
 def explained(error: Exception, provider: str) -> UpstreamError:

@@ -19,6 +19,7 @@ from support.build import chunk, completion, finish, hello, spoken, usage
 from support.client import Cut, Reply, request
 from support.proxy import KEY, Proxy
 from support.responses_checker import check
+from support.script import frame
 from support.upstream import (
     Drip,
     Script,
@@ -347,6 +348,14 @@ def test_an_error_on_several_lines_where_events_were_announced_is_told(
 def test_a_stream_that_is_called_something_else_is_one(proxy: Proxy, upstream: Upstream, media_type: str) -> None:
     """SDKs that asked for a stream do not look at what it is called; servers made by hand call it whatever comes first."""
     for before in (b"", b"\n", b": warming up\n\n", b"event: message\n"):
+        first = before + frame(chunk("Hel"))
+        for cut in (*range(1, 7), len(first)):
+            upstream.will_stream(first[:cut], pause, first[cut:], finish(), headers={"content-type": media_type})
+            wire = proxy.raw(request("POST", CHAT, hello(stream=True), KEY))
+            upstream.wait_paused()
+            upstream.resume()
+            assert "".join(wire.reply().texts()) == "Hel"
+            upstream.clear()
         upstream.will_stream(before, chunk("Hel"), pause, chunk("lo"), finish(), headers={"content-type": media_type})
         reply = ask(proxy, stream=True)
         assert (reply.status, reply.header("content-type")) == (200, "text/event-stream")
