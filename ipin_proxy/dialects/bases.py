@@ -15,11 +15,11 @@ from ..connections import Origin
 VERSION_SEGMENT = re.compile(r"v[0-9]+[a-z0-9]*")
 # What somebody may have copied from a manual: it says exactly where the API is, which has no version everywhere.
 ENDPOINT = re.compile(
-    r"/(?:(?:chat/)?completions|embeddings|responses|messages|models|rerank|moderations|images/generations"
+    r"/(?:(?:chat/)?completions|embeddings|responses|messages|rerank|moderations|images/generations"
     r"|audio/(?:speech|transcriptions))$"
 )
 # Hosts whose paths carry no version although they have a path; everywhere else a missing /v1 is added.
-UNVERSIONED = re.compile(r"/(?:inference|deployments/[^/]+)$")
+UNVERSIONED = re.compile(r"/(?:inference|models|deployments/[^/]+)$")
 
 
 @lru_cache(maxsize=1024)
@@ -29,8 +29,9 @@ def split_base(base_url: str, ca_file: str, verify: bool) -> tuple[Origin, str, 
     scheme = parts.scheme.lower()
     given = parts.path.rstrip("/")
     path = ENDPOINT.sub("", given).rstrip("/")
-    is_exact = path != given or UNVERSIONED.search(path) is not None
-    if not is_exact and not any(VERSION_SEGMENT.fullmatch(segment) for segment in path.split("/")):
+    if any(VERSION_SEGMENT.fullmatch(segment) for segment in path.split("/")):
+        path = path.removesuffix("/models")  # which is an endpoint, too, but begins the paths of Azure's
+    elif path == given and UNVERSIONED.search(path) is None:
         path += "/v1"
     port = parts.port or (443 if scheme == "https" else 80)
     host = parts.hostname or ""
