@@ -39,6 +39,7 @@ from ..records import SENSITIVE_NAME, Provider
 from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
 from ..web.response import STREAM_TYPE, Pipe
+from ..web.sse import FRAME_END, parse_event
 from . import vision
 from .bases import split_base
 from .openai_stream import StreamTap, events_of_completion, events_of_pictures, events_of_response
@@ -367,6 +368,8 @@ def credentials(provider: Provider, secret: str | None) -> dict[str, str]:
 
 def error_told(body: bytes, media_type: str) -> dict[str, Any]:
     """The error in a refusal's body, whatever shape it has; {} for HTML and other pages, which are never passed on."""
+    if media_type == STREAM_TYPE:  # who was asked for a stream may refuse in one
+        body = parse_event(FRAME_END.split(body.lstrip(), 1)[0]).data or body
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

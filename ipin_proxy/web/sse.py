@@ -22,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 _LF = 0x0A
 
 # A line end and then an empty line. A CR before an LF is no line end of its own.
-_FRAME_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+FRAME_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _EMPTY_LINES = re.compile(rb"[\r\n]+")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
@@ -108,7 +108,7 @@ class FrameSplitter:
 
 
 def _find_any_end(buffer: Buffer, start: int) -> int:
-    match = _FRAME_END.search(buffer, start)
+    match = FRAME_END.search(buffer, start)
     return match.end() if match is not None else -1
 
 

@@ -65,6 +65,15 @@ def test_an_error_keeps_its_meaning_and_changes_its_shape(
     assert len(upstream.history) == 1
 
 
+def test_an_error_that_comes_as_an_event_is_told(proxy: Proxy, upstream: Upstream) -> None:
+    """Servers that have begun to answer with events by their headers refuse with one."""
+    told = build.error("Slow down.", "rate_limit_error", "slow_down")
+    for before in (b"", b"\n", b"event: error\r\n"):
+        upstream.will_stream(before, told, status=429)
+        reply = ask(proxy, stream=True)
+        assert (reply.status, {"error": reply.error}) == (429, told)
+
+
 def test_all_members_of_an_openai_error_are_kept(proxy: Proxy, upstream: Upstream) -> None:
     status, body, _, _ = FOREIGN_ERRORS["openai"]
     upstream.will_answer(status, body)
