@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,10 +122,14 @@ def sum_of(db: sqlite3.Connection, since_ms: int, by: str, id_: str) -> Spent:
     """The same of one "key" or "user"; of everybody where `by` is empty."""
     found = Spent()
     for piece in pieces(db, max(0, since_ms) // HOUR_MS, BEYOND):
-        whose = f" AND {piece.bucket(by, False)} = ?" if by else ""
+        if not by:
+            source = piece.source("hour", False)
+        elif piece.hours == HOURS:
+            source = of_one(by, piece.first, piece.end)
+        else:
+            source = f"{piece.source(by, False)} AND {piece.bucket(by, False)} = ?"
         calls, tokens, *money = db.execute(
-            f"SELECT total(asked), total(input + output), {MONEY} FROM {piece.source(by or 'hour', False)}{whose}",
-            [text(id_)] if by else [],
+            f"SELECT total(asked), total(input + output), {MONEY} FROM {source}", [text(id_)] if by else []
         ).fetchone()
         found = Spent(found.calls + int(calls), found.tokens + int(tokens), found.cost + nano(*money))
     return found
@@ -181,17 +185,29 @@ def usage(db: sqlite3.Connection, from_ms: int, to_ms: int, by: str, **only: str
 
 def months(db: sqlite3.Connection, by: str, id_: str | None) -> list[Month]:
     """By month and user (or key), the newest first; whoever has no user, or no key, is the one with the id ""."""
-    where, values = ("", []) if id_ is None else (" AND id = ?", [text(id_)])
-    found: dict[tuple[str, str], tuple[int, int]] = {}
-    for who, day, calls, cost in db.execute(
-        f"SELECT id, start, asked, cost FROM splits WHERE by = {SPLITS.index(BY[by] or '')}{where}", values
-    ):
-        month = time.strftime("%Y-%m", time.gmtime(day * DAY_MS // 1000))
-        before = found.get((month, who), (0, 0))
-        found[month, who] = (before[0] + calls, before[1] + cost)
-    names = _names(db, by)
-    rows = [Month(who, names.get(who, who), month, *values) for (month, who), values in found.items()]
+    source, whose, one = f"splits WHERE by = {SPLITS.index(BY[by] or '')}", "", []
+    if id_ is not None:
+        source, whose, one = of_one(by, 0, BEYOND), " AND id = ?", [text(id_)]
+    found = db.execute(
+        f"SELECT id, strftime('%Y-%m', start * {DAY_MS // 1000}, 'unixepoch') AS month, total(asked), {MONEY}"
+        f" FROM {source} GROUP BY id, month",
+        one,
+    ).fetchall()
+    names = _names(db, by, whose, one)
+    rows = [Month(who, names.get(who, who), month, int(calls), nano(*money)) for who, month, calls, *money in found]
     return sorted(rows, key=lambda row: (row.month, row.cost, row.calls, row.id), reverse=True)
+
+
+def of_one(by: str, first: int, end: int) -> str:
+    """The days of one id, which is to be given, between two days, as the part of a query. Each day there is is found by one
+    step along the key, and the id by another: of everybody else's rows in those days none is looked at."""
+    split = f"by = {SPLITS.index(BY[by] or '')} AND start"
+    return (
+        f"splits WHERE {split} IN (WITH RECURSIVE there(day) AS ("
+        f"SELECT min(start) FROM splits WHERE {split} >= {first} AND start < {end} UNION ALL"
+        f" SELECT (SELECT min(start) FROM splits WHERE {split} > day AND start < {end}) FROM there WHERE day IS NOT NULL"
+        ") SELECT day FROM there) AND id = ?"
+    )
 
 
 def pieces(db: sqlite3.Connection, first: int, end: int, *, by_hour: bool = False) -> Iterator[Piece]:
@@ -217,10 +233,10 @@ def nano(whole: int | None, rest: int | None) -> int:
     return (whole or 0) * NANO + (rest or 0)
 
 
-def _names(db: sqlite3.Connection, by: str) -> dict[str, str]:
+def _names(db: sqlite3.Connection, by: str, whose: str = "", values: Sequence[str] = ()) -> dict[str, str]:
     """What keys or users were last called, by id. Without an id come the master key and all who have no key: together they are
     called nothing."""
-    return dict(db.execute("SELECT id, name FROM names WHERE kind = ? AND id <> ''", (by,)))
+    return dict(db.execute(f"SELECT id, name FROM names WHERE kind = ? AND id <> ''{whose}", [by, *values]))
 
 
 def _sums(row: list[Any]) -> list[int]:

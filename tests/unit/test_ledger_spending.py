@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from support.book import DAY_MS, NOW_MS, Book, entry, refused
 
-from ipin_proxy import ledgerfile, retention
+from ipin_proxy import ledgerfile, retention, spending
 from ipin_proxy.call import Attempt
 from ipin_proxy.entries import Entry, bucket_of, middle_of
 from ipin_proxy.errors import BadRequest
@@ -255,6 +256,27 @@ def test_months_turn_with_utc(book: Book) -> None:
     assert {each.name for each in log.own_usage("user", "u1")} == {"ann"}
     assert sum(each.calls for each in log.own_usage("key", "k1")) == 5
     assert log.own_usage("user", "nobody") == []
+
+
+def test_what_one_has_spent_is_found_without_a_look_at_all_others(book: Book) -> None:
+    """Everybody may ask for their own, and a university has ten thousands of them."""
+
+    def steps(users: range) -> int:
+        calls = (
+            entry(5 * user + day, time_ms=TODAY - day * DAY_MS, user_id=f"u{user}", key_id=f"k{user}")
+            for user in users
+            for day in range(5)
+        )
+        book.with_calls(*calls).close()
+        taken = [0]
+        with contextlib.closing(ledgerfile.open_reader(book.path)) as db:
+            db.set_progress_handler(lambda: taken.__setitem__(0, taken[0] + 1), 10)
+            assert spending.sum_of(db, 0, "key", "k1").calls == 5
+            assert sum(each.calls for each in spending.months(db, "user", "u1")) == 5
+        return taken[0]
+
+    few = steps(range(30))
+    assert steps(range(30, 600)) < 2 * few
 
 
 def test_a_month_stays_right_when_its_rows_go(book: Book) -> None:
