@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
 from . import keys
@@ -223,18 +225,21 @@ class Cooldowns:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._until: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+        self._until: OrderedDict[tuple[str, str], float] = OrderedDict()  # the first to be over is the first
 
     def failed(self, deployment: Deployment) -> None:
-        now = self._clock()
-        for which, until in list(self._until.items()):  # callers make up names: what is over is forgotten
-            if until <= now:
-                self._until.pop(which, None)
-        self._until[deployment.provider.id, deployment.upstream_model] = now + COOLDOWN_S
+        now, which = self._clock(), (deployment.provider.id, deployment.upstream_model)
+        with self._lock:
+            self._until[which] = now + COOLDOWN_S
+            self._until.move_to_end(which)
+            while next(iter(self._until.values())) <= now:  # callers make up names: what is over is forgotten
+                self._until.popitem(last=False)
 
     def answered(self, deployment: Deployment) -> None:
         if self._until:
-            self._until.pop((deployment.provider.id, deployment.upstream_model), None)
+            with self._lock:
+                self._until.pop((deployment.provider.id, deployment.upstream_model), None)
 
     def last(self, deployments: list[Deployment]) -> list[Deployment]:
         if not self._until or len(deployments) == 1:

@@ -308,3 +308,27 @@ def test_names_that_callers_made_up_are_forgotten(clock: Clock) -> None:
         cooldowns.failed(deployment(f"made-up-{number}"))
         clock.advance(COOLDOWN_S / 10)
     assert len(cooldowns._until) <= 10
+
+
+class Moment(float):
+    """A time that says how often it was compared."""
+
+    compared = 0
+
+    def __add__(self, other: float) -> Moment:
+        return Moment(float.__add__(self, other))
+
+    def __le__(self, other: float) -> bool:
+        Moment.compared += 1
+        return float.__le__(self, other)
+
+
+def test_a_failure_does_not_go_through_all_that_failed_before(clock: Clock) -> None:
+    """When a provider of thousands of models is down, each call to it fails, and is answered by the loop."""
+    cooldowns = Cooldowns(lambda: Moment(clock()))
+    for number in range(1000):
+        cooldowns.failed(deployment(f"model-{number}"))
+    assert Moment.compared <= 1000
+    clock.advance(COOLDOWN_S)
+    cooldowns.failed(deployment("model-1"))
+    assert len(cooldowns._until) == 1 and Moment.compared <= 2002
