@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import config
 from .errors import BadRequest, ConfigError, Conflict, NotFound, ProxyError, reason
-from .snapshot import Broken, Document, Draft, Snapshot, parse, render
+from .snapshot import Broken, Document, Draft, Printer, Snapshot, parse, render
 from .storefile import Backup, ChangedMeanwhile, Signature, StoreFile, without_journal
 from .storelock import StoreLock
 from .storeplace import can_write, choose, find, folder_for, is_folder, left_behind, quoted
@@ -48,6 +48,7 @@ class Store:
         self._original = b""  # what the original server wrote, until it is kept aside
         self._unkept_ns: int | None = None  # when the version in force was written, until it is in a backup
         self._snapshot = Snapshot.of()
+        self._printer = Printer()
 
     @classmethod
     def open(
@@ -269,7 +270,9 @@ class Store:
         if self._lock is not None:
             self._file.tighten()
         self._broken = ""
-        if not (document.is_original or document.has_keys) and render(document.snapshot) == render(self._snapshot):
+        if not (document.is_original or document.has_keys) and render(document.snapshot) == self._printer.render(
+            self._snapshot
+        ):
             self._seen = now  # touched, or written another way: nothing of it is news
             return
         self._keep_in_force()
@@ -294,14 +297,14 @@ class Store:
     def _keep_in_force(self) -> None:
         """Somebody wrote over the version in force, and only memory has it now: make it a backup, once."""
         if self._lock is not None and self._unkept_ns is not None:
-            self._file.keep_version(render(self._snapshot), self._unkept_ns)
+            self._file.keep_version(self._printer.render(self._snapshot), self._unkept_ns)
             self._unkept_ns = None
 
     # Saving.
 
     def _save(self, after: Snapshot, *, keep: bool = True) -> None:
         try:
-            content = render(after)
+            content = self._printer.render(after)
         except ValueError as error:
             raise BadRequest(
                 f"The change holds a value that JSON cannot hold: {error}. Correct it and try again."

@@ -617,3 +617,24 @@ def test_checking_for_edits_never_waits_for_a_writer(shelf: Shelf) -> None:
         thread.join(10)
         assert answers == [False]
         draft.settings.clear()
+
+
+def test_a_change_writes_anew_what_has_changed_alone(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of tens of thousands of records it is one, and the others take seconds to write, in which every call is slower."""
+    store = shelf.open()
+    with store.edit() as draft:
+        draft.providers.update((f"p{n}", provider(f"p{n}")) for n in range(100))
+    written: list[str] = []
+    plain = Provider.to_json
+
+    def to_json(record: Provider) -> dict[str, Any]:
+        written.append(record.id)
+        return plain(record)
+
+    monkeypatch.setattr(Provider, "to_json", to_json)
+    with store.edit() as draft:
+        draft.providers["p7"] = provider("p7", name="Seven")
+        del draft.providers["p8"]
+    assert written == ["p7"]
+    found = {row["id"]: row["name"] for row in shelf.document()["providers"]}
+    assert found == {f"p{n}": "Seven" if n == 7 else f"p{n}" for n in range(100) if n != 8}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ipin_proxy.errors import BadRequest
 from ipin_proxy.records import Alias, Model, Provider, Record, User, VirtualKey, columns_of, merge
-from ipin_proxy.snapshot import Broken, parse, render
+from ipin_proxy.snapshot import Broken, Printer, parse, render
 from ipin_proxy.store import Store, inspect
 from ipin_proxy.storefile import journal, without_journal
 
@@ -130,6 +130,8 @@ documents: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 def test_a_document_survives_the_round_trip(document: dict[str, Any]) -> None:
     once = parse(json.dumps(document).encode()).snapshot
     content = render(once)
+    printer = Printer()
+    assert printer.render(once) == printer.render(once) == content
     again = parse(content).snapshot
     assert again == once
     assert render(again) == content
