@@ -100,6 +100,7 @@ class App:
         self.passes = Passes()
         self.strangers = Attempts()  # who come with identity tokens: those have nothing to do with passwords
         self.last_used: dict[str, int] = {}  # key id → ms; kept in memory, written with the next change and at the end
+        self.known_backups: dict[tuple[int, int], dict[str, Any]] = {}  # by time and size; what is kept does not change
         self.memory = Memory(log)
         self.master_digest = ""
         self.server: Server | None = None
