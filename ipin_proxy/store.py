@@ -287,6 +287,7 @@ class Store:
         for notice in document.notices:
             self._tell(f"{self._file.path}: {notice}")
         self._snapshot = document.snapshot
+        self._printer = Printer()  # which would keep the records of before
         self._original = content if document.is_original else b""
         if self._lock is None or not (document.is_original or document.has_keys):
             return

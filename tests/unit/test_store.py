@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -638,3 +639,19 @@ def test_a_change_writes_anew_what_has_changed_alone(shelf: Shelf, monkeypatch: 
     assert written == ["p7"]
     found = {row["id"]: row["name"] for row in shelf.document()["providers"]}
     assert found == {f"p{n}": "Seven" if n == 7 else f"p{n}" for n in range(100) if n != 8}
+
+
+def test_after_an_edit_by_hand_nothing_is_left_of_what_was_there_before(shelf: Shelf) -> None:
+    """Of a large database it is a hundred megabytes."""
+    store = shelf.open()
+    with store.edit() as draft:
+        draft.providers.update((f"p{n}", provider(f"p{n}", name="as it was")) for n in range(20))
+    document = shelf.document()
+    for row in document["providers"]:
+        row["name"] = "as it is"
+    shelf.write(document)
+    assert store.check_for_edits()
+    del draft
+    gc.collect()
+    names = {each.name for each in gc.get_objects() if type(each) is Provider}
+    assert names & {"as it was", "as it is"} == {"as it is"}
