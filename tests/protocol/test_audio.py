@@ -45,9 +45,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream)
         build.key("sk-chat-only-0123456789", "key-9", scopes=["chat"]),
         build.key("sk-one-model-0123456789", "key-1m", allowedModels=["hears-renamed"]),
     ]
-    proxy = Proxy.start(
-        tmp_path_factory.mktemp("audio"), providers=providers, models=models, keys=keys, env={"KEEPALIVE_S": "0.2"}
-    )
+    proxy = Proxy.start(tmp_path_factory.mktemp("audio"), providers=providers, models=models, keys=keys)
     yield proxy
     proxy.stop()
 
@@ -424,7 +422,11 @@ def test_a_whole_answer_without_a_text_cannot_become_a_stream(proxy: Proxy, upst
         assert hear(proxy, ("stream", "true"), recording()).error["code"] == "upstream_invalid_response"
 
 
-def test_a_caller_hears_something_while_a_long_recording_is_listened_to(proxy: Proxy, upstream: Upstream) -> None:
+def test_a_caller_hears_something_while_a_long_recording_is_listened_to(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    models = [build.model("hears-same", type="transcription")]
+    proxy = start_proxy(models=models, env={"KEEPALIVE_S": "0.2"})
     upstream.will_stream(pause, *spoken("at last"), done=False)
     reply = hear(proxy, ("stream", "true"), recording())
     assert next(reply.frames()) == b": keep-alive\n\n"
@@ -570,20 +572,20 @@ def test_the_largest_recording_is_a_setting(start_proxy: Callable[..., Proxy], u
 @pytest.mark.parametrize("streams", ["false", "true"])
 def test_audio_has_a_patience_of_its_own(start_proxy: Callable[..., Proxy], upstream: Upstream, streams: str) -> None:
     models = [build.model("hears-same", type="transcription"), build.model("chats")]
-    proxy = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "0.1", "REQUEST_TIMEOUT_S": "60"})
-    upstream.will_say(stall)
-    reply = hear(proxy, ("stream", streams), recording())
-    assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
-    other = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "60", "REQUEST_TIMEOUT_S": "0.1"})
+    patient = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "60", "REQUEST_TIMEOUT_S": "0.1"})
     upstream.will_say(
         pause, b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"text":1}\n'
     )
     upstream.will_say(stall)
-    wire = other.raw(raw_form("hears-same"))
-    upstream.wait_requests(2)
-    assert other.post("/v1/chat/completions", build.hello(model="chats"), KEY).status == 504  # the patience of others
+    wire = patient.raw(raw_form("hears-same"))
+    upstream.wait_requests(1)
+    assert patient.post("/v1/chat/completions", build.hello(model="chats"), KEY).status == 504  # the patience of others
     upstream.resume()
     assert wire.final("POST").status == 200
+    hasty = start_proxy(models=models, env={"AUDIO_TIMEOUT_S": "0.1", "REQUEST_TIMEOUT_S": "60"})
+    upstream.will_say(stall)
+    reply = hear(hasty, ("stream", streams), recording())
+    assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
 
 
 def raw_form(model: str, content: bytes = SPEECH, **headers: str) -> bytes:

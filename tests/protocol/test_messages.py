@@ -55,7 +55,6 @@ def both(shared_upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) ->
             build.key(NARROW, "narrow", maxParallel=1),
             build.key(ELSEWHERE, "elsewhere", allowedModels=["blind"]),
         ],
-        env={"KEEPALIVE_S": "0.2"},
     )
     yield proxy
     proxy.stop()
@@ -67,6 +66,14 @@ def proxy(both: Proxy, upstream: Upstream) -> Iterator[Proxy]:
     yield both
     both.client.close()
     assert "Traceback" not in both.output[before:]
+
+
+@pytest.fixture
+def talking(start_proxy: Callable[..., Proxy], upstream: Upstream) -> Proxy:
+    """One that says something a few times a second to those whose provider is silent."""
+    providers = [build.provider(upstream.origin), build.provider(upstream.origin, "native", type="anthropic")]
+    models = [build.model(), build.model("claude", "native", upstreamModel=messages.MODEL)]
+    return start_proxy(providers=providers, models=models, env={"KEEPALIVE_S": "0.2"})
 
 
 def asked(text: Any = "Say hello.", *, model: str = build.PUBLIC_MODEL, **more: Any) -> Json:
@@ -374,9 +381,9 @@ def test_a_stream_that_came_in_one_piece_is_a_stream(proxy: Proxy, upstream: Ups
     assert (message.text, message.is_whole) == ("Hello", True)
 
 
-def test_silence_is_bridged_with_pings(proxy: Proxy, upstream: Upstream) -> None:
+def test_silence_is_bridged_with_pings(talking: Proxy, upstream: Upstream) -> None:
     upstream.will_stream(pause, opening(), chunk("Hi"), pause, finish(), usage(1, 1))
-    reply = ask(proxy, stream=True)
+    reply = ask(talking, stream=True)
     frames = reply.frames()
     assert next(frames) == b'event: ping\ndata: {"type":"ping"}\n\n'
     upstream.resume()
@@ -391,10 +398,10 @@ def test_silence_is_bridged_with_pings(proxy: Proxy, upstream: Upstream) -> None
 
 
 @pytest.mark.parametrize("model", [build.PUBLIC_MODEL, "claude"])
-def test_an_error_behind_nothing_but_pings_is_an_event(proxy: Proxy, upstream: Upstream, model: str) -> None:
+def test_an_error_behind_nothing_but_pings_is_an_event(talking: Proxy, upstream: Upstream, model: str) -> None:
     broken = messages.event(messages.error()) if model == "claude" else {"error": {"message": "Busy", "code": 529}}
     upstream.will_stream(pause, broken, done=False)
-    frames = ask(proxy, stream=True, model=model).frames()
+    frames = ask(talking, stream=True, model=model).frames()
     seen = next(frames)
     upstream.resume()
     message = read_messages_stream(seen + b"".join(frames))
