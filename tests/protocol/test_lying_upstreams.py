@@ -266,9 +266,9 @@ def test_the_error_that_ends_a_response_is_numbered_as_the_event_that_it_is(
     upstream.will_stream(*events[:4], pause, *events[4:], *ending, done=False)
     reply = proxy.post("/v1/responses", {"model": build.PUBLIC_MODEL, "input": "Say hello.", "stream": True}, KEY)
     upstream.resume(2)
-    told = [event.json for event in reply.events()]
-    assert [event["sequence_number"] for event in told] == [0, 1, 2, 3, 4, 5, 6]
-    assert (told[-1]["type"], told[-1]["code"]) == ("error", code)
+    told = list(reply.events())
+    assert [event.json["sequence_number"] for event in told] == [0, 1, 2, 3, 4, 5, 6]
+    assert (told[-1].name, told[-1].json["type"], told[-1].json["code"]) == ("error", "error", code)
 
 
 def test_an_error_line_outside_any_frame_becomes_an_error_event(proxy: Proxy, upstream: Upstream) -> None:

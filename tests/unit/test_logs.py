@@ -198,7 +198,7 @@ def test_a_data_url_is_shown_as_its_size() -> None:
 
 def test_long_texts_are_cut() -> None:
     shown = redact("word " * 1000)
-    assert len(shown) < 1100 and shown.endswith("(5000 characters)")
+    assert shown == "word " * 200 + "…(5000 characters)"
 
 
 def test_redacting_takes_as_long_as_the_text_is_not_as_its_square() -> None:

@@ -318,10 +318,21 @@ def test_details_of_reasoning_come_back_with_the_message_they_belong_to() -> Non
     step.send([{"choices": [{"delta": reply["choices"][0]["message"]}]}])
     step.send([{"choices": [{"delta": {"reasoning_details": [last]}, "finish_reason": "stop"}]}])
     output = events_in(step.send(None))[-1]["response"]["output"]
-    body = {"input": [*output, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "5"}]}
-    messages = decode_request(body, reasoning=True).chat["messages"]
-    assert messages[0]["reasoning_details"] == [first, last]
-    assert messages[0]["reasoning_content"] == "Hm." and messages[2] == {"role": "assistant", "content": "5"}
+    plain = [{"role": "user", "content": "And?"}, {"role": "assistant", "content": "5"}]
+    messages = decode_request({"input": [*plain, plain[0], *output, *plain]}, reasoning=True).chat["messages"]
+    assert messages[3]["reasoning_details"] == [first, last] and messages[3]["reasoning_content"] == "Hm."
+    assert messages[:3] + messages[4:] == [*plain, plain[0], *plain]
+
+
+def test_the_screen_of_a_computer_is_a_picture_of_the_users() -> None:
+    screen = {"type": "computer_screenshot", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    call = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"}
+    said = [{"role": "user", "content": "What is there?"}, call]
+    for output in (screen, [screen]):
+        answered = {"type": "function_call_output", "call_id": "c1", "output": output}
+        *_, tool, user = decode_request({"input": [*said, answered]}).chat["messages"]
+        assert (tool["role"], tool["tool_call_id"]) == ("tool", "c1")
+        assert user["content"][-1] == {"type": "image_url", "image_url": {"url": screen["image_url"]}}
 
 
 @pytest.mark.parametrize(
