@@ -69,8 +69,13 @@ COSTS: dict[str, tuple[Json, int]] = {
 def running(tmp_path_factory: pytest.TempPathFactory, shared_upstream: Upstream) -> Iterator[Proxy]:
     proxy = Proxy.start(
         tmp_path_factory.mktemp("accounting"),
-        providers=[build.provider(shared_upstream.base_url), build.provider(shared_upstream.base_url, "spare")],
+        providers=[
+            build.provider(shared_upstream.base_url),
+            build.provider(shared_upstream.base_url, "spare"),
+            build.provider(shared_upstream.base_url, "off", enabled=False),
+        ],
         models=[
+            build.model("unserved", "off"),
             build.model(price=PRICE, fallbacks=["second"]),
             build.model("second", "spare", price=PRICE),
             build.model("unpriced"),
@@ -272,13 +277,19 @@ def test_who_was_passed_over_is_in_it_too(start_proxy: Callable[..., Proxy], ups
 
 @pytest.mark.parametrize(
     ("status", "code", "origin"),
-    [(400, "invalid_json", "client"), (400, "missing_model", "client"), (404, "model_not_found", "client")],
+    [
+        (400, "invalid_json", "client"),
+        (400, "missing_model", "client"),
+        (404, "model_not_found", "client"),
+        (503, "provider_not_configured", "proxy"),
+    ],
 )
 def test_what_is_refused_is_there_too(proxy: Proxy, status: int, code: str, origin: str) -> None:
     bodies: dict[str, object] = {
         "invalid_json": b"{",
         "missing_model": {"messages": []},
         "model_not_found": hello(model="x"),
+        "provider_not_configured": hello(model="unserved"),
     }
     reply = proxy.post(CHAT, bodies[code], KEY)
     row = row_of(proxy, reply)

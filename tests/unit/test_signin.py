@@ -23,6 +23,7 @@ ANN = User(id="u1", username="Ann", password_hash="scrypt$made-up")
 USERS = {ANN.id: ANN}
 COSTLY = "scrypt${}${}${}$".format(*signin.SCRYPT_COST)
 HERE, THERE = "192.0.2.1", "198.51.100.7"
+HALF_A_DAY_S = 12 * 3600
 
 
 @pytest.fixture
@@ -318,10 +319,21 @@ def test_the_token_itself_is_not_kept(sessions: signin.Sessions) -> None:
 def test_using_a_session_keeps_it_alive_and_idling_ends_it(sessions: signin.Sessions, clock: Any) -> None:
     token = sessions.open(ANN)
     for _ in range(3):
-        clock.advance(signin.IDLE_S - 1)
+        clock.advance(HALF_A_DAY_S - 1)
         assert sessions.user_of(token, USERS) is ANN
-    clock.advance(signin.IDLE_S + 1)
+    clock.advance(HALF_A_DAY_S + 1)
     assert sessions.user_of(token, USERS) is None
+
+
+def test_a_session_is_handed_over_only_while_it_holds(sessions: signin.Sessions) -> None:
+    """Of who brings back a database: a password that was changed in the meantime has ended theirs."""
+    token, heir = sessions.open(ANN), User(id="u2", username="Ann", password_hash="scrypt$of-then")
+    digest = signin.key_digest(token)
+    for other in (replace(ANN, password_hash="scrypt$another"), replace(ANN, id="u3")):
+        sessions.hand_over(digest, other, heir)
+        assert sessions.user_of(token, USERS) is ANN
+    sessions.hand_over(digest, ANN, heir)
+    assert sessions.user_of(token, {heir.id: heir}) is heir
 
 
 @pytest.mark.parametrize(
