@@ -25,9 +25,9 @@ from ..records import Provider
 from ..upstream import Base64Range, Content, Heard, Piece, Reply
 from ..web.response import STREAM_TYPE, Pipe
 from .chutes_hosts import Json, Requests, json_of, members_of
-from .native import native
 from .openai import raise_if_error
 from .openai_stream import events_of_transcript
+from .ownpaths import request_to
 from .passage import Sounds
 from .segments import transcript_told
 from .wave import Samples
@@ -79,7 +79,7 @@ def transcribe(call: Call, deployment: Deployment, manners: Manners) -> Requests
                 param="model",
             )
         sent = {name: value for name, value in said.items() if value and name not in refused}
-        told = yield native(deployment, "/transcribe", recording_and(sent, call))
+        told = yield request_to(deployment, "/transcribe", recording_and(sent, call))
         named, is_certain = refused_members(told, sent.keys())
         if translates and not is_certain:
             named -= {"language"}  # the one in question is refused, but not any
@@ -200,7 +200,7 @@ def speak(call: Call, deployment: Deployment) -> Requests:
         if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not math.isfinite(speed):
             raise BadRequest("'speed' must be a number, such as 1.0.", param="speed")
         said["speed"] = speed
-    yield native(deployment, "/speak", [json.dumps(said).encode()])
+    yield request_to(deployment, "/speak", [json.dumps(said).encode()])
 
 
 def voice_of(asked: Any) -> str:

@@ -21,8 +21,8 @@ from ..records import Provider
 from ..upstream import Base64Range, Content, Piece
 from . import drawings
 from .chutes_hosts import IMAGE_HOST, Json, Requests, host_in, json_of, members_of
-from .native import native
 from .openai import JSON_TYPE, raise_if_error
+from .ownpaths import request_to
 
 MOST_PICTURES = 10
 SIZE = re.compile(r"([1-9][0-9]{0,4})\s*[xX×]\s*([1-9][0-9]{0,4})")
@@ -49,7 +49,7 @@ def generate(call: Call, deployment: Deployment, number: int) -> Requests:
     said |= size_of(asked.get("size"))
     if number and type(said.get("seed")) is int:
         said["seed"] += number
-    yield native(
+    yield request_to(
         deployment, "/generate", [json.dumps(said).encode()] if call.form is None else pictures_and(said, call)
     )
 

@@ -19,7 +19,7 @@ from ..upstream import Base64Range, Content, Heard, Outbound, Piece, Reply
 from ..web.multipart import FilePart
 from ..web.response import Pipe
 from . import openai, vision
-from .native import native
+from .ownpaths import request_to
 from .thoughts import TEXT, ThinkSplitter
 
 Json = dict[str, Any]
@@ -123,7 +123,7 @@ def own_request(document: Document, deployment: Deployment, path: str) -> Outbou
         what = "addresses of images" if not document.media_type else "PDFs"
         raise Unsupported(f"Provider '{provider.id}' takes no {what}; send the image itself.", param=document.place)
     end = f'", "prompt": {json.dumps(document.prompt)}}}' if document.prompt else '"}'
-    return native(deployment, path, [b'{"image_b64": "', *base64_of(document), end.encode()])
+    return request_to(deployment, path, [b'{"image_b64": "', *base64_of(document), end.encode()])
 
 
 def chat_text(reply: Json) -> str | None:

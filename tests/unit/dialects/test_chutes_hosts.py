@@ -8,8 +8,8 @@ from ipin_proxy.call import Deployment
 from ipin_proxy.dialects import chutes, openai, upstream_dialect
 from ipin_proxy.dialects.chutes_audio import DEFAULT_VOICE, VOICES, voice_of
 from ipin_proxy.dialects.chutes_hosts import host_in, is_chutes
-from ipin_proxy.dialects.native import native
 from ipin_proxy.dialects.openai import endpoint
+from ipin_proxy.dialects.ownpaths import request_to
 from ipin_proxy.errors import BadRequest
 from ipin_proxy.records import Model, Provider
 
@@ -80,7 +80,7 @@ def test_what_a_provider_says_of_itself_counts_more() -> None:
 def test_native_paths_stand_beside_v1(url: str, transcribe: str, chat: str | None) -> None:
     given = provider(url, type="chutes")
     deployment = Deployment(Model(id="m", provider_id="acme"), given, "m", "cpk_1234567890", 1.0)
-    outbound = native(deployment, "/transcribe", [b"{}"])
+    outbound = request_to(deployment, "/transcribe", [b"{}"])
     assert (outbound.path, outbound.origin.host) == (transcribe, host_in(url))
     assert outbound.headers["authorization"] == "Bearer cpk_1234567890"
     if chat is not None:

@@ -11,14 +11,14 @@ from .bases import split_base
 from .openai import JSON_TYPE, credentials
 
 # The end of a base URL that such paths do not have: some people write one of them behind it.
-NOT_NATIVE = re.compile(r"(?:/v1)?/(?:transcribe|speak|generate)(?:/v1)?$|/v1$")
+OTHER_END = re.compile(r"(?:/v1)?/(?:transcribe|speak|generate)(?:/v1)?$|/v1$")
 
 
-def native(deployment: Deployment, path: str, body: Sequence[Piece]) -> Outbound:
+def request_to(deployment: Deployment, path: str, body: Sequence[Piece]) -> Outbound:
     """A request with JSON to such a path, which may have a query. Of the caller's headers none goes with it."""
     provider = deployment.provider
     origin, base, query = split_base(provider.base_url, provider.ca_file or "", provider.verify)
-    target = NOT_NATIVE.sub("", base) + path
+    target = OTHER_END.sub("", base) + path
     if query:
         target += f"{'&' if '?' in path else '?'}{query}"
     headers = {**credentials(provider, deployment.secret), "content-type": JSON_TYPE, "accept": "*/*"}
