@@ -44,7 +44,8 @@ class Allowance(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What a record says about limits; `any` is whether it says anything."""
+    """What a record says about limits, and whether it says anything (`any`): requests and tokens a minute, calls at once,
+    requests a month, budgets."""
 
     any: bool = False
     rpm: int | None = None

@@ -28,7 +28,8 @@ SPANS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 class Standing(NamedTuple):
     """One limit of a key or user: what it is (`kind`), whose (`of`, `name`), how much, how much of that is used and how
     much held for calls that are running. `resets_in` are the seconds until it is free again: of a refusal, until a call
-    is possible; else until all of it is. None: it never is, or there is nothing to wait for."""
+    is possible; else until all of it is. None: it never is, or there is nothing to wait for. Of a budget the amounts are
+    nano-dollars; `raised_until` is in seconds since 1970."""
 
     kind: str
     of: str

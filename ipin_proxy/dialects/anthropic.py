@@ -255,7 +255,7 @@ def traits_after(message: str, body: Json, hub: Mapping[str, Any], traits: Trait
     return traits._replace(refused=traits.refused | named)
 
 
-def is_about_the_model(message: Any) -> bool:
+def is_about_the_model(message: str) -> bool:
     """Whether a refusal holds for every call of the model, and not for this one and what is in its schema."""
     return len(message) <= REFUSAL_CHARS and bool(UNWANTED.search(message)) and "schema" not in message
 
