@@ -55,7 +55,7 @@ def lead(catalog: Catalog, alias: Alias, name: str | None) -> Lead:
         return Lead(None, trouble=f"leads to '{alias.target}', which is no model or provider that is there and enabled")
     wish = mapped(alias.model_map, asked)
     if wish is not None:
-        found = written(catalog, provider, wish)
+        found = find_written(catalog, provider, wish)
         if found.model is None:
             return found._replace(trouble=f"leads to the model '{wish}', which is not there or disabled")
         return found
@@ -84,7 +84,7 @@ def target_of(catalog: Catalog, alias: Alias) -> Model | Provider | None:
     return provider if provider is not None and provider.enabled else None
 
 
-def written(catalog: Catalog, provider: Provider | None, wish: str) -> Lead:
+def find_written(catalog: Catalog, provider: Provider | None, wish: str) -> Lead:
     """A model as an administrator names it: at the provider if one is meant, else wherever it is."""
     if provider is None:
         first, _, rest = wish.partition("/")

@@ -241,7 +241,7 @@ def tariff_of(price: Price, input_tokens: int) -> Tariff:
     if known is None:
         if len(_TARIFFS) >= MOST_TARIFFS:
             _TARIFFS.clear()
-        known = _TARIFFS[key] = (price, made(price, tier))  # with the price, so that its id stays its own
+        known = _TARIFFS[key] = (price, make_tariff(price, tier))  # with the price, so that its id stays its own
     return known[1]
 
 
@@ -254,7 +254,7 @@ def tier_of(price: Price, input_tokens: int) -> PriceTier | None:
     return max(reached, key=lambda tier: tier.above_tokens, default=None)
 
 
-def made(price: Price, tier: PriceTier | None) -> Tariff:
+def make_tariff(price: Price, tier: PriceTier | None) -> Tariff:
     """A price in a tier as a tariff. What a tier does not say costs what it costs below; reading from a cache without a price
     of its own is input, and writing to one costs what providers charge that say nothing else: 1.25 times the input for
     five minutes, twice for an hour."""

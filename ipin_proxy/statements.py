@@ -42,11 +42,11 @@ def statement(app: App, caller: Caller, account: Account | None = None) -> Json:
     sums = app.ledger.sums([day * DAY_MS for day in begins.values()], account.by, account.id)
     ends = {"today": today.day + 1, "week": today.week + 7, "month": today.next_month}
     return {
-        "spent": {name: told(each) for name, each in zip(begins, sums, strict=True)},
+        "spent": {name: as_json(each) for name, each in zip(begins, sums, strict=True)},
         "limits": app.limits.told(caller),
         "resets": {name: day * DAY_MS for name, day in ends.items()},
     }
 
 
-def told(spent: Spent) -> Json:
+def as_json(spent: Spent) -> Json:
     return {"requests": spent.calls, "tokens": spent.tokens, "costUsd": usd(spent.cost)}

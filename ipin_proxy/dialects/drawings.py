@@ -26,12 +26,12 @@ def rows_of(media_type: str, body: bytes) -> list[dict[str, str]] | None:
     if media_type.startswith("image/") or images.is_image(images.identify(body[:64])):
         return [{"b64_json": b2a_base64(body, newline=False).decode()}] if body else None
     try:
-        return told(json.loads(body))
+        return find_pictures(json.loads(body))
     except (ValueError, RecursionError):
         return None
 
 
-def told(value: Any) -> list[dict[str, str]] | None:
+def find_pictures(value: Any) -> list[dict[str, str]] | None:
     if isinstance(value, dict):
         value = next((value[name] for name in (*MANY, *ONE) if value.get(name)), None)
     rows = [_row(each) for each in (value if isinstance(value, list) else [value])]

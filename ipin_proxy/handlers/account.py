@@ -39,7 +39,7 @@ def sign_in(app: App, visit: Visit, *, only_admin: bool) -> Response:
     if user.role == "admin":
         visit.caller = Caller(user.username, user=user)
         audit.note(app, visit, "sign_in", "users", user.id)
-    return with_session(app, visit, user, {"user": described(user)})
+    return with_session(app, visit, user, {"user": describe(user)})
 
 
 def logout(app: App, visit: Visit) -> Response:
@@ -89,7 +89,7 @@ def me(app: App, visit: Visit) -> Response:
         used = statements.statement(app, caller, statements.Account("user", user.id))
     except ProxyError:
         used = None
-    return private_json({"user": described(user), "apiKey": shown, "usage": used})
+    return private_json({"user": describe(user), "apiKey": shown, "usage": used})
 
 
 def usage(app: App, visit: Visit) -> Response:
@@ -166,7 +166,7 @@ def shown_key(key: VirtualKey) -> dict[str, Any]:
     return {name: public[name] for name in ("id", "name", "key", "allowedModels", "enabled", "expiresAt")}
 
 
-def described(user: User) -> dict[str, Any]:
+def describe(user: User) -> dict[str, Any]:
     return {
         "id": user.id,
         "username": user.username,

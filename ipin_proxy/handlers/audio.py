@@ -47,13 +47,13 @@ def with_length(form: Form, most_mb: int, call: Call) -> Call:
 def check_size(recording: FilePart, most_mb: int) -> None:
     if not recording.size:
         raise BadRequest(
-            f"The file {shown(recording)} is empty (0 bytes). Send the recording itself.",
+            f"The file {name_of(recording)} is empty (0 bytes). Send the recording itself.",
             code="missing_file",
             param="file",
         )
     if recording.size > most_mb * MB:
         raise PayloadTooLarge(
-            f"The file {shown(recording)} has {recording.size:,} bytes; at most {most_mb} MB ({most_mb * MB:,}) are taken. "
+            f"The file {name_of(recording)} has {recording.size:,} bytes; at most {most_mb} MB ({most_mb * MB:,}) are taken. "
             "Send it in parts or compressed, or raise MAX_AUDIO_MB.",
             param="file",
         )
@@ -70,13 +70,13 @@ def seconds_of(recording: FilePart) -> float | None:
     _, dot, extension = recording.filename.rpartition(".")
     if not dot or extension.lower() not in audio.EXTENSIONS:
         raise UnsupportedMediaType(
-            f"The file {shown(recording)} is no recording that is known here, neither by its name nor by its first bytes. "
+            f"The file {name_of(recording)} is no recording that is known here, neither by its name nor by its first bytes. "
             f"Send one of {', '.join(sorted(audio.EXTENSIONS))}.",
             param="file",
         )
     return None
 
 
-def shown(recording: FilePart) -> str:
+def name_of(recording: FilePart) -> str:
     name = recording.filename
     return f"'{name if len(name) <= NAME_CHARS else f'{name[:NAME_CHARS]}…'}'"

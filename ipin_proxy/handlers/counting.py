@@ -36,7 +36,7 @@ def count(app: App, visit: Visit) -> Steps:
     try:
         if call.alias:
             yield from prompted(catalog, call)
-        tokens = yield from told(app, catalog, call, found)
+        tokens = yield from count_at_provider(app, catalog, call, found)
     finally:
         app.limits.release(reservation)
     if tokens is None:
@@ -48,7 +48,7 @@ def count(app: App, visit: Visit) -> Steps:
     return Response.json({"input_tokens": tokens})
 
 
-def told(app: App, catalog: Catalog, call: Call, model: Model) -> Generator[Next, None, int | None]:
+def count_at_provider(app: App, catalog: Catalog, call: Call, model: Model) -> Generator[Next, None, int | None]:
     """The provider's own count; None where it has none, or does not answer. Raises what it finds wrong with the request."""
     deployment = deployments_of(app, catalog, call, model)[0]
     native = upstream_dialect(deployment.provider).native_for(MESSAGE)

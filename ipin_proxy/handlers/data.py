@@ -39,22 +39,22 @@ def import_document(app: App, visit: Visit) -> Response:
         raise BadRequest(f"The document cannot be read: {error}.", code="invalid_json") from error
     if asks_for(visit.request, "dryRun"):
         before = app.store.snapshot()
-        found = acceptable(taken(app, data, before))
+        found = acceptable(take(app, data, before))
         draft = Draft.of(before)
         draft.become(found.snapshot)
         draft.frozen(before)  # refuses what the import would be refused for
-        return told(app, visit, before, found, dry=True)
+        return report(app, visit, before, found, dry=True)
     with app.store.edit() as draft:
         before = app.store.snapshot()  # with what was edited by hand a moment ago
-        found = acceptable(taken(app, data, before))
+        found = acceptable(take(app, data, before))
         draft.become(found.snapshot)
     note(app, visit, "import", "", before, found.snapshot)
-    answer = told(app, visit, before, found, dry=False)
+    answer = report(app, visit, before, found, dry=False)
     put_in_force(app, visit)
     return answer
 
 
-def taken(app: App, data: Any, before: Snapshot) -> Taken:
+def take(app: App, data: Any, before: Snapshot) -> Taken:
     found = interchange.taken(data, before, {*app.catalog().offered, DEMO_PROVIDER.id})
     interchange.check_references(before, found.snapshot, app.config.settings.secrets_dir)
     return found
@@ -64,14 +64,14 @@ def list_backups(app: App, visit: Visit) -> Response:
     """`{"backups": [{name, time, sizeBytes, readable, and how many records of which kind}]}`, newest first."""
     known = app.known_backups
     found = [
-        {**(known.get((each.saved_at, each.size_bytes)) or described(app, each)), "name": each.name}
+        {**(known.get((each.saved_at, each.size_bytes)) or describe(app, each)), "name": each.name}
         for each in app.store.backups()
     ]
     app.known_backups = {(row["time"], row["sizeBytes"]): row for row in found if row["readable"]}
     return private_json({"backups": found})
 
 
-def described(app: App, backup: Backup) -> dict[str, Any]:
+def describe(app: App, backup: Backup) -> dict[str, Any]:
     """Reads it whole, for which changes wait: seconds, where there are tens of thousands of records."""
     try:
         snapshot: Snapshot | None = app.store.backup(backup.name)[1]
@@ -104,7 +104,7 @@ def restore(app: App, visit: Visit) -> Response:
         app.store.restore(name, check)
         note(app, visit, "restore", name, *seen)
     before, after = seen
-    answer = told(app, visit, before, Taken(after, []), dry=dry)
+    answer = report(app, visit, before, Taken(after, []), dry=dry)
     if not dry:
         put_in_force(app, visit)
     return answer
@@ -130,7 +130,7 @@ def acceptable(found: Taken) -> Taken:
     return found
 
 
-def told(app: App, visit: Visit, before: Snapshot, found: Taken, *, dry: bool) -> Response:
+def report(app: App, visit: Visit, before: Snapshot, found: Taken, *, dry: bool) -> Response:
     notices = list(found.notices)
     if visit.caller.user is not None and heir_of(visit.caller.user, found.snapshot) is None:
         notices.append("Your own account is not an administrator in it: you will be signed out.")

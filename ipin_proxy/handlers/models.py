@@ -30,7 +30,7 @@ def list_all(app: App, visit: Visit) -> Steps:
     found = list(rows.values())
     if visit.dialect == OPENAI:
         return private_json({"object": "list", "data": found})
-    return private_json(page([shown(row) for row in found], visit.request.query))
+    return private_json(page([for_both(row) for row in found], visit.request.query))
 
 
 def retrieve(app: App, visit: Visit) -> Steps:
@@ -48,10 +48,10 @@ def retrieve(app: App, visit: Visit) -> Steps:
         raise ModelNotFound(
             f"The model '{name}' does not exist{where}. GET {prefix}/v1/models lists those that do.", param="model"
         )
-    return private_json(row if visit.dialect == OPENAI else shown(row))
+    return private_json(row if visit.dialect == OPENAI else for_both(row))
 
 
-def shown(row: Json) -> Json:
+def for_both(row: Json) -> Json:
     """A model with the members that the other kind of clients reads beside those of OpenAI's; what its type is stands in another one."""
     at = datetime.fromtimestamp(row["created"], timezone.utc).isoformat().replace("+00:00", "Z")
     kind = {"model_type": row["type"]} if "type" in row else {}
@@ -80,7 +80,7 @@ def usable(app: App, visit: Visit) -> Generator[Next, None, dict[str, Json]]:
     rows, pin = through_aliases(app, visit), provider_of(app, visit.pin)
     if pin is not None or visit.pin is None:
         served = [model for model in catalog.models.values() if caller.may_use(model.id) and catalog.serves(model, pin)]
-        rows = {**{model.id: described(model, pin) for model in served}, **rows}
+        rows = {**{model.id: describe(model, pin) for model in served}, **rows}
     if pin is not None and catalog.passes_on(pin):
         for told in (yield from probe.list_models(app, catalog.providers[pin])):
             model = catalog.find(told["id"], pin)
@@ -99,14 +99,13 @@ def through_aliases(app: App, visit: Visit) -> dict[str, Json]:
     if visit.pin is None:
         named = aliases.models_named(catalog, caller)
         return {
-            id_: {**described(model, pin, id_), "name": catalog.aliases[id_].name}
-            for id_, (model, pin) in named.items()
+            id_: {**describe(model, pin, id_), "name": catalog.aliases[id_].name} for id_, (model, pin) in named.items()
         }
     alias = catalog.aliases.get(visit.pin)
     if alias is None:
         return {}
     behind = aliases.models_behind(catalog, alias, caller)
-    return {name: described(model, None, name) for name, model in behind.items() if name not in aliases.FAMILIES}
+    return {name: describe(model, None, name) for name, model in behind.items() if name not in aliases.FAMILIES}
 
 
 def provider_of(app: App, pin: str | None) -> str | None:
@@ -121,7 +120,7 @@ def provider_of(app: App, pin: str | None) -> str | None:
     return target.id if isinstance(target, Provider) else None
 
 
-def described(model: Model, pin: str | None, id_: str = "") -> Json:
+def describe(model: Model, pin: str | None, id_: str = "") -> Json:
     created = model.extra.get("createdAt")
     return {
         "id": id_ or model.id,

@@ -61,7 +61,7 @@ def of_form(form: Form, most_bytes: int) -> Document:
     if file.size > most_bytes:
         raise at(images.too_large(file.size, most_bytes), "file")
     head, size = looked_at(file)
-    media_type = taken(images.identify(head), head, "file")
+    media_type = check_type(images.identify(head), head, "file")
     return Document(media_type, "file", file, size, prompt_in(form.first("prompt")), file.filename)
 
 
@@ -99,7 +99,7 @@ def of_json(body: Members, most_bytes: int) -> Document:
         raise at(error, place) from error
     if image is None:
         return Document("", place, [value], None, prompt)
-    return Document(taken(image.media_type, b"", place), place, image.payload, image.size, prompt)
+    return Document(check_type(image.media_type, b"", place), place, image.payload, image.size, prompt)
 
 
 def pdf_in(body: Members, place: str, prompt: str | None, most_bytes: int) -> Document:
@@ -121,7 +121,7 @@ def pdf_in(body: Members, place: str, prompt: str | None, most_bytes: int) -> Do
     return Document(images.PDF, place, [payload], None, prompt)
 
 
-def taken(media_type: str | None, head: bytes, place: str) -> str:
+def check_type(media_type: str | None, head: bytes, place: str) -> str:
     """The type of a document, if it is one that is read. Raises BadImage."""
     if media_type in TAKEN:
         return media_type

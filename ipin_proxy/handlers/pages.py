@@ -22,14 +22,14 @@ def page(name: str) -> Handler:
     """One file of `static/`, whatever path it is asked for under."""
 
     def handler(app: App, visit: Visit) -> Response:
-        return found(visit, name)
+        return serve(visit, name)
 
     return handler
 
 
 def script(app: App, visit: Visit) -> Response:
     """`GET /js/…`: the files of `static/js/` and its folders."""
-    return found(visit, f"js/{visit.params['path']}")
+    return serve(visit, f"js/{visit.params['path']}")
 
 
 def icon(app: App, visit: Visit) -> Response:
@@ -37,7 +37,7 @@ def icon(app: App, visit: Visit) -> Response:
     return FILES.answer(visit.request, ICON) or Response(204, SECURITY)
 
 
-def found(visit: Visit, name: str) -> Response:
+def serve(visit: Visit, name: str) -> Response:
     answer = FILES.answer(visit.request, name)
     if answer is None:
         raise NotFound(f"There is nothing at {visit.request.method} {visit.request.path}.")

@@ -22,16 +22,16 @@ MOST_DIGITS = 15
 def retrieve(app: App, visit: Visit) -> Response:
     query = visit.request.query
     if query.get("stream") != "true":
-        return private_json(kept(app, visit).response)
+        return private_json(find_kept(app, visit).response)
     after = query.get("starting_after", "")  # SDKs go on so where a stream was broken off
     if after and not (after.isascii() and after.isdigit() and len(after) <= MOST_DIGITS):
         raise BadRequest("'starting_after' must be the number of an event.", param="starting_after")
-    events = events_of_response(kept(app, visit).response, int(after) if after else -1)
+    events = events_of_response(find_kept(app, visit).response, int(after) if after else -1)
     return Response(200, STREAM_HEADERS, events)
 
 
 def delete(app: App, visit: Visit) -> Response:
-    kept(app, visit)
+    find_kept(app, visit)
     app.memory.conversations.delete(owner_of(visit.caller), visit.params["id"])
     return private_json(deleted(visit.params["id"]))
 
@@ -44,11 +44,11 @@ def input_items(app: App, visit: Visit) -> Response:
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise BadRequest("'order' must be asc or desc.", param="order")
-    items = kept(app, visit).input
+    items = find_kept(app, visit).input
     return private_json(page_of(items, after=query.get("after"), limit=int(limit), newest_first=order == "desc"))
 
 
-def kept(app: App, visit: Visit) -> Kept:
+def find_kept(app: App, visit: Visit) -> Kept:
     keys.check_use(visit.caller, RESPONSE.scope, visit.address)
     name = visit.params["id"]
     found = app.memory.conversations.get(owner_of(visit.caller), name)

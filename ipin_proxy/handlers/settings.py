@@ -15,7 +15,7 @@ STRONGER = ("flag", "environment", "envFile")
 
 def show(app: App, visit: Visit) -> Response:
     """`{"settings": [{name, value, source, help, settable, stored}]}`."""
-    return private_json({"settings": described(app)})
+    return private_json({"settings": describe(app)})
 
 
 def change(app: App, visit: Visit) -> Response:
@@ -37,10 +37,10 @@ def change(app: App, visit: Visit) -> Response:
     app.take_settings()
     sources = {line.name: app.config.sources[line.attribute] for line in config.SETTINGS}
     overridden = [name for name, value in checked.items() if value is not None and sources[name] in STRONGER]
-    return private_json({"settings": described(app), "overridden": overridden})
+    return private_json({"settings": describe(app), "overridden": overridden})
 
 
-def described(app: App) -> list[dict[str, Any]]:
+def describe(app: App) -> list[dict[str, Any]]:
     stored = app.store.snapshot().settings
     return [
         {**line, "stored": stored.get(line["name"]) if line["settable"] else None}
