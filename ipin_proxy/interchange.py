@@ -1,6 +1,6 @@
 """The database as a document to take away and to bring back.
 
-`document` writes it, without secrets unless asked for. `taken` reads one against what is stored: a section that the document
+`document` writes it, without secrets unless asked for. `take` reads one against what is stored: a section that the document
 lacks stays, a section it has takes the place of the stored one, and in it a masked or missing secret stays what it is for
 a record with the same id, never for another host. `changes` says what is different between two states. Values in, values
 out: who may, and when it is saved, is the handlers' affair.
@@ -84,7 +84,7 @@ def is_hidden(name: str) -> bool:
 # -- in ---------------------------------------------------------------------------------------------------------------
 
 
-def taken(data: Any, before: Snapshot, offered: Container[str] = ()) -> Taken:
+def take(data: Any, before: Snapshot, offered: Container[str] = ()) -> Taken:
     """What the database becomes with this document; `offered` are providers that are there without being stored. Raises
     BadRequest with the place in `param`."""
     notices: list[str] = []

@@ -201,7 +201,7 @@ class Limits:
         with self._lock:
             return self._standings(caller)
 
-    def told(self, caller: Caller) -> list[Json]:
+    def describe(self, caller: Caller) -> list[Json]:
         """The same as JSON. How long it is until a reset is reckoned from our clock, and so is when that is: with a reader's
         own, which is a moment older, a month would begin on the last day of the one before."""
         with self._lock:

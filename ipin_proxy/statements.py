@@ -43,7 +43,7 @@ def statement(app: App, caller: Caller, account: Account | None = None) -> Json:
     ends = {"today": today.day + 1, "week": today.week + 7, "month": today.next_month}
     return {
         "spent": {name: as_json(each) for name, each in zip(begins, sums, strict=True)},
-        "limits": app.limits.told(caller),
+        "limits": app.limits.describe(caller),
         "resets": {name: day * DAY_MS for name, day in ends.items()},
     }
 

@@ -55,7 +55,7 @@ def import_document(app: App, visit: Visit) -> Response:
 
 
 def take(app: App, data: Any, before: Snapshot) -> Taken:
-    found = interchange.taken(data, before, {*app.catalog().offered, DEMO_PROVIDER.id})
+    found = interchange.take(data, before, {*app.catalog().offered, DEMO_PROVIDER.id})
     interchange.check_references(before, found.snapshot, app.config.settings.secrets_dir)
     return found
 

@@ -83,7 +83,7 @@ def limits(app: App, visit: Visit) -> Response:
     users = {user.id: Caller(user.username, user=user) for user in snapshot.users.values() if Rules.of(user).any}
     return private_json(
         {
-            kind: {id_: app.limits.told(caller) for id_, caller in callers.items()}
+            kind: {id_: app.limits.describe(caller) for id_, caller in callers.items()}
             for kind, callers in (("keys", keys), ("users", users))
         }
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ipin_proxy.errors import BadRequest
-from ipin_proxy.interchange import changes, document, taken
+from ipin_proxy.interchange import changes, document, take
 from ipin_proxy.snapshot import Snapshot, understood
 
 Json = dict[str, Any]
@@ -57,7 +57,7 @@ def test_no_secret_is_in_a_document_without_secrets_known_member_or_not(before: 
 
 
 def test_all_that_was_hidden_is_there_again(before: Snapshot) -> None:
-    found = taken(document(before, secrets=False), before)
+    found = take(document(before, secrets=False), before)
     assert found.notices == []
     assert changes(before, found.snapshot) == {"added": [], "changed": [], "removed": []}
     assert found.snapshot.providers["p"] is before.providers["p"]
@@ -70,19 +70,19 @@ def test_a_price_by_the_length_of_a_call_can_be_taken_elsewhere() -> None:
     there = snapshot(models=[{"id": "m", "providerId": "p", "price": price}])
     given = document(there, secrets=False)
     assert given["models"][0]["price"] == price
-    assert taken(given, snapshot()).snapshot.models["m"] == there.models["m"]
+    assert take(given, snapshot()).snapshot.models["m"] == there.models["m"]
     price["longContext"] = list(reversed(price["longContext"]))
     given["models"][0]["price"] = price
-    assert taken(given, there).snapshot.models["m"].to_json()["price"] == price
+    assert take(given, there).snapshot.models["m"].to_json()["price"] == price
 
 
 def test_how_long_a_token_is_good_is_a_setting_like_others() -> None:
     there = snapshot(settings={"TOKEN_DAYS": 5, "UNPRICED": "allow"})
     given = document(there, secrets=False)
     assert given["settings"] == {"TOKEN_DAYS": 5, "UNPRICED": "allow"}
-    assert taken(given, snapshot()).snapshot.settings["TOKEN_DAYS"] == 5
+    assert take(given, snapshot()).snapshot.settings["TOKEN_DAYS"] == 5
     del given["settings"]["TOKEN_DAYS"]
-    assert "TOKEN_DAYS" not in taken(given, there).snapshot.settings
+    assert "TOKEN_DAYS" not in take(given, there).snapshot.settings
 
 
 def test_what_was_hidden_inside_is_kept_where_something_else_changes(before: Snapshot) -> None:
@@ -91,7 +91,7 @@ def test_what_was_hidden_inside_is_kept_where_something_else_changes(before: Sna
     provider["options"] = {"apiToken": "...", "zone": "z2", "list": provider["options"]["list"]}
     provider["baseUrl"] = provider["baseUrl"].replace("/v1", "/v2")
     given["hook"]["event"] = "deleted"
-    after = taken(given, before).snapshot
+    after = take(given, before).snapshot
     stored = STORED["providers"][0]
     assert after.providers["p"].extra["options"] == {**stored["options"], "zone": "z2"}
     assert after.providers["p"].base_url == stored["baseUrl"].replace("/v1", "/v2")
@@ -101,7 +101,7 @@ def test_what_was_hidden_inside_is_kept_where_something_else_changes(before: Sna
 def test_a_secret_in_a_base_url_goes_to_no_other_server(before: Snapshot) -> None:
     row = document(before, secrets=False)["providers"][0]
     row |= {"baseUrl": row["baseUrl"].replace("p.example", "q.example"), "apiKey": "sk-new-0123456789", "headers": {}}
-    found = taken({"providers": [row]}, before)
+    found = take({"providers": [row]}, before)
     assert found.snapshot.providers["p"].base_url == "https://q.example/v1?api-version=2024-10-21"
     assert any("base URL" in notice for notice in found.notices)
 
@@ -109,41 +109,41 @@ def test_a_secret_in_a_base_url_goes_to_no_other_server(before: Snapshot) -> Non
 def test_a_document_is_not_changed_by_being_taken(before: Snapshot) -> None:
     given = document(before, secrets=False)
     copy = json.loads(json.dumps(given))
-    taken(given, before)
+    take(given, before)
     assert given == copy
 
 
 @pytest.mark.parametrize(("given", "kept"), [(None, 5000), (4000, 5000), (6000, 6000)])
 def test_the_last_use_of_a_key_only_moves_on(before: Snapshot, given: int | None, kept: int) -> None:
     rows = [{"id": "k", "lastUsedAt": given}]
-    assert taken({"version": 1, "apiKeys": rows}, before).snapshot.keys["k"].last_used_at == kept
+    assert take({"version": 1, "apiKeys": rows}, before).snapshot.keys["k"].last_used_at == kept
 
 
 @pytest.mark.parametrize("hint", ["", "prod", "the key of the build server"])
 def test_a_hint_that_is_no_mask_does_not_become_the_key(hint: str) -> None:
     there = snapshot(apiKeys=[{"id": "k", "keyHash": KEY_HASH, "keyHint": hint}])
     given = document(there, secrets=False)
-    assert taken(given, there).snapshot.keys["k"].key_hash == KEY_HASH
-    assert taken(given, snapshot()).snapshot.keys == {}
+    assert take(given, there).snapshot.keys["k"].key_hash == KEY_HASH
+    assert take(given, snapshot()).snapshot.keys == {}
 
 
 def test_a_masked_header_that_is_not_stored_is_left_out_and_said(before: Snapshot) -> None:
     rows = [{"id": "q", "baseUrl": "https://q.example", "headers": {"X-Token": "to...89", "X-Note": "c...d"}}]
-    found = taken({"version": 1, "providers": rows, "models": []}, before)
+    found = take({"version": 1, "providers": rows, "models": []}, before)
     assert dict(found.snapshot.providers["q"].headers) == {"X-Note": "c...d"}
     assert found.notices == ["The provider 'q' comes without its header 'X-Token'."]
 
 
 def test_a_model_that_loses_its_provider_is_said_once_and_only_if_it_is_news(before: Snapshot) -> None:
-    found = taken({"version": 1, "providers": []}, before)
+    found = take({"version": 1, "providers": []}, before)
     assert [notice for notice in found.notices if "'lost'" in notice] == []
     assert len([notice for notice in found.notices if "'m'" in notice]) == 1
-    assert taken({"version": 1, "providers": []}, before, offered={"p"}).notices == []
+    assert take({"version": 1, "providers": []}, before, offered={"p"}).notices == []
 
 
 def test_two_that_claim_the_same_are_said(before: Snapshot) -> None:
     rows = [*document(before, secrets=True)["users"], {"id": "u2", "username": "ADA", "passwordHash": None}]
-    notices = taken({"version": 1, "users": rows}, before).notices
+    notices = take({"version": 1, "users": rows}, before).notices
     assert any("user name" in notice and "ADA" in notice for notice in notices)
 
 
@@ -154,7 +154,7 @@ def test_differences_name_members_and_never_values(before: Snapshot) -> None:
     given["users"][0]["passwordHash"] = "sha256$" + "01" * 32
     given["aliases"] = []
     given["note"] = "another"
-    found = changes(before, taken(given, before).snapshot)
+    found = changes(before, take(given, before).snapshot)
     assert found == {
         "added": [],
         "changed": [
@@ -170,4 +170,4 @@ def test_differences_name_members_and_never_values(before: Snapshot) -> None:
 @pytest.mark.parametrize("data", [None, [], "text", 5])
 def test_what_is_no_object_is_no_document(before: Snapshot, data: object) -> None:
     with pytest.raises(BadRequest):
-        taken(data, before)
+        take(data, before)

@@ -536,9 +536,9 @@ def test_a_month_begins_when_it_begins_whatever_the_clock_shows_by_then(house: H
     month, day = at("2026-12-01T00:00:00") * 1000, at("2026-11-28T00:00:00") * 1000
     for seconds in (0, 0.0137, 61.9999, 3_600.123456):
         house.advance(seconds)
-        assert [each["resetsAt"] for each in house.limits.told(who)] == [month, month, day]
+        assert [each["resetsAt"] for each in house.limits.describe(who)] == [month, month, day]
     house.wall.advance(-60)  # the clock is set back
-    assert [each["resetsAt"] for each in house.limits.told(who)] == [month, month, day]
+    assert [each["resetsAt"] for each in house.limits.describe(who)] == [month, month, day]
 
 
 def test_every_limit_tells_how_it_stands(house: House) -> None:
