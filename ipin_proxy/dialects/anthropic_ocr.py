@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..call import Deployment, Document
+from ..media.images import PDF
 from ..meter import usage_of
 from ..upstream import Piece
 from .anthropic_models import default_max_tokens
-from .anthropic_parts import PDF
 from .anthropic_reply import Asked, completion_of, usage_told
 from .ocr import PROMPT, base64_of, url_of
 

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BadImage, BadRequest, Unsupported
+from ..media.images import PDF
 
 Json = dict[str, Any]
 Whole = Callable[[str], str]  # a string with what was left out of it
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
-PDF = "application/pdf"
 OWN_PARTS = frozenset({"image", "document", "search_result"})  # written in Anthropic's way already
 OWN_FILE = "file_"  # what ids of files begin with there; OpenAI's begin with "file-"
 FORMAT = "anthropic-claude-v1"  # OpenRouter's name for thoughts that are signed as these are

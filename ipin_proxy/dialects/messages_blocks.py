@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import Unsupported
+from ..media.images import PDF
 from .messages_shapes import Json, list_at, name_at, object_at, shown, text_at, wrong
 
-PDF = "application/pdf"
 Note = Callable[[str], None]
 
 

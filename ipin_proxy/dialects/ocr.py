@@ -14,6 +14,7 @@ from typing import Any
 from ..call import Bill, Call, Deployment, Document
 from ..errors import Unsupported, UpstreamError
 from ..manners import Manners
+from ..media.images import PDF
 from ..meter import usage_of
 from ..upstream import Base64Range, Content, Heard, Outbound, Piece, Reply
 from ..web.multipart import FilePart
@@ -29,7 +30,6 @@ PROMPT = (
     "Extract all the text in this image, in the order in which it is read. "
     "Answer with the text alone: no comment, no description, no code fence. If there is none, answer with nothing."
 )
-PDF = "application/pdf"
 # Hosts of providers that take a PDF as a part of a chat; what others make of one is not told anywhere.
 TAKES_PDF = re.compile(r"api\.openai\.com|(?:.+\.)?openrouter\.ai|.+\.openai\.azure\.com")
 # dots.ocr knows this prompt for plain text, and falls into endless repetition at times: hence the end. (Its model card.)
