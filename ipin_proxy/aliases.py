@@ -77,7 +77,7 @@ def target_of(catalog: Catalog, alias: Alias) -> Model | Provider | None:
     """The model or the provider that an alias stands for; None where it has no target, or that is gone or disabled."""
     if alias.target is None:
         return None
-    model = catalog.find_curated(alias.target)
+    model = catalog.find_record(alias.target)
     if model is not None:
         return model
     provider = catalog.providers.get(alias.target)
@@ -93,7 +93,7 @@ def find_written(catalog: Catalog, provider: Provider | None, wish: str) -> Lead
             return Lead(catalog.find_at(rest, first) or catalog.unlisted(rest, first), first, is_written=True)
         return Lead(model, None, is_written=True)
     model = catalog.find_at(wish, provider.id)
-    if model is None and (elsewhere := catalog.find_curated(wish)) is not None:
+    if model is None and (elsewhere := catalog.find_record(wish)) is not None:
         return Lead(elsewhere, None, is_written=True)
     return Lead(model or catalog.unlisted(wish, provider.id), provider.id, is_written=True)
 

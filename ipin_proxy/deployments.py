@@ -47,7 +47,9 @@ class Catalog:
         self.offered = frozenset(offers) - frozenset(providers)
         self.models: dict[str, Model] = {model.id: model for model in models.values() if self._is_served(model)}
         self._known = models
-        self._curated = {model.provider_id for model in models.values()}
+        self._with_models = {
+            model.provider_id for model in models.values()
+        }  # providers that somebody set models up for
         # A provider that was given this id is none that repeats what you say for nothing.
         is_demo_there = self.providers[DEMO_PROVIDER.id].type == DEMO_PROVIDER.type
         if is_demo_there and all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):
@@ -93,7 +95,7 @@ class Catalog:
         """The alias a call goes through: the prefix of its path, the name it asks for, or the one for names nobody has."""
         if pin is not None:
             return self.aliases.get(pin)
-        if self.find_curated(name) is not None:
+        if self.find_record(name) is not None:
             return None
         found = self.aliases.get(name)
         return found if found is not None or self._default is None or self.find(name, None) else self._default
@@ -102,7 +104,7 @@ class Catalog:
         """The model a caller means by `name`. Pinned to a provider, its own name for a model counts too; a provider
         offered from the environment takes any name until it has models of its own."""
         if pin is None:
-            model = self.models.get(name) or self._unserved(name)
+            model = self.models.get(name) or self._switched_on(name)
             if model is None and "/" in name:
                 first, _, rest = name.partition("/")
                 return self.passed_on(rest, first)
@@ -114,13 +116,13 @@ class Catalog:
             return aliases.at_provider(self, provider, name).model
         return self.find_at(name, pin) or self.passed_on(name, pin)
 
-    def find_curated(self, name: str) -> Model | None:
+    def find_record(self, name: str) -> Model | None:
         """The model of that name that somebody has set up and not disabled."""
-        return self.models.get(name) or self._unserved(name)
+        return self.models.get(name) or self._switched_on(name)
 
     def find_at(self, name: str, provider_id: str) -> Model | None:
         """Likewise one that a provider serves, by its own name for it, too."""
-        model = self.find_curated(name)
+        model = self.find_record(name)
         if model is not None and self.serves(model, provider_id):
             return model
         return next(iter(self._by_upstream_name.get((provider_id, name), ())), None)
@@ -135,7 +137,7 @@ class Catalog:
 
     def passes_on(self, provider_id: str) -> bool:
         """Whether a provider takes any name: it is offered from the environment, and nobody has set up models of it."""
-        return provider_id in self.offered and provider_id not in self._curated
+        return provider_id in self.offered and provider_id not in self._with_models
 
     def passed_on(self, upstream_name: str, provider_id: str) -> Model | None:
         id_ = f"{provider_id}/{upstream_name}"
@@ -151,17 +153,18 @@ class Catalog:
             return None
         return None if (provider_id, upstream_name) in self._recorded else without_record(upstream_name, provider_id)
 
-    def _unserved(self, name: str) -> Model | None:
+    def _switched_on(self, name: str) -> Model | None:
         """A model that is switched on while none of its providers is: it exists, and somebody has to see to it."""
         model = self._known.get(name)
         return model if model is not None and model.enabled else None
 
-    def is_curated(self, model: Model) -> bool:
+    def has_record(self, model: Model) -> bool:
+        """Whether a model is one of those that are served, and not made for a name that somebody sent."""
         return self.models.get(model.id) is model
 
     def knows_type(self, model: Model) -> bool:
         """Whether somebody has said what a model is for, be it served at the moment or not."""
-        return self.is_curated(model) or self._known.get(model.id) is model
+        return self.has_record(model) or self._known.get(model.id) is model
 
     def serves(self, model: Model, pin: str | None) -> bool:
         """Whether a model is served by the provider a path is pinned to; by whichever, where it is not pinned."""

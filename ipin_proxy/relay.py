@@ -299,7 +299,7 @@ def deployments_of(app: App, catalog: Catalog, call: Call, model: Model) -> list
         found.append(Deployment(each, provider, name_at(each, row), secret, timeout_s))
     if not found:
         raise no_deployment(model)
-    if len(found) == 1 and not model.fallbacks and catalog.is_curated(model) and not reads_a_file(found[0].provider):
+    if len(found) == 1 and not model.fallbacks and catalog.has_record(model) and not reads_a_file(found[0].provider):
         catalog.only[which] = found  # the same every time, as long as nobody changes anything
     return found
 
