@@ -11,7 +11,7 @@ from ..call import CHAT, RESPONSE, Call, Deployment
 from ..errors import ProxyError
 from ..memory import owner_of
 from . import parts
-from .openai_stream import KEEP_ALIVE, error_frame
+from .openai_stream import KEEP_ALIVE, error_frame, error_members
 
 if TYPE_CHECKING:
     from ..memory import Memory
@@ -79,6 +79,5 @@ class Client:
 
 
 def error_object(error: ProxyError) -> dict[str, Any]:
-    """All four members are always there; SDKs read nothing else (`details` are ours, for those who look)."""
-    found = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
-    return {**found, **error.details}
+    """`details` are ours, for those who look."""
+    return {**error_members(error), **error.details}

@@ -268,9 +268,14 @@ def typed_is_worth_a_look(frame: bytes) -> bool:
     return TYPED_WORTH_A_LOOK.search(frame) is not None or TYPED_END.search(frame) is not None or LAST_WORD in frame
 
 
+def error_members(error: ProxyError) -> Json:
+    """All four are always there; SDKs read nothing else."""
+    return {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
+
+
 def error_frame(error: ProxyError, operation: Operation, number: int = 0) -> bytes:
     """An error as the last event of a stream; `number` is its place among the events of a response."""
-    told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code or None}
+    told = error_members(error)
     if operation is RESPONSE:
         flat = {"type": "error", "code": told["code"], "message": told["message"], "param": told["param"]}
         return frame(json.dumps({**flat, "sequence_number": number}), "error")
