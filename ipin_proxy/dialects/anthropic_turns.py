@@ -61,7 +61,7 @@ class Conversation:
         elif role == USER:
             self._say(USER, marked_last(blocks_of(message.get("content"), f"{place}.content", self._whole), message))
         elif role == ASSISTANT:
-            self._answer(message, at, place)
+            self._answer(message, place)
         elif role in ("tool", "function"):
             self._result(message, place)
         else:
@@ -100,7 +100,7 @@ class Conversation:
             return
         self._say(USER, [{**block, "text": f"<system>\n{block['text']}\n</system>"} for block in blocks])
 
-    def _answer(self, message: Json, at: int, place: str) -> None:
+    def _answer(self, message: Json, place: str) -> None:
         content = message.get("content")
         parts = [part for part in content if not is_thought(part)] if type(content) is list else content
         said = blocks_of(parts, f"{place}.content", self._whole, shows=False)
