@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -179,6 +180,13 @@ def test_rooms_and_functions_stay_small(module: str) -> None:
     assert lines <= MAX_MODULE_LINES, "look for the second noun hiding in it"
     sizes = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(path)}
     assert {name: size for name, size in sizes.items() if size > MAX_FUNCTION_LINES} == {}
+
+
+def test_the_map_names_every_room_and_none_that_is_gone() -> None:
+    names = re.findall(r"[\w*]+\.py", (ROOT / "ARCHITECTURE.md").read_text().split("```")[1])
+    rooms = {path.name for path in (*PACKAGE.glob("[!_]*.py"), *(PACKAGE / "dialects").glob("[!_]*.py"))}
+    assert {room for room in rooms if not any(fnmatch(room, name) for name in names)} == set()
+    assert {name for name in names if not any(fnmatch(path.name, name) for path in SOURCES)} == set()
 
 
 def test_there_is_no_room_for_leftovers() -> None:
