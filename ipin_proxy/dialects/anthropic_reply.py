@@ -8,7 +8,7 @@ provider did, places in documents) stays behind.
 from __future__ import annotations
 
 import json
-import uuid
+import secrets
 from typing import Any, NamedTuple
 
 from ..call import Call, Usage
@@ -169,4 +169,4 @@ def text_in(value: Json, name: str) -> str:
 
 
 def new_id(prefix: str) -> str:
-    return prefix + uuid.uuid4().hex[:24]
+    return prefix + secrets.token_hex(12)
