@@ -95,7 +95,10 @@ class Webhook:
                     return
                 body = self._waiting.popleft()
             if lost:
-                self._log.warning("webhook_lost", message=f"{lost} alerts were not sent: too many were waiting.")
+                self._log.warning(
+                    "webhook_lost",
+                    message=f"{lost} alerts were not sent: too many were waiting, or no thread was to be had.",
+                )
             try:
                 self._deliver(body)
             except Exception as error:  # noqa: BLE001 - the thread has others to send
