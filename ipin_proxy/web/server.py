@@ -216,6 +216,7 @@ class Server(ThreadingHTTPServer):
             return
         self.draining = True
         self._drain_until = time.monotonic() + within_s
+        self._on_accept(EVENT_READ)  # who is connected already, as far as they can know
         self.loop.unregister(self.socket)
         self.socket.close()
         self._drain_on(self.loop.now)

@@ -152,6 +152,15 @@ def test_a_request_that_has_just_come_when_the_server_is_asked_to_end_is_answere
     assert sock.recv(1) == b""
 
 
+def test_who_has_just_connected_when_the_server_is_asked_to_end_is_answered(door: Door) -> None:
+    """As far as they can know they are connected, though nobody has accepted it; many proxies connect for every request."""
+    loop = door.server.loop
+    loop.call(lambda: (loop.call(door.call, GET % 0), door.server.shut_down(PATIENCE_S)))
+    door.thread.join(PATIENCE_S)
+    assert answers(door.callers[0], 1) == [b"/0"]
+    assert door.callers[0].recv(1) == b""
+
+
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_who_sends_ahead_is_slowed_down_and_not_remembered(door: Door, in_thread: bool) -> None:
     """It reads every answer and never stops sending: what is kept of it must not grow."""
