@@ -37,10 +37,13 @@ class Broken(Exception):
 
 def place(database: Path, others: Sequence[Path] = ()) -> Path:
     """Where the ledger of a database is: beside the file itself, links followed, as its lock is; or, as that too, in one of the
-    `others`."""
+    `others`. Raises ConfigError where nobody can tell: a link to where we may not look, a name that is too long."""
     real = Path(os.path.realpath(database))
     beside = real.with_name(f"{real.name.removesuffix('.db')}-usage.db")
-    return beside if beside.exists() else folder_for(real, others) / beside.name
+    try:
+        return beside if beside.exists() else folder_for(real, others) / beside.name
+    except OSError as error:
+        raise ConfigError(f"{beside} cannot be used: {reason(error)}.") from error
 
 
 def open_writer(path: Path, tell: Callable[[str], object]) -> sqlite3.Connection:

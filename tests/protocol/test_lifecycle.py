@@ -408,6 +408,12 @@ def test_a_broken_database_is_left_as_it_is(clone: Clone, content: bytes, said: 
     assert clone.database.read_bytes() == content
 
 
+def test_a_ledger_that_nobody_could_look_for(clone: Clone) -> None:
+    """The database's name leaves no room for what the ledger's has more; a link to a folder of somebody else's is told of likewise."""
+    for flags in ((), ("--check",)):
+        assert "file name too long" in clone.refuses("--port", "0", "--db", f"{'a' * 247}.db", *flags, **GIVEN)
+
+
 def test_a_folder_in_the_place_of_the_database(clone: Clone) -> None:
     clone.database.mkdir()
     assert "is a folder" in clone.refuses("--port", "0")
