@@ -77,8 +77,8 @@ class MessagesTap:
         self._bill.completed()
         return STOP
 
-    def idle(self) -> bytes:
-        return PING
+    def idle(self) -> bytes | None:
+        return None if self._is_over else PING
 
     @property
     def _provider(self) -> str:

@@ -153,8 +153,8 @@ class StreamTap:
             return out
         return self._error_frame(stream_error(error, self._deployment.provider.id))
 
-    def idle(self) -> bytes:
-        return KEEP_ALIVE
+    def idle(self) -> bytes | None:
+        return None if self._is_over or self._is_done else KEEP_ALIVE
 
     def _begin(self) -> None:
         self._has_begun = True

@@ -92,8 +92,8 @@ class Translation:
         except (ProxyError, StopIteration):
             return self._failed(stream_error(error, self._provider))
 
-    def idle(self) -> bytes:
-        return self._keep_alive
+    def idle(self) -> bytes | None:
+        return None if self._is_over else self._keep_alive
 
     @property
     def _provider(self) -> str:

@@ -45,8 +45,8 @@ class Pipe(Protocol):
     def fail(self, error: Exception) -> bytes | None:
         """The error in the stream's own words, or None when its format has none and the connection must break."""
 
-    def idle(self) -> bytes:
-        """What to send when the source is silent, so that nobody in between hangs up."""
+    def idle(self) -> bytes | None:
+        """What to send when the source is silent, so that nobody in between hangs up. None: it has said its last word."""
 
 
 @dataclass(slots=True, repr=False, eq=False)

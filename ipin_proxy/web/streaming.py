@@ -108,6 +108,9 @@ class Streaming:
             self.fail(TimeoutError(f"no data for {self.stream.silence_s:g} s"))
         elif now - self.sent_at >= self.stream.idle_s:
             words = self.stream.pipe.idle()
+            if words is None:  # whoever reads to the end need not wait until a forgotten connection is closed
+                self.finish(self.stream.pipe.finish())
+                return
             if words:
                 self.send(words)
             self.sent_at = now

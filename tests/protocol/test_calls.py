@@ -884,6 +884,16 @@ def test_a_silent_stream_is_kept_alive_after_its_first_bytes(talking: Proxy, ups
     assert [each for each in frames if each != KEEP_ALIVE] == [frame(chunk("lo")), frame(finish()), DONE]
 
 
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages"])
+def test_nobody_waits_after_the_last_word(talking: Proxy, upstream: Upstream, path: str) -> None:
+    """Some providers forget to close a stream; who reads it to its end would wait as long as for one that says nothing."""
+    upstream.will_stream(*spoken("Hi"), DONE, stall, done=False)
+    reply = talking.post(path, hello(stream=True, max_tokens=9), KEY)
+    last = DONE if path == CHAT else b'data: {"type":"message_stop"}\n\n'
+    assert reply.body.endswith(last)
+    upstream.wait_closed()
+
+
 def test_a_silent_stream_is_kept_alive_before_its_first_bytes(talking: Proxy, upstream: Upstream) -> None:
     upstream.will_stream(pause, chunk("Hi"), finish())
     reply = listen(talking)

@@ -77,10 +77,11 @@ def test_chunks_become_frames_and_the_last_word_an_end() -> None:
     made, bill = pipe()
     assert made.feed(b"~") == b"" and bill.first_chunk_ms is None
     assert made.feed(b"ab") == frames("ab") and bill.first_chunk_ms is not None
+    assert made.idle() == b": still here\n\n"
     assert made.feed(b"c.") == frames("c.") + END
     assert made.feed(b"more!") == made.finish() == b""
     assert made.fail(OSError()) == b""
-    assert made.idle() == b": still here\n\n"
+    assert made.idle() is None
 
 
 def test_an_error_alone_at_the_beginning_is_raised() -> None:
