@@ -85,10 +85,7 @@ class Ledger:
         self._warn = warn
         self._wall = wall
         self._process = os.urandom(6).hex()
-        stem = path.name.removesuffix(".db")
-        self._journal = journal.Journal(
-            (path.with_name(f"{stem}.journal"), path.with_name(f"{stem}.journal.2")), self._process
-        )
+        self._journal = journal.Journal(ledgerfile.journals(path), self._process)
         self._order = threading.Lock()  # the queue is in the order of its numbers; never held for long
         self._queue: deque[tuple[int, bytes]] = deque()  # what is not in the database yet, as in the journal
         self._number = 0

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .errors import ConfigError, reason
 from .migrations import MIGRATIONS
+from .storefile import write_new
 from .storeplace import folder_for
 
 if TYPE_CHECKING:
@@ -44,6 +45,31 @@ def place(database: Path, others: Sequence[Path] = ()) -> Path:
         return beside if beside.exists() else folder_for(real, others) / beside.name
     except OSError as error:
         raise ConfigError(f"{beside} cannot be used: {reason(error)}.") from error
+
+
+def bring_along(before: Path, path: Path, tell: Callable[[str], object]) -> None:
+    """Of a database that begins as a copy of another one the ledger does so, too: else its budgets would begin anew."""
+    if path.exists() or not before.exists():
+        return
+    import sqlite3
+
+    # Where nothing can be written, SQLite opens a file whose own journal is gone only as one that nobody else has.
+    options = "mode=ro" if Path(f"{before}-wal").exists() else "immutable=1"
+    try:
+        with contextlib.closing(open_reader(before, options)) as db:
+            _copy(db, path)
+        for old, new in zip(journals(before), journals(path), strict=True):
+            if old.exists():
+                write_new(new, old.read_bytes())
+        tell(f"the ledger {path} begins as a copy of {before}")
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+        tell(f"{path} begins without what is in {before}, which cannot be copied: {error}")
+
+
+def journals(path: Path) -> tuple[Path, Path]:
+    """The two files of a ledger's journal."""
+    stem = path.name.removesuffix(".db")
+    return path.with_name(f"{stem}.journal"), path.with_name(f"{stem}.journal.2")
 
 
 def open_writer(path: Path, tell: Callable[[str], object]) -> sqlite3.Connection:
@@ -204,15 +230,19 @@ def _migrate(db: sqlite3.Connection, path: Path, version: int, tell: Callable[[s
 
 
 def _backup(db: sqlite3.Connection, path: Path, version: int) -> Path:
+    kept = path.with_name(f"{path.name}.v{version}.bak")
+    _copy(db, kept)
+    return kept
+
+
+def _copy(db: sqlite3.Connection, path: Path) -> None:
     """A copy of the file as it is, made whole under another name before it gets its own."""
     import sqlite3
 
-    kept = path.with_name(f"{path.name}.v{version}.bak")
-    unfinished = path.with_name(f"{kept.name}.tmp")
+    unfinished = path.with_name(f"{path.name}.tmp")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(unfinished)
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with contextlib.closing(sqlite3.connect(unfinished)) as copy:
         db.backup(copy)
-    os.replace(unfinished, kept)
-    return kept
+    os.replace(unfinished, path)

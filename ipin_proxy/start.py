@@ -83,7 +83,11 @@ def places(flags: Flags, folder: Path, found: Config) -> list[Path]:
 def open_store(flags: Flags, folder: Path, found: Config, log: Log) -> Store:
     paths = places(flags, folder, found)
     aside = found.settings.db_storage_paths
-    return Store.open(paths, seed=SEED, last_resort=not flags.db, aside=aside, warn=log.warning)
+    store = Store.open(paths, seed=SEED, last_resort=not flags.db, aside=aside, warn=log.warning)
+    if store.begun_as is not None:
+        before, ledger = ledgerfile.place(store.begun_as), ledgerfile.place(store.path, aside)
+        ledgerfile.bring_along(before, ledger, lambda message: log.warning("ledger", message=message))
+    return store
 
 
 def check(flags: Flags, folder: Path) -> int:

@@ -36,6 +36,7 @@ class Store:
 
     def __init__(self, path: Path, file: StoreFile, lock: StoreLock | None, tell: Callable[[str], None]) -> None:
         self.path = path
+        self.begun_as: Path | None = None  # the database it began as a copy of, just now
         self._file = file
         self._lock = lock  # None: nothing can be written, so nothing has to be locked
         self._tell = tell
@@ -229,6 +230,7 @@ class Store:
         document = _parsed(_quiet(source), content)
         self._seen = file.write(content, signature, keep=False)
         self._lock_replaced()
+        self.begun_as = source
         self._tell(f"the database {file.path} begins as a copy of {source}")
         self._adopt(document, content, self._seen)
 

@@ -6,13 +6,20 @@ import signal
 import sys
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shelf import Shelf, unwritable
+from support.book import entry, prefill
+from support.shelf import Shelf, mode, unwritable
 
 from ipin_proxy import signin, start
+from ipin_proxy.entries import written
+from ipin_proxy.journal import Journal
+from ipin_proxy.ledger import Ledger
+from ipin_proxy.ledgerfile import journals, place
+from ipin_proxy.spending import Spent
 from ipin_proxy.web.server import Limits, Server
 
 
@@ -76,6 +83,23 @@ def test_check_looks_at_what_a_start_left_in_the_temporary_folder(
     assert (str(left) in capsys.readouterr().out) == (not flags)
     left.write_text("{")
     assert start.main(("--check", *flags), tmp_path) == (0 if flags else 1)
+
+
+def test_a_ledger_comes_along_with_its_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or what was spent, and who did what, would be lost with the temporary folder."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    with monkeypatch.context() as patch:
+        unwritable(patch, tmp_path)
+        assert start.main(("--reset-password",), tmp_path) == 0
+    (left,) = temporary.glob("*/ipin-proxy.db")
+    prefill(left.parent, [entry(1)])
+    Journal(journals(place(left)), "killed").add(1, written(entry(2)))
+    assert start.main(("--reset-password",), tmp_path) == 0
+    with closing(Ledger(place(tmp_path / "ipin-proxy.db"), retention_days=0)) as ledger:
+        assert ledger.spent(0, "key") == {"k1": Spent(2, 240, 2_000)}
+    assert mode(ledger.path) == 0o600
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a signal that Windows does not have")
