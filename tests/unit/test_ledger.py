@@ -1141,6 +1141,9 @@ def test_sums_by_the_hour_become_days_after_a_quarter(book: Book) -> None:
     found = log.usage(old + 6 * 3_600_000, NOW_MS + DAY_MS, "hour")
     assert (found["from"], found["totals"]["calls"]) == (old, 3)
     assert [row["calls"] for row in found["series"]] == [2, 1]
+    for by in ("hour", "day", "key"):
+        found = log.usage(old + 6 * 3_600_000, old + 7 * 3_600_000, by)
+        assert (found["from"], found["to"], found["totals"]["calls"]) == (old, old + DAY_MS, 2), by
 
 
 # Reading while it is written.
