@@ -15,7 +15,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from .columns import is_deep
+from .columns import MAX_NAME_CHARS, is_deep
 from .errors import BadRequest, Conflict
 from .records import Alias, Json, Model, Provider, Record, User, VirtualKey
 
@@ -287,6 +287,7 @@ def clashes(snapshot: Snapshot) -> list[tuple[tuple[str, str], str]]:
 def _records(section: Section, rows: list[Any], is_original: bool, notices: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     places: dict[str, int] = {}
+    tried: dict[str, int] = {}
     for place, row in enumerate(rows):
         try:
             record: Any = section.kind.from_json(row)
@@ -294,7 +295,7 @@ def _records(section: Section, rows: list[Any], is_original: bool, notices: list
             where = f"{section.member}[{place}]" + (f".{error.param}" if error.param else "")
             raise Broken(f"{where}: {error.message}") from None
         if record.id in found and is_original and isinstance(record, Model):
-            record = _renamed(record, found)
+            record = _renamed(record, found, tried)
             notices.append(
                 f'two models have the id "{record.upstream_model}"; the second is called "{record.id}" now '
                 "and goes by its old name upstream"
@@ -309,13 +310,16 @@ def _records(section: Section, rows: list[Any], is_original: bool, notices: list
     return found
 
 
-def _renamed(model: Model, taken: Mapping[str, Any]) -> Model:
+def _renamed(model: Model, taken: Mapping[str, Any], tried: dict[str, int]) -> Model:
+    """The model under a free id; `tried` is how many there are of a name already. One that has no room for it stays as it is."""
     wish = id_ = f"{model.provider_id}/{model.id}"
-    number = 2
+    number = tried.get(wish, 1)
     while id_ in taken:
-        id_ = f"{wish}-{number}"
         number += 1
-    return replace(model, id=id_, upstream_model=model.upstream_model or model.id)
+        id_ = f"{wish}-{number}"
+    tried[wish] = number
+    renamed = replace(model, id=id_, upstream_model=model.upstream_model or model.id)
+    return renamed if len(id_) <= MAX_NAME_CHARS else model
 
 
 def _owners(keys: Mapping[str, VirtualKey], users: Mapping[str, User], by_name: Mapping[str, User]) -> dict[str, User]:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,24 @@ def test_of_two_models_with_one_id_the_second_is_renamed(shelf: Shelf) -> None:
     assert list(models) == ["gpt", "q/gpt", "q/gpt-2"]
     assert [model.upstream_model for model in models.values()] == [None, "gpt", "gpt"]
     assert sum("two models" in notice for notice in shelf.notices) == 2
+
+
+def test_a_model_that_cannot_be_renamed_is_no_reason_for_a_file_that_cannot_be_read_again(shelf: Shelf) -> None:
+    content = shelf.write({"models": [{"id": "g" * 200, "providerId": id_ * 100} for id_ in ("p", "q")]})
+    with pytest.raises(ConfigError, match=r"models\[1\]\.id: .* is the id of models\[0\] already"):
+        shelf.open()
+    assert shelf.path.read_bytes() == content
+
+
+def test_very_many_models_with_one_id_are_renamed_in_one_go(shelf: Shelf) -> None:
+    """Each looked for a free name from the beginning: with fifty thousand that took minutes, also of an import."""
+    taken = {"id": "q/gpt-3", "providerId": "q"}
+    shelf.write({"models": [taken, *[{"id": "gpt", "providerId": "q"}] * 20_000]})
+    begun = time.thread_time()
+    models = shelf.open().snapshot().models
+    assert time.thread_time() - begun < 15
+    assert list(models)[:5] == ["q/gpt-3", "gpt", "q/gpt", "q/gpt-2", "q/gpt-4"]
+    assert list(models)[-1] == "q/gpt-20000"
 
 
 def test_a_key_written_by_hand_leaves_the_file_at_once(shelf: Shelf) -> None:
