@@ -55,7 +55,8 @@ export async function deleteKeys(keys, users) {
   const one = keys.length === 1;
   const ids = keys.map((each) => each.id);
   const what = one ? nameOf(keys[0]) : count(keys.length, "key");
-  const owners = users.filter((each) => ids.includes(each.apiKeyId)).map((each) => each.username);
+  const gone = new Set(ids);
+  const owners = users.filter((each) => gone.has(each.apiKeyId)).map((each) => each.username);
   const left = owners.length > 0 && ` ${names(owners, 5)} ${owners.length === 1 ? "is" : "are"} left without a key.`;
   const yes = await confirmDialog({
     title: `Delete ${what}?`,

@@ -22,6 +22,8 @@ export function screen(root, params, app) {
   let keys = [];
   let models = [];
   let users = [];
+  let linked = new Map(); // a key's id → who signs in with it
+  let called = new Map(); // a user name → who has it
   let master = null;
   let spend = null;
   let filter = filterOf(params);
@@ -38,6 +40,8 @@ export function screen(root, params, app) {
     keys = one.apiKeys.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0)); // the newest first
     models = [...two.models, ...six.aliases.map((each) => ({ ...each, type: "alias" }))]; // a key may have either
     users = three.users;
+    linked = grouped(users, "apiKeyId");
+    called = grouped(users, "username");
     spend = five;
     master = four.settings.find((each) => each.name === "MASTER_API_KEY");
   };
@@ -76,7 +80,7 @@ export function screen(root, params, app) {
           }),
   });
 
-  const linkedTo = (row) => users.filter((each) => each.apiKeyId === row.id);
+  const linkedTo = (row) => linked.get(row.id) ?? [];
   const ownersOf = (row) => linkedTo(row).map((each) => each.username);
 
   function nameCell(row) {
@@ -116,8 +120,7 @@ export function screen(root, params, app) {
   function stateOf(row) {
     if (!row.enabled) return "disabled";
     if (row.expiresAt && row.expiresAt <= Date.now()) return "expired";
-    const linked = linkedTo(row);
-    const theirs = linked.length ? linked : users.filter((each) => each.username === row.username);
+    const theirs = linked.get(row.id) ?? called.get(row.username) ?? [];
     return theirs.length && !theirs.some((each) => each.enabled) ? "user disabled" : "enabled";
   }
 
@@ -247,7 +250,8 @@ export function screen(root, params, app) {
 
   async function bulk(ids, action, button = null, isUndo = false) {
     const isEnabled = action === "enable";
-    const changing = keys.filter((each) => ids.includes(each.id) && each.enabled !== isEnabled).map((each) => each.id);
+    const ticked = new Set(ids);
+    const changing = keys.filter((each) => ticked.has(each.id) && each.enabled !== isEnabled).map((each) => each.id);
     const label = ids.length === 1 ? nameOf(ids[0]) : count(ids.length, "key");
     const done = await attempt(button, () =>
       ids.length === 1
@@ -265,7 +269,8 @@ export function screen(root, params, app) {
   }
 
   async function destroy(ids) {
-    const chosen = keys.filter((each) => ids.includes(each.id));
+    const ticked = new Set(ids);
+    const chosen = keys.filter((each) => ticked.has(each.id));
     if (!(await (await actions())?.deleteKeys(chosen, users))) return;
     table.clearSelection();
     await reload();
@@ -285,6 +290,17 @@ export function screen(root, params, app) {
   );
   reload().then((isThere) => isThere && params.has("new") && edit(null));
   return { change };
+}
+
+/** What has each value of a member, in order. */
+function grouped(rows, member) {
+  const found = new Map();
+  for (const row of rows) {
+    const there = found.get(row[member]);
+    if (there) there.push(row);
+    else found.set(row[member], [row]);
+  }
+  return found;
 }
 
 function filterOf(params) {

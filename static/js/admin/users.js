@@ -23,6 +23,8 @@ const ROLES = [
 export function screen(root, params, app) {
   let users = [];
   let keys = [];
+  let keyNames = new Map();
+  let admins = 0; // who are enabled
   let spend = null;
   let search = params.get("q") ?? "";
 
@@ -31,11 +33,12 @@ export function screen(root, params, app) {
     users = one.users;
     spend = three;
     keys = two.apiKeys;
+    keyNames = new Map(keys.map((each) => [each.id, each.name]));
+    admins = users.filter((each) => each.role === "admin" && each.enabled).length;
   };
-  const isLastAdmin = (user) =>
-    user.role === "admin" && user.enabled && users.filter((each) => each.role === "admin" && each.enabled).length === 1;
+  const isLastAdmin = (user) => user.role === "admin" && user.enabled && admins === 1;
   const isSelf = (user) => user.id === app.user.id;
-  const keyName = (id) => keys.find((each) => each.id === id)?.name ?? id;
+  const keyName = (id) => keyNames.get(id) ?? id;
 
   const table = dataTable({
     label: "Users",
