@@ -491,6 +491,25 @@ def test_a_keys_list_is_a_wall(proxy: Proxy, upstream: Upstream) -> None:
     assert ask(proxy, key=secret("listed")).status == 200
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"models": ["gpt-public", "gpt-other"]},
+        {"fallbacks": ["gpt-other"]},
+        {"fallbacks": [{"model": "gpt-other"}]},
+        {"models": ["gpt-public"], "fallbacks": [{"model": "no-such-model"}]},
+    ],
+)
+def test_the_wall_is_around_the_models_that_a_body_names_for_a_router(
+    proxy: Proxy, upstream: Upstream, named: Json
+) -> None:
+    refused(proxy.post(CHAT, hello(**named), secret("listed")), 403, "model_not_allowed")
+    assert upstream.started == 0
+    for key, body in ((KEY, hello(**named)), (secret("listed"), hello(models=["gpt-public", "embed-public", 5]))):
+        upstream.will_answer(200, completion())
+        assert proxy.post(CHAT, body, key).status == 200
+
+
 def test_a_listed_name_that_is_not_there_is_404_and_names_only_the_list(proxy: Proxy) -> None:
     message = refused(ask(proxy, "not-yet-there", secret("listed")), 404, "model_not_found")["message"]
     assert "gpt-public" in message

@@ -206,6 +206,21 @@ def test_a_key_behind_a_wall_does_not_learn_which_aliases_there_are() -> None:
         shelf.check_pin("p", caller("fast"))
 
 
+@pytest.mark.parametrize("wish", ["switched-off", "vendor/off"])
+@pytest.mark.parametrize("target", [{}, {"target": "acme"}, {"target": "slow"}])
+def test_what_a_record_disables_stays_disabled_behind_an_alias(wish: str, target: dict[str, str]) -> None:
+    shelf = catalog({"id": "a", "modelMap": {"opus": wish}, **target})
+    with pytest.raises(NotConfigured, match=f"leads to the model '{wish}', which is not there or disabled"):
+        leads(shelf, "claude-opus-5", "a")
+
+
+def test_an_alias_that_may_be_used_as_a_model_is_named_among_them() -> None:
+    shelf = catalog({"id": "b", "target": "fast"})
+    for allowed, names in (((), "fast, slow, vectors, known, b"), (("b", "nothing"), "b")):
+        with pytest.raises(ModelNotFound, match=rf"Known models: {names}\."):
+            leads(shelf, "nothing", allowed=allowed)
+
+
 def test_what_is_listed_is_what_may_be_used() -> None:
     shelf = catalog(
         {"id": "a", "target": "acme", "modelMap": {"haiku": "fast", "exact": "slow"}},

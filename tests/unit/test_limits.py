@@ -704,6 +704,17 @@ def test_a_rolling_budget_that_is_new_learns_what_was_before(house: House) -> No
     assert after.limits.state(rolling) == [standing]
 
 
+def test_a_rolling_budget_of_one_day_more_misses_that_day(house: House) -> None:
+    house.call(caller(), 1)
+    house.be("2026-11-28T06:00:00")
+    after = house.restarted()
+    rolling = caller(budgets=(budget(1, "rolling", days=2),))
+    after.call(rolling, 1)
+    assert after.limits.lacks_days
+    after.limits.recall(after.spent)
+    assert after.limits.state(rolling)[0].used == 2
+
+
 def test_what_is_spent_while_a_rolling_budget_learns_counts_once(house: House) -> None:
     house.call(caller(), 1)
     after = house.restarted()
@@ -899,6 +910,15 @@ def test_a_raise_makes_room_for_another_alert(house: House, told: list[Alert]) -
     house.call(caller(raised), USD)
     assert told == []
     house.call(caller(raised), 5 * USD)
+    assert percents(told) == [("month", 80)]
+
+
+def test_what_is_much_only_without_a_raise_is_told_behind_its_end(house: House, told: list[Alert]) -> None:
+    who = caller(budgets=(budget(10, "month", raiseUsd=10, raiseUntil="2026-11-27T18:00:00Z"),))
+    house.call(who, 9 * USD)
+    house.be("2026-11-27T18:00:00")
+    assert told == []
+    house.call(who, USD // 10)
     assert percents(told) == [("month", 80)]
 
 
