@@ -47,9 +47,7 @@ class Catalog:
         self.offered = frozenset(offers) - frozenset(providers)
         self.models: dict[str, Model] = {model.id: model for model in models.values() if self._is_served(model)}
         self._known = models
-        self._with_models = {
-            model.provider_id for model in models.values()
-        }  # providers that somebody set models up for
+        self._with_models = {model.provider_id for model in models.values()}  # providers that have records of theirs
         # A provider that was given this id is none that repeats what you say for nothing.
         is_demo_there = self.providers[DEMO_PROVIDER.id].type == DEMO_PROVIDER.type
         if is_demo_there and all(model.provider_id == DEMO_PROVIDER.id for model in self.models.values()):

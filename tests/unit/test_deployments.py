@@ -10,7 +10,7 @@ import pytest
 from support.clock import Clock
 
 from ipin_proxy import deployments
-from ipin_proxy.aliases import written
+from ipin_proxy.aliases import find_written
 from ipin_proxy.call import CHAT, EMBEDDING, Call, Caller, Deployment, Operation
 from ipin_proxy.deployments import COOLDOWN_S, Catalog, Cooldowns, check_model, weighted
 from ipin_proxy.errors import BadRequest, Forbidden, ModelNotFound
@@ -95,8 +95,8 @@ def test_of_two_names_at_a_provider_that_of_its_own_model_goes_first() -> None:
 def test_a_map_leads_to_the_record_that_has_a_place_by_that_name_and_past_none_that_is_disabled() -> None:
     place = DeploymentRow(provider_id="other", upstream_model="x")
     priced = model("a", deployments=(place,), price=Price(input=1))
-    assert written(catalog(priced), OTHER, "x").model is priced, "and not to one without a price"
-    assert written(catalog(model("off", deployments=(place,), enabled=False)), OTHER, "x").model is None
+    assert find_written(catalog(priced), OTHER, "x").model is priced, "and not to one without a price"
+    assert find_written(catalog(model("off", deployments=(place,), enabled=False)), OTHER, "x").model is None
 
 
 def test_messages_name_at_most_what_the_key_may_use() -> None:

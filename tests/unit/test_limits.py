@@ -503,12 +503,12 @@ def test_a_raise_lasts_until_its_end(house: House) -> None:
     assert "1.50 USD in total (raised until 27 November 2026 at 18:00 UTC)" in error.message
     (standing,) = house.limits.state(who)
     assert (standing.limit, standing.raised_until) == (3 * USD // 2, at("2026-11-27T18:00:00"))
-    (told,) = house.limits.told(who)
+    (told,) = house.limits.describe(who)
     assert (told["limitUsd"], told["raisedUntil"]) == (1.5, at("2026-11-27T18:00:00") * 1000)
     house.be("2026-11-27T18:00:00")
     (standing,) = house.limits.state(who)
     assert (standing.limit, standing.remaining, standing.raised_until) == (USD, 0, None)
-    assert "raisedUntil" not in house.limits.told(who)[0]
+    assert "raisedUntil" not in house.limits.describe(who)[0]
 
 
 def test_a_key_made_again_under_its_id_goes_on_where_it_was(house: House) -> None:
