@@ -42,6 +42,7 @@ THREAD_STACK_BYTES = 8 * 1024 * 1024
 SWITCH_S = 0.0005
 # Calls leave nothing behind that only the collector finds, and what a hundred of them have at once made it look every time.
 COLLECTIONS = 10_000, 10, 10
+SHORT_KEY_CHARS = 16  # as callers' own keys have at least; wrong keys are not slowed down
 EVERYWHERE = ("0.0.0.0", "::", "")
 # What is opened or taken at the start, and stays as it is until the next one.
 AT_THE_START = ("port", "host", "db_storage_paths", "log_file", "cpu_affinity")
@@ -353,6 +354,11 @@ def warn_of_risks(app: App) -> None:
         if not provider.verify:
             app.log.warning("tls_not_verified", provider=provider.id, message="Its certificate is not checked.")
     settings = app.config.settings
+    if len(settings.master_api_key or "") in range(1, SHORT_KEY_CHARS):
+        app.log.warning(
+            "master_key_is_short",
+            message=f"MASTER_API_KEY has fewer than {SHORT_KEY_CHARS} characters: who guesses it may use everything.",
+        )
     if settings.google_client_id and not (settings.allowed_domains or settings.allowed_emails):
         app.log.warning(
             "nobody_may_sign_in", message="GOOGLE_CLIENT_ID is set, but neither ALLOWED_DOMAINS nor ALLOWED_EMAILS."

@@ -199,6 +199,13 @@ def test_what_is_given_is_never_printed_or_stored(clone: Clone) -> None:
     assert told(proxy.output, "Password") is None and told(proxy.output, "Master key") is None
 
 
+def test_a_master_key_that_can_be_guessed_is_warned_of(clone: Clone) -> None:
+    proxy = clone.start(MASTER_API_KEY="sk-1234", UI_PASSWORD=PASSWORD)
+    [line] = proxy.log_lines(lambda line: line["event"] == "master_key_is_short")
+    assert line["level"] == "warning" and "sk-1234" not in proxy.output
+    assert "master_key_is_short" not in clone.start("--db", "other.db", MASTER_API_KEY=MASTER).output
+
+
 def test_a_first_start_that_fails_does_not_lose_the_secrets(clone: Clone) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "in use" in clone.refuses("--port", str(taken.getsockname()[1]))
