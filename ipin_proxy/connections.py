@@ -67,9 +67,8 @@ class Connections:
         self.clock = clock
         self._lock, self._room = threading.Lock(), threading.Lock()
         self._idle: dict[Origin, list[Idle]] = {}
-        self._shunned: dict[
-            Any, float
-        ] = {}  # an address that could not be connected to, and until when others come first
+        # Addresses that could not be connected to, and until when others come first.
+        self._shunned: dict[Any, float] = {}
 
     def close(self) -> None:
         """Close all that are idle."""
@@ -148,7 +147,8 @@ class Connections:
             try:
                 return (yield from self._connect(socket.socket(family, kind, protocol), address, patience))
             except OSError:
-                self._shunned[address] = self.clock() + SHUNNED_S
+                with self._lock:  # who drops what is over goes through them all
+                    self._shunned[address] = self.clock() + SHUNNED_S
                 if is_last or self.clock() >= until:
                     raise
         raise OSError("the name has no address")

@@ -42,12 +42,7 @@ def test_a_provider_in_the_process_needs_a_thread(monkeypatch: pytest.MonkeyPatc
 def test_an_address_that_leads_nowhere_leaves_time_for_the_next(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where IPv6 is set up and goes no further: a host has several addresses, and the first takes no connection."""
     with socket.create_server(("127.0.0.2", 0)) as good, socket.socket() as hole, contextlib.ExitStack() as fillers:
-        hole.bind(("127.0.0.1", good.getsockname()[1]))
-        hole.listen(0)
-        for _ in range(4):  # from the second on they wait for ever, as does whoever comes after them
-            filler = fillers.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(hole.getsockname())
+        fill(hole, good.getsockname()[1], fillers)
         kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
         found = [(*kind, each.getsockname()) for each in (hole, good)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
@@ -64,6 +59,41 @@ def test_an_address_that_leads_nowhere_leaves_time_for_the_next(clock: Clock, mo
         with at_once(connections.connect(Origin("http", "two.test", 80), clock() + 3), clock) as sock:
             assert sock.getpeername() == good.getsockname()
         assert clock() > found_out + 400, "in the end it is tried again"
+
+
+def test_addresses_that_fail_while_those_of_before_are_dropped_disturb_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who drops them has a thread, and nobody to start another one."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+    found = [(*kind, (f"127.1.{number // 250}.{number % 250 + 1}", port)) for number in range(1_000)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
+    connections = Connections({}, time.monotonic)
+
+    def connect() -> None:
+        with pytest.raises(UpstreamUnreachable):
+            run(connections.connect(Origin("http", "many.test", 80), time.monotonic() + 60), time.monotonic)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=connect)
+    thread.start()
+    try:
+        while thread.is_alive():
+            connections.drop_stale()
+    finally:
+        thread.join()
+        sys.setswitchinterval(before)
+
+
+def fill(hole: socket.socket, port: int, fillers: contextlib.ExitStack) -> None:
+    """An address that leads nowhere: from its second connection on all wait for ever, as does whoever comes after them."""
+    hole.bind(("127.0.0.1", port))
+    hole.listen(0)
+    for _ in range(4):
+        filler = fillers.enter_context(socket.socket())
+        filler.setblocking(False)
+        filler.connect_ex(hole.getsockname())
 
 
 def at_once(steps: Generator[Next, None, socket.socket], clock: Clock) -> socket.socket:
