@@ -67,7 +67,7 @@ class Connections:
         self.clock = clock
         self._lock, self._room = threading.Lock(), threading.Lock()
         self._idle: dict[Origin, list[Idle]] = {}
-        # Addresses that could not be connected to, and until when others come first.
+        # Addresses that could not be connected to the last time, and until when others come first.
         self._shunned: dict[Any, float] = {}
 
     def close(self) -> None:
@@ -145,12 +145,16 @@ class Connections:
             now, is_last = self.clock(), number == len(found)
             patience = until if is_last else now + min(ADDRESS_S, (until - now) / 2)
             try:
-                return (yield from self._connect(socket.socket(family, kind, protocol), address, patience))
+                sock = yield from self._connect(socket.socket(family, kind, protocol), address, patience)
             except OSError:
                 with self._lock:  # who drops what is over goes through them all
                     self._shunned[address] = self.clock() + SHUNNED_S
                 if is_last or self.clock() >= until:
                     raise
+                continue
+            with self._lock:
+                self._shunned.pop(address, None)
+            return sock
         raise OSError("the name has no address")
 
     def _connect(self, sock: socket.socket, address: Any, until: float) -> Generator[Next, None, socket.socket]:

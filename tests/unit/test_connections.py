@@ -61,6 +61,25 @@ def test_an_address_that_leads_nowhere_leaves_time_for_the_next(clock: Clock, mo
         assert clock() > found_out + 400, "in the end it is tried again"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's queues")
+def test_an_address_that_connects_again_is_as_good_as_before(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the one that leads nowhere would be waited for again and again, once the other had been started anew."""
+    with socket.create_server(("127.0.0.2", 0)) as good, socket.socket() as hole, contextlib.ExitStack() as fillers:
+        fill(hole, good.getsockname()[1], fillers)
+        there = good.getsockname()
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in (hole.getsockname(), there)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
+        connections = Connections({}, clock)
+        good.close()
+        with pytest.raises(UpstreamUnreachable):
+            at_once(connections.connect(Origin("http", "two.test", 80), clock() + 3), clock)
+        with socket.create_server(there):
+            at_once(connections.connect(Origin("http", "two.test", 80), clock() + 3), clock).close()
+            found_out = clock()
+            at_once(connections.connect(Origin("http", "two.test", 80), clock() + 3), clock).close()
+            assert clock() == found_out, "it is known now where nobody answers"
+
+
 def test_addresses_that_fail_while_those_of_before_are_dropped_disturb_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who drops them has a thread, and nobody to start another one."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
