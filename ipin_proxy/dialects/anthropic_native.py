@@ -78,7 +78,7 @@ class MessagesTap:
         return STOP
 
     def idle(self) -> bytes | None:
-        return None if self._is_over else PING
+        return None if self._is_over or self._has_failed else PING
 
     @property
     def _provider(self) -> str:

@@ -408,6 +408,18 @@ def test_an_error_behind_nothing_but_pings_is_an_event(talking: Proxy, upstream:
     assert message.error is not None and message.error["type"] == "overloaded_error"
 
 
+@pytest.mark.parametrize("model", [build.PUBLIC_MODEL, "claude"])
+def test_nobody_waits_after_an_error(talking: Proxy, upstream: Upstream, model: str) -> None:
+    """Nor is told that it is still alive, where the provider forgets to close."""
+    said = [opening(), chunk("Hel"), {"error": {"message": "Busy", "code": 529}}]
+    if model == "claude":
+        said = [messages.start(), messages.block(0, messages.text()), messages.event(messages.error())]
+    upstream.will_stream(*said, stall, done=False)
+    message = read_messages_stream(ask(talking, stream=True, model=model).body)
+    assert message.error is not None and message.error["type"] == "overloaded_error"
+    upstream.wait_closed()
+
+
 def test_before_the_first_word_an_error_is_a_status(proxy: Proxy, upstream: Upstream) -> None:
     upstream.will_stream({"error": {"message": "Busy", "code": 503}}, done=False)
     assert refusal(ask(proxy, stream=True), 503)["message"] == "Busy"
