@@ -42,9 +42,8 @@ def test_a_provider_in_the_process_needs_a_thread(monkeypatch: pytest.MonkeyPatc
 def test_an_address_that_leads_nowhere_leaves_time_for_the_next(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where IPv6 is set up and goes no further: a host has several addresses, and the first takes no connection."""
     with socket.create_server(("127.0.0.2", 0)) as good, socket.socket() as hole, contextlib.ExitStack() as fillers:
-        fill(hole, good.getsockname()[1], fillers)
-        kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
-        found = [(*kind, each.getsockname()) for each in (hole, good)]
+        fill(hole, fillers)
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each.getsockname()) for each in (hole, good)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
         connections, begun = Connections({}, clock), clock()
         with at_once(connections.connect(Origin("http", "two.test", 80), begun + 3), clock) as sock:
@@ -65,7 +64,7 @@ def test_an_address_that_leads_nowhere_leaves_time_for_the_next(clock: Clock, mo
 def test_an_address_that_connects_again_is_as_good_as_before(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the one that leads nowhere would be waited for again and again, once the other had been started anew."""
     with socket.create_server(("127.0.0.2", 0)) as good, socket.socket() as hole, contextlib.ExitStack() as fillers:
-        fill(hole, good.getsockname()[1], fillers)
+        fill(hole, fillers)
         there = good.getsockname()
         found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in (hole.getsockname(), there)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
@@ -84,8 +83,8 @@ def test_addresses_that_fail_while_those_of_before_are_dropped_disturb_nobody(mo
     """Who drops them has a thread, and nobody to start another one."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
-    found = [(*kind, (f"127.1.{number // 250}.{number % 250 + 1}", port)) for number in range(1_000)]
+    addresses = [(f"127.1.{number // 250}.{number % 250 + 1}", port) for number in range(1_000)]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: found)
     connections = Connections({}, time.monotonic)
 
@@ -105,9 +104,9 @@ def test_addresses_that_fail_while_those_of_before_are_dropped_disturb_nobody(mo
         sys.setswitchinterval(before)
 
 
-def fill(hole: socket.socket, port: int, fillers: contextlib.ExitStack) -> None:
+def fill(hole: socket.socket, fillers: contextlib.ExitStack) -> None:
     """An address that leads nowhere: from its second connection on all wait for ever, as does whoever comes after them."""
-    hole.bind(("127.0.0.1", port))
+    hole.bind(("127.0.0.1", 0))
     hole.listen(0)
     for _ in range(4):
         filler = fillers.enter_context(socket.socket())
