@@ -483,7 +483,9 @@ class Connection:
             if now - self.heard_at > limits.body_s or waited > limits.body_s + self.received / BODY_RATE:
                 self.refuse(SlowRequest(f"the body came too slowly, or not at all for {limits.body_s:g} s"))
         elif self.state == LINGERING:
-            if now - self.heard_at > LINGER_SILENCE_S or waited > LINGER_S:
+            # The end of the server waits for nobody who has an answer.
+            is_long = waited > (LINGER_SILENCE_S if self.server.draining else LINGER_S)
+            if is_long or now - self.heard_at > LINGER_SILENCE_S:
                 self.close()
         elif self.state == STREAMING and self.stream is not None:
             self.stream.check_time(now)

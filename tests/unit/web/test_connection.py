@@ -161,6 +161,19 @@ def test_who_has_just_connected_when_the_server_is_asked_to_end_is_answered(door
     assert door.callers[0].recv(1) == b""
 
 
+def test_the_end_does_not_wait_for_who_was_refused_and_sends_on(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipin_proxy.web.connection.LINGER_SILENCE_S", 0.5)
+    sock = door.call(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (Limits().body_bytes + 1))
+    assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
+    door.server.shut_down(PATIENCE_S)
+    deadline = time.monotonic() + PATIENCE_S
+    while door.thread.is_alive():
+        assert time.monotonic() < deadline
+        with contextlib.suppress(OSError):
+            sock.send(b" ")
+        door.thread.join(0.05)
+
+
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_who_sends_ahead_is_slowed_down_and_not_remembered(door: Door, in_thread: bool) -> None:
     """It reads every answer and never stops sending: what is kept of it must not grow."""
