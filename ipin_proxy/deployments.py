@@ -102,7 +102,7 @@ class Catalog:
         """The model a caller means by `name`. Pinned to a provider, its own name for a model counts too; a provider
         offered from the environment takes any name until it has models of its own."""
         if pin is None:
-            model = self.models.get(name) or self._switched_on(name)
+            model = self.find_record(name)
             if model is None and "/" in name:
                 first, _, rest = name.partition("/")
                 return self.passed_on(rest, first)
@@ -115,8 +115,10 @@ class Catalog:
         return self.find_at(name, pin) or self.passed_on(name, pin)
 
     def find_record(self, name: str) -> Model | None:
-        """The model of that name that somebody has set up and not disabled."""
-        return self.models.get(name) or self._switched_on(name)
+        """The model of that name that somebody has set up and not disabled. While none of its providers is enabled it exists all
+        the same, and somebody has to see to it."""
+        model = self.models.get(name) or self._known.get(name)
+        return model if model is not None and model.enabled else None
 
     def find_at(self, name: str, provider_id: str) -> Model | None:
         """Likewise one that a provider serves, by its own name for it, too."""
@@ -150,11 +152,6 @@ class Catalog:
         if any((known := self._known.get(name)) is not None and self.serves(known, provider_id) for name in names):
             return None
         return None if (provider_id, upstream_name) in self._recorded else without_record(upstream_name, provider_id)
-
-    def _switched_on(self, name: str) -> Model | None:
-        """A model that is switched on while none of its providers is: it exists, and somebody has to see to it."""
-        model = self._known.get(name)
-        return model if model is not None and model.enabled else None
 
     def has_record(self, model: Model) -> bool:
         """Whether a model is one of those that are served, and not made for a name that somebody sent."""
