@@ -100,7 +100,7 @@ def for_responses(body: Mapping[str, Any], prompt: SystemPrompt, whole: Whole = 
 def put(
     members: Members, prompt: SystemPrompt, shape: Callable[[Mapping[str, Any], SystemPrompt, Whole], Json]
 ) -> None:
-    """The prompt in a body that goes out: the one member is written anew. Raises BodyError when it is nested too deeply."""
+    """The prompt in a body that goes out: the members that it changes are written anew. Raises BodyError when it is nested too deeply."""
     changes = shape(members.values, prompt, lambda text: whole_text(members, text))
     members.values.update(changes)
     members.amend(*changes)
