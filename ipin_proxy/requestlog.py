@@ -18,6 +18,7 @@ from . import ranks, tallies
 from .entries import text
 from .errors import BadRequest
 from .marks import by_column
+from .paging import MOST_PAGE_SIZE
 from .ranks import ORDERS
 from .selection import RequestFilter, Selection, belonging, check, facets_of, listed, marked_ids, rows_of_facets, select
 from .spending import usd
@@ -26,7 +27,6 @@ from .tallies import FOREVER, KEY, Key, Order, in_order
 if TYPE_CHECKING:
     import sqlite3
 
-MOST_PAGE_SIZE = 1_000
 CHUNK_ROWS = 1_000  # of an export
 # What a step costs, in microseconds: only which of two ways is the shorter depends on it.
 WALK_US = 0.13

@@ -10,11 +10,11 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .entries import MOST_NAME, MOST_TIME, text, whole
+from .paging import MOST_PAGE_SIZE
 
 if TYPE_CHECKING:
     import sqlite3
 
-MOST_PAGE_SIZE = 1_000
 MOST_STATE = 200_000  # characters of a record as it was or is; what is longer is told by its size
 
 # What can be filtered by: the name outside, the column.
