@@ -19,6 +19,7 @@ from .idtoken import RsaKey, rsa_key
 from .snapshot import Broken, read_json
 from .upstream import Outbound, Reply, Upstreams
 from .web.head import Headers
+from .web.response import JSON_TYPE
 from .web.task import run
 
 FETCH_S = 10.0  # somebody is waiting to be let in
@@ -119,7 +120,7 @@ def fetched(upstreams: Upstreams, url: str, ca_file: str = "") -> KeySet:
     name = parts.hostname or ""
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     origin = Origin(parts.scheme, name, parts.port or 443, ca_file)
-    outbound = Outbound(name, origin, "GET", path, {"accept": "application/json"}, (), FETCH_S)
+    outbound = Outbound(name, origin, "GET", path, {"accept": JSON_TYPE}, (), FETCH_S)
     asked_at = upstreams.clock()
     reply = run(upstreams.send(outbound), upstreams.clock)
     try:

@@ -21,7 +21,7 @@ from .errors import DO_NOT_RETRY, UpstreamError, UpstreamTimeout, UpstreamUnreac
 from .web.framing import Body, FramingError, reply_body
 from .web.head import MAX_REPLY_HEAD, HeadError, Headers, find_reply_end, parse_reply
 from .web.inflate import inflated
-from .web.response import PAGE_TYPE, STREAM_TYPE
+from .web.response import JSON_TYPE, PAGE_TYPE, STREAM_TYPE
 from .web.task import TURN, Next, Wait
 
 RECV_BYTES = 64 * 1024
@@ -34,7 +34,6 @@ PIECES_A_TURN = 2
 INTERIM_REPLIES = 16  # 1xx heads before the real one
 INTERIM = re.compile(rb"HTTP/1\.[01] 1")
 INTERIM_BYTES = 10  # it takes to see that
-JSON_TYPE = "application/json"
 BEFORE_A_BODY = b"\xef\xbb\xbf \t\r\n"
 FIELDS = (b":", b"data:", b"event:", b"id:", b"retry:")  # one of which a stream of events begins with
 FAILURES = (OSError, HeadError, FramingError, UpstreamUnreachable, UpstreamTimeout)

@@ -20,7 +20,7 @@ from ..manners import Manners
 from ..meter import usage_of
 from ..upstream import Content, Heard, Outbound, Piece, Reply
 from ..web.members import BodyError, Members
-from ..web.response import STREAM_TYPE, Pipe
+from ..web.response import JSON_TYPE, STREAM_TYPE, Pipe
 from . import openai, refusals, vision
 from .anthropic_native import MessagesTap, events_of
 from .anthropic_ocr import question_about, text_read
@@ -95,11 +95,11 @@ class Upstream(openai.Upstream):
             reply = openai.json_reply(contents[0].body, deployment, whole=True)
             openai.raise_if_error(reply, deployment)
             bill.used(usage_of(reply))
-            return Content(openai.JSON_TYPE, json.dumps(text_read(reply, deployment)).encode())
+            return Content(JSON_TYPE, json.dumps(text_read(reply, deployment)).encode())
         completion = self.completion(bill.call, contents[0], bill, deployment)
         if bill.call.wants_stream:
             return Content(STREAM_TYPE, events_of_completion(completion, with_usage=bill.call.asks_usage))
-        return Content(openai.JSON_TYPE, json.dumps(completion).encode())
+        return Content(JSON_TYPE, json.dumps(completion).encode())
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
         return translated(asked_by(bill.call, deployment), bill, deployment)
@@ -120,7 +120,7 @@ class Upstream(openai.Upstream):
         request = super().list_request(deployment)
         query = f"limit={PAGE_SIZE}" + (f"&after_id={quote(after, safe='')}" if after else "")
         path = f"{request.path}{'&' if '?' in request.path else '?'}{query}"
-        headers = {**headers_to(deployment), "accept": openai.JSON_TYPE}
+        headers = {**headers_to(deployment), "accept": JSON_TYPE}
         return request._replace(path=path, headers=headers)
 
 
@@ -154,7 +154,7 @@ class Native(Upstream):
             except (ValueError, TypeError, RecursionError) as error:
                 provider = deployment.provider.id
                 raise UpstreamError(f"Provider '{provider}' answered with a body of a shape nobody knows.") from error
-        return Content(openai.JSON_TYPE, body)
+        return Content(JSON_TYPE, body)
 
     def decode_stream(self, bill: Bill, deployment: Deployment) -> Pipe:
         return MessagesTap(bill, lambda event: in_their_words(error_in(event, deployment), event, deployment))
@@ -169,7 +169,7 @@ def natively(changes: Json, call: Call, deployment: Deployment, manners: Manners
     less = thoughtless(values, is_unsigned) if is_known else {}
     heard = yield outbound(openai.body_of(call, {**changes, **less}), call, deployment)
     for is_refused in (is_unsigned, is_thought):
-        message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
+        message = openai.error_told(heard.body, JSON_TYPE).get("message") if heard.status == 400 else None
         if not isinstance(message, str) or not is_about_thoughts(message):
             return
         further = thoughtless(values, is_refused)
@@ -210,7 +210,7 @@ def attempts(
     for _ in range(MOST_TRIES):
         body = encode_request(hub, deployment.upstream_model, traits, lambda text: openai.whole_string(members, text))
         heard = yield outbound(written(body, members), call, deployment)
-        message = openai.error_told(heard.body, openai.JSON_TYPE).get("message") if heard.status == 400 else None
+        message = openai.error_told(heard.body, JSON_TYPE).get("message") if heard.status == 400 else None
         if not isinstance(message, str):
             return
         message = refusals.without_echoes(message, hub, UNWANTED, MOST_TOKENS)
@@ -228,8 +228,8 @@ def outbound(body: Sequence[Piece], call: Call, deployment: Deployment) -> Outbo
     origin, path = openai.endpoint(provider, call.operation.path if is_theirs else PATH)
     asked = call.request.headers
     version = asked.get(VERSION_HEADER) if is_theirs else None
-    headers = {**headers_to(deployment, asked.get(BETA_HEADER), version), "content-type": openai.JSON_TYPE}
-    headers["accept"] = STREAM_TYPE if call.wants_stream else openai.JSON_TYPE
+    headers = {**headers_to(deployment, asked.get(BETA_HEADER), version), "content-type": JSON_TYPE}
+    headers["accept"] = STREAM_TYPE if call.wants_stream else JSON_TYPE
     return Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
 
 

@@ -14,7 +14,7 @@ from ..call import EMBEDDING, HEARING, IMAGE, IMAGE_EDIT, SPEECH, Bill, Call, De
 from ..errors import UpstreamError
 from ..manners import Manners
 from ..upstream import Content, Heard, Outbound, Reply
-from ..web.response import STREAM_TYPE, Pipe
+from ..web.response import JSON_TYPE, STREAM_TYPE, Pipe
 from . import embeddings, openai
 from .chutes_audio import heard, sound, speak, transcribe
 from .chutes_hosts import SHARED_HOSTS, Requests, host_in, json_of
@@ -47,7 +47,7 @@ class Upstream(openai.Upstream):
         operation = bill.call.operation
         if operation in (*HEARING, *DRAWING):
             return None
-        if operation is not SPEECH or reply.media_type in (openai.JSON_TYPE, STREAM_TYPE):
+        if operation is not SPEECH or reply.media_type in (JSON_TYPE, STREAM_TYPE):
             return super().pipe_of(reply, bill, deployment)
         return sound(reply, bill, deployment)
 
@@ -74,7 +74,7 @@ def embed(
     if told.status != 404 or host_in(provider.base_url) in SHARED_HOSTS:
         return
     origin, path = openai.endpoint(provider, "/models")
-    headers = {**openai.credentials(provider, deployment.secret), "accept": openai.JSON_TYPE}
+    headers = {**openai.credentials(provider, deployment.secret), "accept": JSON_TYPE}
     told = yield Outbound(provider.id, origin, "GET", path, headers, (), deployment.timeout_s)
     try:
         listed = models_told(json.loads(told.body)) if told.status == 200 else None

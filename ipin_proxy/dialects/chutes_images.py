@@ -19,9 +19,10 @@ from ..call import Bill, Call, Deployment, Usage
 from ..errors import BadRequest, Unsupported, UpstreamError
 from ..records import Provider
 from ..upstream import Base64Range, Content, Piece
+from ..web.response import JSON_TYPE
 from . import drawings
 from .chutes_hosts import IMAGE_HOST, Json, Requests, host_in, json_of, members_of
-from .openai import JSON_TYPE, raise_if_error
+from .openai import raise_if_error
 from .ownpaths import request_to
 
 MOST_PICTURES = 10

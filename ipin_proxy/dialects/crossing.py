@@ -15,7 +15,7 @@ from ..errors import ProxyError, UpstreamError
 from ..manners import Manners
 from ..upstream import Content, Heard, Outbound, Reply
 from ..web.members import Remade
-from ..web.response import STREAM_TYPE, Pipe
+from ..web.response import JSON_TYPE, STREAM_TYPE, Pipe
 from . import openai, refusals
 from .translation import Translation, chars_said
 
@@ -100,7 +100,7 @@ class Crossing:
             # What the model said, should nobody tell how much that was: a response repeats the request, tools and all.
             bill.frames, bill.heard_bytes = 1, chars_said(completion)
             if not bill.call.wants_stream:
-                return Content(openai.JSON_TYPE, answer.encode())
+                return Content(JSON_TYPE, answer.encode())
             step = self._hub.step()
             next(step)
             return Content(STREAM_TYPE, step.send([completion]) + step.send(None))

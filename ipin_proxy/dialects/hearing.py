@@ -13,8 +13,8 @@ from ..call import Bill, Deployment
 from ..errors import UpstreamError, web_page
 from ..meter import amount, usage_of
 from ..upstream import Content
-from ..web.response import PAGE_TYPE, STREAM_TYPE
-from .openai import JSON_TYPE, raise_if_error
+from ..web.response import JSON_TYPE, PAGE_TYPE, STREAM_TYPE
+from .openai import raise_if_error
 from .openai_stream import events_of_transcript
 
 TEXT_TYPE = "text/plain; charset=utf-8"

@@ -18,7 +18,7 @@ from ..media.images import PDF
 from ..meter import usage_of
 from ..upstream import Base64Range, Content, Heard, Outbound, Piece, Reply
 from ..web.multipart import FilePart
-from ..web.response import Pipe
+from ..web.response import JSON_TYPE, Pipe
 from . import openai, vision
 from .ownpaths import request_to
 from .thoughts import TEXT, ThinkSplitter
@@ -53,7 +53,7 @@ class Upstream(openai.Upstream):
             return
         provider = deployment.provider
         origin, path = openai.endpoint(provider, CHAT_PATH)
-        headers = {**openai.credentials(provider, deployment.secret), "content-type": openai.JSON_TYPE, "accept": "*/*"}
+        headers = {**openai.credentials(provider, deployment.secret), "content-type": JSON_TYPE, "accept": "*/*"}
         body = chat_about(document, deployment)
         yield Outbound(provider.id, origin, "POST", path, headers, body, deployment.timeout_s)
 
@@ -71,7 +71,7 @@ class Upstream(openai.Upstream):
         answer: Json = {"text": text, "model": deployment.model.id, "provider": deployment.provider.id}
         if isinstance(reply.get("usage"), dict):
             answer["usage"] = reply["usage"]
-        return Content(openai.JSON_TYPE, json.dumps(answer).encode())
+        return Content(JSON_TYPE, json.dumps(answer).encode())
 
 
 def own_path_of(deployment: Deployment) -> str | None:

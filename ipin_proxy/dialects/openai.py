@@ -38,7 +38,7 @@ from ..prices import WITHOUT_ANSWER
 from ..records import SENSITIVE_NAME, Provider
 from ..upstream import Content, FileRange, Heard, Outbound, Piece, Reply
 from ..web import members
-from ..web.response import STREAM_TYPE, Pipe
+from ..web.response import JSON_TYPE, STREAM_TYPE, Pipe
 from ..web.sse import FRAME_END, parse_event
 from . import vision
 from .bases import split_base
@@ -64,7 +64,6 @@ LOOKED_AT_CHARS = 2 * MESSAGE_CHARS  # of an upstream's message, which may be me
 BYTES_TYPE = "application/octet-stream"
 VAGUE_TYPES = frozenset({STREAM_TYPE, "", "text/plain", BYTES_TYPE, "application/x-ndjson"})
 BINARY_OPERATIONS = (SPEECH, IMAGE, IMAGE_EDIT)
-JSON_TYPE = "application/json"
 # One of these is in every request with reasoning that our own answers gave: its seal, or its id.
 OURS = (b'"ipin1.', b'"rs_')
 USAGE_MEMBER = re.compile(rb"stream_options|include_usage")
@@ -119,7 +118,7 @@ class Upstream:
                 headers.setdefault(name, given[name])
         # Whatever a caller called its JSON (curl says it is a form); of an upload the header holds the boundary.
         media_type = given.get("content-type") if call.form is not None else None
-        headers["content-type"] = media_type or "application/json"
+        headers["content-type"] = media_type or JSON_TYPE
         headers["accept"] = "text/event-stream" if call.wants_stream else "*/*"
         changes: dict[str, Any] = {}
         if call.model != deployment.upstream_model:

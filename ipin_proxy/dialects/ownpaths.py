@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from ..call import Deployment
 from ..upstream import Outbound, Piece
+from ..web.response import JSON_TYPE
 from .bases import split_base
-from .openai import JSON_TYPE, credentials
+from .openai import credentials
 
 # The end of a base URL that such paths do not have: some people write one of them behind it.
 OTHER_END = re.compile(r"(?:/v1)?/(?:transcribe|speak|generate)(?:/v1)?$|/v1$")

@@ -12,7 +12,8 @@ from typing import Any
 from ..call import Deployment
 from ..manners import Manners
 from ..upstream import Heard, Outbound
-from .openai import JSON_TYPE, error_told
+from ..web.response import JSON_TYPE
+from .openai import error_told
 from .schemas import plain_chat
 
 Json = dict[str, Any]

@@ -15,7 +15,8 @@ from .loop import HasFileno
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 STREAM_TYPE = "text/event-stream"
 PAGE_TYPE = "text/html"
-JSON_HEADERS = {"content-type": "application/json"}
+JSON_TYPE = "application/json"
+JSON_HEADERS = {"content-type": JSON_TYPE}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header's value it would end the line, and begin the next
 
 
