@@ -6,6 +6,7 @@ does it stays signed in if they are still an administrator afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -73,10 +74,9 @@ def list_backups(app: App, visit: Visit) -> Response:
 
 def describe(app: App, backup: Backup) -> dict[str, Any]:
     """Reads it whole, for which changes wait: seconds, where there are tens of thousands of records."""
-    try:
-        snapshot: Snapshot | None = app.store.backup(backup.name)[1]
-    except Conflict:
-        snapshot = None
+    snapshot: Snapshot | None = None
+    with contextlib.suppress(Conflict):
+        backup, snapshot = app.store.backup(backup.name)  # by now it may be another one that has the name
     counts = audit.counts(snapshot) if snapshot is not None else dict.fromkeys(kind.plural for kind in audit.KINDS)
     about = {"name": backup.name, "time": backup.saved_at, "sizeBytes": backup.size_bytes}
     return {**about, "readable": snapshot is not None, **counts}

@@ -31,6 +31,30 @@ def listed(app: App) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_change_while_they_are_read_mixes_none_of_them_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each change they move on by a name, and what was found out is kept."""
+    parse = store.parse
+
+    with contextlib.closing(store.Store.open([tmp_path / "ipin-proxy.db"])) as opened:
+        app = App(config.load({}, {"MASTER_API_KEY": KEY}, None, {}), opened, Log("error", tmp_path / "log"))
+
+        def add(id_: str) -> None:
+            with opened.edit() as draft:
+                draft.providers[id_] = Provider(id=id_, base_url="https://p.example")
+
+        def changing(content: bytes) -> Any:
+            monkeypatch.setattr(store, "parse", parse)
+            add("meanwhile")
+            return parse(content)
+
+        for number in range(3):
+            add(f"p{number}")
+        monkeypatch.setattr(store, "parse", changing)
+        listed(app)
+        assert [row["providers"] for row in listed(app)] == [3, 2, 1, 0]
+        app.log.close()
+
+
 def test_a_kept_version_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading them takes half a minute where there are tens of thousands of records, and other changes wait for it."""
     read: list[bytes] = []
