@@ -92,9 +92,13 @@ def open_reader(path: Path, options: str = "mode=ro") -> sqlite3.Connection:
 
     uri = f"file:{quote(os.path.abspath(path))}?{options}"
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
-    db.execute(f"PRAGMA cache_size = -{READER_CACHE_KB}")
-    db.execute("PRAGMA temp_store = MEMORY")
-    return db
+    try:
+        db.execute(f"PRAGMA cache_size = -{READER_CACHE_KB}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        return db
+    except BaseException:
+        db.close()
+        raise
 
 
 def check(path: Path) -> None:
@@ -140,9 +144,11 @@ def inode_of(path: Path) -> tuple[int, int]:
 
 def is_damage(error: BaseException) -> bool:
     """Whether SQLite says that the file itself is broken, and not only out of reach: perhaps in words that are no text, since it
-    names what is."""
+    names what is. Python 3.10 has no words then."""
+    if isinstance(error, (Broken, UnicodeDecodeError)) or (type(error).__name__ == "DatabaseError" and not error.args):
+        return True
     words = str(error).lower()
-    return isinstance(error, (Broken, UnicodeDecodeError)) or "malformed" in words or "not a database" in words
+    return "malformed" in words or "not a database" in words
 
 
 def set_aside(path: Path, why: str, tell: Callable[[str], object]) -> None:
