@@ -367,8 +367,8 @@ def credentials(provider: Provider, secret: str | None) -> dict[str, str]:
 
 def error_told(body: bytes, media_type: str) -> dict[str, Any]:
     """The error in a refusal's body, whatever shape it has; {} for HTML and other pages, which are never passed on."""
-    if media_type == STREAM_TYPE:  # who was asked for a stream may refuse in one
-        body = parse_event(FRAME_END.split(body.lstrip(), 1)[0]).data or body
+    if (begin := body.lstrip()).startswith((b"data:", b"event:")):  # who was asked for a stream may refuse in one
+        body = parse_event(FRAME_END.split(begin, 1)[0]).data or body
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

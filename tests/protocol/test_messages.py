@@ -350,6 +350,16 @@ def test_an_answer_longer_than_the_model_gives_is_asked_for_once(proxy: Proxy, u
     assert [seen.json["max_tokens"] for seen in upstream.history[-3:]] == [64000, 16384, 16384]
 
 
+def test_what_a_refusal_says_is_learned_from_an_event_too(
+    start_proxy: Callable[..., Proxy], upstream: Upstream
+) -> None:
+    too_large = "max_tokens is too large: 64000. This model supports at most 16384 completion tokens, whereas you provided 64000."
+    upstream.will_stream(build.error(too_large, "invalid_request_error"), status=400, done=False)
+    upstream.will_stream(*spoken("Hello"))
+    assert read_messages_stream(ask(start_proxy(), stream=True, max_tokens=64000).body).text == "Hello"
+    assert [seen.json["max_tokens"] for seen in upstream.history] == [64000, 16384]
+
+
 def test_a_member_of_ours_that_is_refused_is_left_out(proxy: Proxy, upstream: Upstream) -> None:
     refused = "Unsupported parameter: 'user' is not supported with this model."
     upstream.will(answer(400, build.error(refused, "invalid_request_error")), answer(200, completion()))
