@@ -12,6 +12,8 @@ from support import build
 from support.proxy import Proxy
 from support.upstream import Upstream, answer
 
+from .window import NARROW
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make browser")
 expect = sync_api.expect
 if TYPE_CHECKING:
@@ -152,6 +154,24 @@ def test_what_has_no_field_in_a_further_place_stays(models: Page, proxy: Proxy) 
         assert proxy.admin("GET", "/models/gpt-public").json["deployments"] == [{**place, "weight": 2}]
     finally:
         proxy.admin("PUT", "/models/gpt-public", {"deployments": []})
+
+
+def test_a_place_at_a_provider_with_a_long_name_fits_a_small_screen(models: Page, proxy: Proxy) -> None:
+    page = models
+    named = build.provider("http://127.0.0.1:9/v1", id="long", name="A provider with a name that is rather long " * 2)
+    proxy.admin("POST", "/providers", named)
+    proxy.admin("PUT", "/models/gpt-public", {"deployments": [{"providerId": "long"}]})
+    try:
+        page.set_viewport_size(NARROW)
+        page.reload()
+        act(page, "gpt-public", "Edit")
+        remove = page.get_by_role("dialog").get_by_role("button", name="Remove this place")
+        remove.scroll_into_view_if_needed()
+        body = page.locator(".dialog-body")
+        assert body.evaluate("(body) => body.scrollWidth - body.clientWidth") <= 0
+    finally:
+        proxy.admin("PUT", "/models/gpt-public", {"deployments": []})
+        proxy.admin("DELETE", "/providers/long")
 
 
 def test_an_id_that_is_taken_or_missing_is_told(models: Page) -> None:
