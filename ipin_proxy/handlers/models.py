@@ -90,7 +90,8 @@ def usable(app: App, visit: Visit) -> Generator[Next, None, dict[str, Json]]:
 
 
 def through_aliases(app: App, visit: Visit) -> dict[str, Json]:
-    """What this caller may use through an alias: by its own name, or behind its prefix."""
+    """What this caller may use through an alias: by its own name, or behind its prefix. As without one, a model is not
+    offered while none of its providers is enabled."""
     catalog, caller = app.catalog(), visit.caller
     if not catalog.aliases:
         return {}
@@ -99,13 +100,19 @@ def through_aliases(app: App, visit: Visit) -> dict[str, Json]:
     if visit.pin is None:
         named = aliases.models_named(catalog, caller)
         return {
-            id_: {**describe(model, pin, id_), "name": catalog.aliases[id_].name} for id_, (model, pin) in named.items()
+            id_: {**describe(model, pin, id_), "name": catalog.aliases[id_].name}
+            for id_, (model, pin) in named.items()
+            if catalog.place(model, pin) is not None
         }
     alias = catalog.aliases.get(visit.pin)
     if alias is None:
         return {}
     behind = aliases.models_behind(catalog, alias, caller)
-    return {name: describe(model, None, name) for name, model in behind.items() if name not in aliases.FAMILIES}
+    return {
+        name: describe(model, None, name)
+        for name, model in behind.items()
+        if name not in aliases.FAMILIES and catalog.place(model, None) is not None
+    }
 
 
 def provider_of(app: App, pin: str | None) -> str | None:

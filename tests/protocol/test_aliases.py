@@ -383,6 +383,9 @@ def test_places_that_are_disabled_are_passed_over_and_told_when_none_is_left(pro
         told = proxy.admin("POST", "/aliases/preview", {"alias": {"target": "twice"}}).json
         place = told["leadsTo"]
         found.append((place and (place["provider"], place["upstreamModel"]), told["trouble"]))
+        for path, name in (("/v1/models", "to-it"), ("/to-it/v1/models", "twice")):
+            offered = {each["id"] for each in proxy.get(path, KEY).json["data"]}
+            assert (name in offered) is (place is not None)
         for id_ in ("to-it", "by-name"):
             assert proxy.admin("GET", f"/aliases/{id_}").json["trouble"] == told["trouble"]
     assert found == [
